@@ -1,0 +1,74 @@
+"""Errors named after the stage that failed.
+
+Each message says what was received, what was expected, where, and what to do.
+The command line prints the message alone and exits with ``exit_code``.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ApplicabilityError",
+    "CrosstalkError",
+    "KnowledgeError",
+    "ModelError",
+    "OutputError",
+    "PanelError",
+    "PopulationError",
+    "SimulationError",
+    "StudyError",
+    "TwinError",
+    "UnitError",
+    "UsageError",
+]
+
+
+class CrosstalkError(Exception):
+    """Base of every error that Crosstalk raises on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(CrosstalkError):
+    """The call itself is wrong: an unknown name, an option that does not fit."""
+
+    exit_code = 2
+
+
+class UnitError(CrosstalkError):
+    """A unit is missing, unknown, or cannot be converted."""
+
+
+class KnowledgeError(CrosstalkError):
+    """A file of the knowledge base breaks its schema."""
+
+
+class ModelError(CrosstalkError):
+    """The mechanism does not assemble into a valid model."""
+
+
+class SimulationError(CrosstalkError):
+    """A simulation failed and the caller asked for strictness."""
+
+
+class StudyError(CrosstalkError):
+    """A study file breaks its schema or asks for the impossible."""
+
+
+class PanelError(CrosstalkError):
+    """A patient's panel cannot be read, or holds an impossible value."""
+
+
+class PopulationError(CrosstalkError):
+    """No virtual population can be made as asked."""
+
+
+class TwinError(CrosstalkError):
+    """A patient's posterior cannot be formed."""
+
+
+class ApplicabilityError(TwinError):
+    """The patient lies outside what the model knows."""
+
+
+class OutputError(CrosstalkError):
+    """A result cannot be written."""

@@ -1,0 +1,515 @@
+"""The one reader of the knowledge files: every table is checked and becomes a typed record.
+
+To add a drug, a regimen or a study, add a file: to the folders ``drugs``, ``regimens`` or ``studies`` beside this
+module, or to folders of the same names in a place of your own that is passed as ``extra``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import hashlib
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
+
+from crosstalk.errors import KnowledgeError, UsageError
+from crosstalk.knowledge.records import (
+    Analyte,
+    Correlation,
+    Diagnosis,
+    Distribution,
+    Dose,
+    Drug,
+    Kind,
+    MechanismDefinition,
+    Parameter,
+    Regimen,
+    Role,
+    Scale,
+    Slot,
+    Source,
+)
+from crosstalk.knowledge.schema import (
+    DOI,
+    AnalyteTable,
+    DrugFile,
+    PopulationFile,
+    RegimenFile,
+    ScaleTable,
+    ScoreTable,
+    SlotTable,
+)
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+__all__ = ["Knowledge", "load_knowledge"]
+
+PARAMETER_COLUMNS = (
+    "id", "module", "value", "unit", "lower", "upper", "prior", "role", "kind", "doi", "place", "meaning",
+)  # fmt: skip
+REFERENCE_COLUMNS = ("key", "doi", "citation")
+_KNOWLEDGE_SUFFIXES = {".ant", ".toml", ".tsv"}
+_PRIOR = re.compile(r"fixed|(lognormal|normal)\((\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)\)")
+_GREEK = str.maketrans({"α": "alpha", "β": "beta", "γ": "gamma", "κ": "kappa"})  # noqa: RUF001
+
+Record = TypeVar("Record")
+Model = TypeVar("Model", bound="BaseModel")
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """All that is known, as typed records keyed by id.
+
+    ``regimens`` starts with the reference and ends with placebo. ``analytes`` holds every scale too, as an analyte of
+    kind ``scale``. ``mechanisms`` maps the stem of each Antimony file to its text, ``study_files`` the stem of each
+    study file to its path, ``references`` a DOI to its citation. ``sha256`` covers the names and bytes of all these
+    files. The look-ups take any alias, in any case and with any hyphens, and raise `UsageError` with the nearest names.
+
+    Examples
+    --------
+    >>> from crosstalk.knowledge import load_knowledge
+    >>> load_knowledge().analyte("hs-CRP").unit
+    'mg/L'
+    """
+
+    root: Path
+    parameters: Mapping[str, Parameter]
+    slots: Mapping[str, Slot]
+    drugs: Mapping[str, Drug]
+    regimens: Mapping[str, Regimen]
+    analytes: Mapping[str, Analyte]
+    scales: Mapping[str, Scale]
+    diagnoses: Mapping[str, Diagnosis]
+    scores: Mapping[str, MechanismDefinition]
+    mechanisms: Mapping[str, str]
+    study_files: Mapping[str, Path]
+    references: Mapping[str, str]
+    sha256: str
+    analyte_names: Mapping[str, str]
+
+    def drug(self, id_: str) -> Drug:
+        """Return the drug with this id."""
+        return _find(self.drugs, id_, "drug")
+
+    def regimen(self, id_: str) -> Regimen:
+        """Return the regimen with this id."""
+        return _find(self.regimens, id_, "regimen")
+
+    def diagnosis(self, id_: str) -> Diagnosis:
+        """Return the population with this id."""
+        return _find(self.diagnoses, id_, "diagnosis")
+
+    def analyte(self, name: str) -> Analyte:
+        """Return the analyte with this id, alias or LOINC code."""
+        return _find(self.analytes, name, "analyte", self.analyte_names)
+
+    def scale(self, name: str) -> Scale:
+        """Return the symptom scale with this id, alias or LOINC code."""
+        names = {alias: id_ for alias, id_ in self.analyte_names.items() if id_ in self.scales}
+        return _find(self.scales, name, "scale", names)
+
+
+def load_knowledge(root: Path | None = None, extra: Iterable[Path] = ()) -> Knowledge:
+    """Read and check the knowledge files; a second call with unchanged files returns the same object.
+
+    Parameters
+    ----------
+    root : Path, optional
+        Folder with the knowledge files. The default is the one that ships with Crosstalk.
+    extra : iterable of Path
+        Folders of your own. Each may hold ``drugs``, ``regimens`` and ``studies``, whose files add to the shipped ones.
+
+    Returns
+    -------
+    Knowledge
+        Typed records.
+
+    Raises
+    ------
+    KnowledgeError
+        If a file is missing, breaks its schema, or repeats an id.
+    """
+    base = (Path(__file__).parent if root is None else Path(root)).resolve()
+    folders = tuple(Path(folder).resolve() for folder in extra)
+    if not base.is_dir():
+        raise KnowledgeError(f"{base}: no such folder; expected the folder with the knowledge files")
+    for folder in folders:
+        if not any((folder / part).is_dir() for part in ("drugs", "regimens", "studies")):
+            raise KnowledgeError(
+                f"{folder}: found no folder drugs, regimens or studies in it; put your files into one of these"
+            )
+    files = tuple(_knowledge_files(base, folders))
+    stamps = tuple((path, status.st_mtime_ns, status.st_size) for _, path in files for status in (path.stat(),))
+    return _load(base, folders, stamps)
+
+
+@functools.lru_cache(maxsize=16)
+def _load(root: Path, extra: tuple[Path, ...], stamps: tuple[tuple[Path, int, int], ...]) -> Knowledge:
+    # ``stamps`` is here for the cache alone: an edited file gives a new key
+    folders = (root, *extra)
+    parameters = _read_parameters(root / "parameters.tsv")
+    slots = {id_: table.record(id_) for id_, table in _tables(root / "slots.toml", SlotTable).items()}
+    drugs = _read_drugs(folders, slots)
+    regimens = _read_regimens(folders, drugs)
+    scale_tables = _tables(root / "scales.toml", ScaleTable, "scale")
+    scales = {id_: table.record(id_) for id_, table in scale_tables.items()}
+    analyte_tables = _tables(root / "analytes.toml", AnalyteTable, "analyte")
+    for id_ in scales.keys() & analyte_tables.keys():
+        raise KnowledgeError(f"{root / 'analytes.toml'}: analyte.{id_}: is also a scale of scales.toml; drop it here")
+    analytes = {id_: table.record(id_) for id_, table in analyte_tables.items()}
+    analytes |= {id_: table.analyte(id_) for id_, table in scale_tables.items()}
+    return Knowledge(
+        root=root,
+        parameters=parameters,
+        slots=slots,
+        drugs=drugs,
+        regimens=regimens,
+        analytes=analytes,
+        scales=scales,
+        diagnoses=_read_population(root / "population.toml", scales),
+        scores={id_: table.record(id_) for id_, table in _tables(root / "scores.toml", ScoreTable, "score").items()},
+        mechanisms=_read_mechanisms(root / "mechanisms"),
+        study_files=_by_stem(folders, "studies"),
+        references=_read_references(root / "references.tsv"),
+        sha256=_hash(root, extra),
+        analyte_names=_name_index(analytes, root / "analytes.toml"),
+    )
+
+
+# Look-ups
+
+
+def normal_name(text: str) -> str:
+    """Return a name without case, separators and Greek letters, for comparison."""
+    return re.sub(r"[\W_]", "", text.casefold().translate(_GREEK))
+
+
+def _find(records: Mapping[str, Record], name: str, what: str, names: Mapping[str, str] | None = None) -> Record:
+    if name in records:
+        return records[name]
+    known = {normal_name(id_): id_ for id_ in records} if names is None else names
+    id_ = known.get(normal_name(name))
+    if id_ is not None:
+        return records[id_]
+    close = difflib.get_close_matches(normal_name(name), known, n=8, cutoff=0.6)
+    nearest = list(dict.fromkeys(known[match] for match in close))[:3]
+    hint = f"did you mean {' or '.join(nearest)}?" if nearest else f"known are: {', '.join(records)}."
+    raise UsageError(f"unknown {what} {name!r}: {hint}")
+
+
+def _name_index(analytes: Mapping[str, Analyte], path: Path) -> dict[str, str]:
+    index: dict[str, str] = {}
+    for id_, analyte in analytes.items():
+        for name in (id_, analyte.name, *analyte.aliases, *analyte.loinc):
+            other = index.setdefault(normal_name(name), id_)
+            if other != id_:
+                raise KnowledgeError(f"{path}: the name {name!r} is given to both {other} and {id_}; keep it for one")
+    return index
+
+
+# Files
+
+
+def _knowledge_files(root: Path, extra: Iterable[Path]) -> Iterator[tuple[str, Path]]:
+    """Yield (name within the folder, path) of all files, in a fixed order."""
+    for path in sorted(root.rglob("*")):
+        if path.suffix in _KNOWLEDGE_SUFFIXES and path.is_file():
+            yield path.relative_to(root).as_posix(), path
+    for folder in extra:
+        for part in ("drugs", "regimens", "studies"):
+            for path in sorted((folder / part).glob("*.toml")):
+                yield f"extra/{part}/{path.name}", path
+
+
+def _hash(root: Path, extra: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for name, path in sorted(_knowledge_files(root, extra)):
+        # a checkout may turn line ends; the knowledge is the same
+        content = path.read_bytes().replace(b"\r\n", b"\n")
+        digest.update(f"{name}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise KnowledgeError(f"{path}: no such file; the knowledge base is incomplete, reinstall Crosstalk") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise KnowledgeError(f"{path}: cannot be read as UTF-8 text ({error})") from error
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(_text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise KnowledgeError(f"{path}: not valid TOML: {error}") from error
+
+
+def _validate(model: type[Model], content: object, path: Path, prefix: str = "") -> Model:
+    from pydantic import ValidationError
+
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise KnowledgeError("\n".join(_explain(path, prefix, error.errors()))) from None
+
+
+def _explain(path: Path, prefix: str, errors: Iterable[Any]) -> Iterator[str]:
+    """Yield one line per error: file, key path, what was received, what was expected, what to do."""
+    for error in errors:
+        place = ".".join([prefix] * bool(prefix) + [str(part) for part in error["loc"]]) or "the file"
+        message, received = error["msg"], error["input"]
+        if error["type"] == "extra_forbidden":
+            yield f"{path}: {place}: unknown key; check its spelling or drop it"
+        elif error["type"] == "missing":
+            yield f"{path}: {place}: missing; add it"
+        elif error["type"] == "value_error":
+            yield f"{path}: {place}: {message.removeprefix('Value error, ')}"
+        else:
+            shown = repr(received)
+            shown = shown if len(shown) <= 60 else shown[:57] + "..."
+            yield f"{path}: {place}: received {shown}, expected: {message[:1].lower() + message[1:]}; correct the value"
+
+
+def _tables(path: Path, model: type[Model], key: str = "") -> dict[str, Model]:
+    """Read a TOML file that is one table of tables, at the top (``key`` empty) or under ``key``."""
+    content = _toml(path)
+    if key:
+        unknown = sorted(set(content) - {key})
+        if unknown or not isinstance(content.get(key), dict):
+            raise KnowledgeError(
+                f"{path}: expected only tables [{key}.<id>], got {sorted(content)}; move or drop the rest"
+            )
+        content = content[key]
+    prefix = f"{key}." if key else ""
+    return {id_: _validate(model, table, path, f"{prefix}{id_}") for id_, table in content.items()}
+
+
+def _by_stem(folders: Iterable[Path], part: str) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for path in sorted((folder / part).glob("*.toml")):
+            if path.stem in found:
+                raise KnowledgeError(
+                    f"{path}: {path.stem!r} is already defined by {found[path.stem]}; nothing is replaced silently, "
+                    "so give the file and its id another name"
+                )
+            found[path.stem] = path
+    return found
+
+
+def _check_id(path: Path, table: str, id_: str) -> None:
+    if id_ != path.stem:
+        raise KnowledgeError(
+            f"{path}: {table}.id: received {id_!r}, expected the name of the file ({path.stem!r}); rename one of them"
+        )
+
+
+def _read_mechanisms(folder: Path) -> dict[str, str]:
+    mechanisms = {path.stem: _text(path) for path in sorted(folder.glob("*.ant"))}
+    if not mechanisms:
+        raise KnowledgeError(f"{folder}: found no Antimony files (*.ant); the knowledge base is incomplete")
+    return mechanisms
+
+
+# Drugs and regimens
+
+
+def _read_drugs(folders: Iterable[Path], slots: Mapping[str, Slot]) -> dict[str, Drug]:
+    drugs: dict[str, Drug] = {}
+    for id_, path in _by_stem(folders, "drugs").items():
+        drug = _validate(DrugFile, _toml(path), path).record()
+        _check_id(path, "drug", drug.id)
+        for number, target in enumerate(drug.targets):
+            place = f"{path}: target.{number}"
+            slot = slots.get(target.slot)
+            if slot is None:
+                near = difflib.get_close_matches(target.slot, slots, n=3) or list(slots)
+                raise KnowledgeError(f"{place}.slot: received {target.slot!r}, expected one such as {', '.join(near)}")
+            if slot.combine == "bind" and target.maximum is not None:
+                raise KnowledgeError(
+                    f"{place}.maximum: slot {slot.id!r} binds its ligand without a limit (C / half); drop maximum"
+                )
+            if slot.combine == "bind" and target.hill != 1:
+                raise KnowledgeError(f"{place}.hill: slot {slot.id!r} binds one to one; drop hill or set it to 1")
+            if slot.combine != "bind" and target.maximum is None:
+                raise KnowledgeError(f"{place}.maximum: missing; slot {slot.id!r} needs the largest effect; add it")
+            if slot.combine == "inhibit" and target.maximum is not None and target.maximum.value > 1:
+                raise KnowledgeError(
+                    f"{place}.maximum: received {target.maximum.value}, expected a fraction up to 1, since slot "
+                    f"{slot.id!r} keeps 1 - effect"
+                )
+        drugs[id_] = drug
+    return drugs
+
+
+def _read_regimens(folders: Iterable[Path], drugs: Mapping[str, Drug]) -> dict[str, Regimen]:
+    regimens: dict[str, Regimen] = {}
+    files = _by_stem(folders, "regimens")
+    for id_, path in files.items():
+        regimen = _validate(RegimenFile, _toml(path), path).record()
+        _check_id(path, "regimen", regimen.id)
+        for number, dose in enumerate(regimen.doses):
+            _check_dose(f"{path}: dose.{number}", dose, drugs)
+        regimens[id_] = regimen
+    references = [id_ for id_, regimen in regimens.items() if regimen.reference]
+    if regimens and len(references) != 1:
+        which = ", ".join(str(files[id_]) for id_ in references) or "none"
+        raise KnowledgeError(f"regimens: exactly one must say reference = true, got {which}; correct the files")
+    order = sorted(regimens, key=lambda id_: (not regimens[id_].reference, id_ == "placebo", id_))
+    return {id_: regimens[id_] for id_ in order}
+
+
+def _check_dose(place: str, dose: Dose, drugs: Mapping[str, Drug]) -> None:
+    drug = drugs.get(dose.drug)
+    if drug is None:
+        near = difflib.get_close_matches(dose.drug, drugs, n=3) or list(drugs)
+        raise KnowledgeError(f"{place}.drug: received {dose.drug!r}, expected a drug such as {', '.join(near)}")
+    if dose.route not in drug.routes:
+        raise KnowledgeError(
+            f"{place}.route: received {dose.route!r}, expected one of {list(drug.routes)} (routes of {drug.id})"
+        )
+
+
+# Populations
+
+
+def _read_population(path: Path, scales: Mapping[str, Scale]) -> dict[str, Diagnosis]:
+    tables = _validate(PopulationFile, _toml(path), path).diagnosis
+    done: dict[str, Diagnosis] = {}
+
+    def build(id_: str, chain: tuple[str, ...]) -> Diagnosis:
+        if id_ in done:
+            return done[id_]
+        table = tables[id_]
+        place = f"{path}: diagnosis.{id_}"
+        distributions: dict[str, Distribution] = {}
+        pairs: dict[frozenset[str], Correlation] = {}
+        constants: dict[str, float] = {}
+        scale, severity = table.scale, None if table.severity is None else table.severity.record("severity")
+        if table.inherits:
+            if table.inherits not in tables:
+                raise KnowledgeError(f"{place}.inherits: received {table.inherits!r}, expected one of {list(tables)}")
+            if table.inherits in (*chain, id_):
+                circle = " > ".join((*chain, id_, table.inherits))
+                raise KnowledgeError(f"{place}.inherits: goes in a circle ({circle}); break it")
+            parent = build(table.inherits, (*chain, id_))
+            distributions |= parent.distributions
+            pairs |= {frozenset((entry.first, entry.second)): entry for entry in parent.correlations}
+            constants |= parent.constants
+            scale, severity = scale or parent.scale, severity or parent.severity
+        for name in table.distribution.keys() & table.constants.keys():
+            raise KnowledgeError(f"{place}: {name!r} is both a distribution and a constant; drop one of them")
+        constants = {name: value for name, value in constants.items() if name not in table.distribution}
+        distributions = {name: entry for name, entry in distributions.items() if name not in table.constants}
+        distributions |= {key: entry.record(key) for key, entry in table.distribution.items()}
+        own = [entry.record() for entry in table.correlation]
+        pairs |= {frozenset((entry.first, entry.second)): entry for entry in own}
+        for entry in pairs.values():
+            for name in (entry.first, entry.second):
+                if name not in distributions:
+                    raise KnowledgeError(f"{place}.correlation: {name!r} is none of {list(distributions)}; correct it")
+            if entry.first == entry.second:
+                raise KnowledgeError(f"{place}.correlation: {entry.first!r} is correlated with itself; drop the entry")
+        if scale and scale not in scales:
+            raise KnowledgeError(f"{place}.scale: received {scale!r}, expected one of {list(scales)}")
+        done[id_] = Diagnosis(
+            id=id_,
+            name=table.name,
+            distributions=distributions,
+            correlations=tuple(pairs.values()),
+            scale=scale,
+            severity=severity,
+            constants=constants | table.constants,
+            enrolment=table.enrolment,
+        )
+        return done[id_]
+
+    return {id_: build(id_, ()) for id_ in tables}
+
+
+# Tab-separated tables
+
+
+def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield (line number, row) of a tab-separated table; lines that start with ``#`` and empty lines are skipped."""
+    numbered = enumerate(_text(path).splitlines(), 1)
+    lines = [(number, line) for number, line in numbered if line and not line.startswith("#")]
+    if not lines or tuple(lines[0][1].split("\t")) != columns:
+        raise KnowledgeError(f"{path}: line {lines[0][0] if lines else 1}: expected the columns {', '.join(columns)}")
+    for number, line in lines[1:]:
+        cells = line.split("\t")
+        if len(cells) != len(columns):
+            raise KnowledgeError(
+                f"{path}: line {number}: got {len(cells)} cells, expected {len(columns)}; check the tabs of the line"
+            )
+        yield number, {column: cell.strip() for column, cell in zip(columns, cells, strict=True)}
+
+
+def _read_parameters(path: Path) -> dict[str, Parameter]:
+    parameters: dict[str, Parameter] = {}
+    for number, row in _rows(path, PARAMETER_COLUMNS):
+        parameter = _parameter(row, f"{path}: line {number}: parameter {row['id']!r}")
+        if parameter.id in parameters:
+            raise KnowledgeError(f"{path}: line {number}: parameter {parameter.id!r} is already defined; drop one row")
+        parameters[parameter.id] = parameter
+    return parameters
+
+
+def _parameter(row: Mapping[str, str], place: str) -> Parameter:
+    numbers: dict[str, float] = {}
+    for column in ("value", "lower", "upper"):
+        try:
+            numbers[column] = float(row[column])
+        except ValueError:
+            raise KnowledgeError(f"{place}: {column} is {row[column]!r}: expected a number") from None
+    if not numbers["lower"] <= numbers["value"] <= numbers["upper"]:
+        raise KnowledgeError(
+            f"{place}: value {row['value']} lies outside lower .. upper ({row['lower']} .. {row['upper']})"
+        )
+    for column in ("id", "module", "unit", "meaning"):
+        if not row[column]:
+            raise KnowledgeError(f"{place}: {column} is empty; fill it in")
+    prior = _PRIOR.fullmatch(row["prior"])
+    if prior is None or (prior[2] and float(prior[2]) <= 0):
+        raise KnowledgeError(f"{place}: prior is {row['prior']!r}: expected fixed, lognormal(SD) or normal(SD), SD > 0")
+    if prior[1] == "lognormal" and numbers["value"] <= 0:
+        raise KnowledgeError(f"{place}: prior is lognormal and value {row['value']}: expected a value above 0")
+    for column, allowed in (("role", get_args(Role)), ("kind", get_args(Kind))):
+        if row[column] not in allowed:
+            raise KnowledgeError(f"{place}: {column} is {row[column]!r}: expected one of {', '.join(allowed)}")
+    if row["doi"] and DOI.fullmatch(row["doi"]) is None:
+        raise KnowledgeError(f"{place}: doi is {row['doi']!r}: expected the bare form 10.1234/abc")
+    if row["kind"] == "assumed" and row["doi"]:
+        raise KnowledgeError(f"{place}: kind is assumed but doi is {row['doi']!r}: drop the DOI or correct the kind")
+    if row["kind"] == "measured" and not (row["doi"] or row["place"]):
+        raise KnowledgeError(f"{place}: kind is measured without doi and place: name the source or say assumed")
+    return Parameter(
+        id=row["id"],
+        module=row["module"],
+        unit=row["unit"],
+        prior=row["prior"],
+        role=cast(Role, row["role"]),
+        meaning=row["meaning"],
+        source=Source(kind=cast(Kind, row["kind"]), place=row["place"], doi=row["doi"]),
+        **numbers,
+    )
+
+
+def _read_references(path: Path) -> dict[str, str]:
+    references: dict[str, str] = {}
+    for number, row in _rows(path, REFERENCE_COLUMNS):
+        place = f"{path}: line {number}"
+        if DOI.fullmatch(row["doi"]) is None:
+            raise KnowledgeError(f"{place}: doi is {row['doi']!r}: expected the bare form 10.1234/abc")
+        if row["doi"] in references:
+            raise KnowledgeError(f"{place}: {row['doi']} is already listed; drop one row")
+        references[row["doi"]] = row["citation"]
+    return references

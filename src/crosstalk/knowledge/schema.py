@@ -1,0 +1,557 @@
+"""Schemas of the knowledge files: pydantic models that check one TOML table each and turn it into a record.
+
+Only the loader uses them. A model refuses unknown keys and silent conversions (`"5"` is not 5), so that a typing error
+in a drug file is found when it is read and not in a forecast.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from crosstalk.knowledge.records import (
+    Analyte,
+    Correlation,
+    Distribution,
+    Dose,
+    Drug,
+    Kind,
+    MechanismDefinition,
+    Quantity,
+    ReferenceRange,
+    Regimen,
+    Scale,
+    Slot,
+    Source,
+    Target,
+)
+
+__all__ = [
+    "DOI",
+    "AnalyteTable",
+    "CorrelationTable",
+    "DiagnosisTable",
+    "DistributionTable",
+    "DoseTable",
+    "DrugFile",
+    "PopulationFile",
+    "RegimenFile",
+    "ScaleTable",
+    "ScoreTable",
+    "SlotTable",
+    "SourceTable",
+    "loinc_is_valid",
+]
+
+DOI = re.compile(r"10\.\d{4,9}/\S+")
+"""The form of a DOI (without resolver)."""
+
+Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+Text = Annotated[str, Field(min_length=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Pair = Annotated[list[Number], Field(min_length=2, max_length=2)]
+
+
+def loinc_is_valid(code: str) -> bool:
+    """Tell whether the last digit of a LOINC code is its mod-10 (Luhn) check digit.
+
+    Examples
+    --------
+    >>> loinc_is_valid("30522-7"), loinc_is_valid("30522-8")
+    (True, False)
+    """
+    match = re.fullmatch(r"(\d{1,7})-(\d)", code)
+    if match is None:
+        return False
+    digits = [int(digit) for digit in reversed(match[1])]
+    total = sum(digit if place % 2 else sum(divmod(2 * digit, 10)) for place, digit in enumerate(digits))
+    return (total + int(match[2])) % 10 == 0
+
+
+def _pair(values: list[float]) -> tuple[float, float]:
+    return values[0], values[1]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class SourceTable(_Table):
+    """``kind``, ``doi``, ``place`` of a number; other tables inherit them."""
+
+    kind: Kind
+    doi: str = ""
+    place: Text
+
+    @model_validator(mode="after")
+    def _check_source(self) -> Self:
+        if self.kind == "assumed" and self.doi:
+            raise ValueError(
+                f"kind is 'assumed' but doi is {self.doi!r}: an assumed number has no DOI; drop the DOI "
+                "(name the paper in place) or give the kind that fits"
+            )
+        if self.doi and DOI.fullmatch(self.doi) is None:
+            raise ValueError(f"doi is {self.doi!r}: expected the bare form 10.1234/abc, without https://doi.org/")
+        return self
+
+    def source(self) -> Source:
+        """Return the source record."""
+        return Source(kind=self.kind, place=self.place, doi=self.doi)
+
+    def _values(self, *without: str) -> dict[str, Any]:
+        """Return the fields of a record that has the same names: all but those of the source, which becomes one."""
+        names = [name for name in type(self).model_fields if name not in {"kind", "doi", "place", *without}]
+        return {name: getattr(self, name) for name in names} | {"source": self.source()}
+
+
+class QuantityTable(SourceTable):
+    """A number with unit, spread between people and source."""
+
+    value: NonNegative
+    unit: Text
+    log_sd: NonNegative = 0.0
+
+    def record(self) -> Quantity:
+        """Return the quantity record."""
+        return Quantity(**self._values())
+
+
+class SlotTable(_Table):
+    """One table of ``slots.toml``."""
+
+    combine: Literal["inhibit", "amplify", "bind", "add"]
+    meaning: Text
+
+    def record(self, id_: str) -> Slot:
+        """Return the slot record."""
+        return Slot(id=id_, **self.model_dump())
+
+
+# Drugs and regimens
+
+
+class _Schedule(_Table):
+    amount: Positive
+    unit: Text
+    route: Text
+    weeks: list[NonNegative] | None = None
+    every_h: Positive | None = None
+    start_week: NonNegative = 0.0
+    stop_week: NonNegative | None = None
+
+    @model_validator(mode="after")
+    def _check_schedule(self) -> Self:
+        if (self.weeks is None) == (self.every_h is None):
+            raise ValueError("give either weeks (single doses) or every_h (repeated doses), and not both")
+        if self.weeks is not None:
+            if not self.weeks:
+                raise ValueError("weeks is empty: name at least one week, such as weeks = [0, 2, 6]")
+            if self.weeks != sorted(set(self.weeks)):
+                raise ValueError(f"weeks is {self.weeks}: expected ascending weeks, each once")
+        if self.stop_week is not None and self.stop_week <= self.start_week:
+            raise ValueError(f"stop_week is {self.stop_week}: expected a week after start_week ({self.start_week})")
+        return self
+
+    def dose(self, drug: str) -> Dose:
+        return Dose(
+            drug=drug,
+            amount=self.amount,
+            unit=self.unit,
+            route=self.route,
+            weeks=tuple(self.weeks or ()),
+            every_h=self.every_h,
+            start_week=self.start_week,
+            stop_week=self.stop_week,
+        )
+
+
+class DoseTable(_Schedule):
+    """One dose entry of an arm or a regimen."""
+
+    drug: Id
+
+    def record(self) -> Dose:
+        """Return the dose record."""
+        return self.dose(self.drug)
+
+
+class _DrugHead(_Table):
+    id: Id
+    name: Text
+    drug_class: Text = Field(alias="class")
+    amount_unit: Text
+    concentration_unit: Text
+    routes: Annotated[list[Text], Field(min_length=1)]
+    antidepressant: bool = False
+    into_state: str = ""
+    note: str = ""
+
+
+class _Kinetics(_Table):
+    clearance: QuantityTable | None = None
+    volume: QuantityTable | None = None
+    peripheral_clearance: QuantityTable | None = None
+    peripheral_volume: QuantityTable | None = None
+    vmax: QuantityTable | None = None
+    km: QuantityTable | None = None
+    absorption_half_life: QuantityTable | None = None
+    effect_half_life: QuantityTable | None = None
+    bioavailability: dict[str, QuantityTable] = {}
+
+    @model_validator(mode="after")
+    def _check_kinetics(self) -> Self:
+        for first, second in (("peripheral_clearance", "peripheral_volume"), ("vmax", "km")):
+            if (getattr(self, first) is None) != (getattr(self, second) is None):
+                raise ValueError(f"{first} and {second} belong together: give both or neither")
+        for key, quantity in self.quantities().items():
+            if quantity.value <= 0:
+                raise ValueError(f"{key} is {quantity.value}: expected a value above 0")
+        for route, quantity in self.bioavailability.items():
+            if not 0 < quantity.value <= 1:
+                raise ValueError(f"bioavailability.{route} is {quantity.value}: expected a fraction, above 0 up to 1")
+        return self
+
+    def quantities(self) -> dict[str, QuantityTable]:
+        keys = [key for key in type(self).model_fields if key != "bioavailability"]
+        return {key: value for key in keys if (value := getattr(self, key)) is not None}
+
+
+class _TargetTable(_Table):
+    slot: Id
+    hill: Literal[1, 2, 4] = 1
+    half: QuantityTable
+    maximum: QuantityTable | None = None
+
+    @model_validator(mode="after")
+    def _check_half(self) -> Self:
+        if self.half.value <= 0:
+            raise ValueError(f"half.value is {self.half.value}: expected a concentration above 0")
+        return self
+
+    def record(self) -> Target:
+        return Target(
+            slot=self.slot,
+            half=self.half.record(),
+            maximum=None if self.maximum is None else self.maximum.record(),
+            hill=self.hill,
+        )
+
+
+class _UsualTable(_Schedule, SourceTable):
+    pass
+
+
+class DrugFile(_Table):
+    """One file of ``drugs/``."""
+
+    drug: _DrugHead
+    pk: _Kinetics = _Kinetics()
+    target: list[_TargetTable] = []
+    usual: _UsualTable
+
+    @model_validator(mode="after")
+    def _check_drug(self) -> Self:
+        head, pk = self.drug, self.pk
+        if head.into_state:
+            if pk.quantities() or pk.bioavailability:
+                raise ValueError(
+                    f"into_state is {head.into_state!r}, so the dose enters that state directly: drop the table pk"
+                )
+        else:
+            missing = [key for key in ("clearance", "volume") if getattr(pk, key) is None]
+            if missing:
+                raise ValueError(f"pk lacks {' and '.join(missing)}: give them, or into_state for a challenge")
+            for route in head.routes:
+                if route == "iv":
+                    continue
+                if pk.absorption_half_life is None:
+                    raise ValueError(f"route {route!r} needs pk.absorption_half_life")
+                if route not in pk.bioavailability:
+                    raise ValueError(f"route {route!r} needs pk.bioavailability.{route}")
+            if not self.target:
+                raise ValueError("no [[target]]: a drug that acts on nothing cannot be simulated")
+        unknown = sorted(set(pk.bioavailability) - set(head.routes))
+        if unknown:
+            raise ValueError(f"pk.bioavailability names {unknown}, which drug.routes {head.routes} does not list")
+        if self.usual.route not in head.routes:
+            raise ValueError(f"usual.route is {self.usual.route!r}: expected one of drug.routes {head.routes}")
+        return self
+
+    def record(self) -> Drug:
+        """Return the drug record."""
+        head = self.drug
+        return Drug(
+            id=head.id,
+            name=head.name,
+            drug_class=head.drug_class,
+            amount_unit=head.amount_unit,
+            concentration_unit=head.concentration_unit,
+            routes=tuple(head.routes),
+            pk={key: quantity.record() for key, quantity in self.pk.quantities().items()},
+            bioavailability={route: quantity.record() for route, quantity in self.pk.bioavailability.items()},
+            targets=tuple(target.record() for target in self.target),
+            usual=self.usual.dose(head.id),
+            usual_source=self.usual.source(),
+            into_state=head.into_state,
+            antidepressant=head.antidepressant,
+            note=head.note,
+        )
+
+
+class _RegimenHead(_Table):
+    id: Id
+    name: Text
+    reference: bool = False
+    note: str = ""
+
+
+class RegimenFile(_Table):
+    """One file of ``regimens/``."""
+
+    regimen: _RegimenHead
+    dose: list[DoseTable] = []
+    evidence: list[SourceTable] = []
+
+    def record(self) -> Regimen:
+        """Return the regimen record."""
+        head = self.regimen
+        return Regimen(
+            id=head.id,
+            name=head.name,
+            doses=tuple(dose.record() for dose in self.dose),
+            evidence=tuple(source.source() for source in self.evidence),
+            reference=head.reference,
+            note=head.note,
+        )
+
+
+# Analytes, scales, scores
+
+
+class _ReferenceTable(SourceTable):
+    assay: Text
+    specimen: Text
+    median: NonNegative
+    p2_5: NonNegative
+    p97_5: NonNegative
+    n: Annotated[int, Field(gt=0)] | None = None
+    sex: Literal["any", "female", "male"] = "any"
+    age: Pair = [18.0, 120.0]
+    bmi: Pair = [0.0, 100.0]
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        if not self.p2_5 < self.median < self.p97_5:
+            raise ValueError(f"expected p2_5 < median < p97_5, got {self.p2_5}, {self.median}, {self.p97_5}")
+        for key, (lower, upper) in (("age", self.age), ("bmi", self.bmi)):
+            if lower >= upper:
+                raise ValueError(f"{key} is [{lower}, {upper}]: expected [lower, upper]")
+        return self
+
+    def record(self) -> ReferenceRange:
+        return ReferenceRange(**self._values() | {"age": _pair(self.age), "bmi": _pair(self.bmi)})
+
+
+class AnalyteTable(_Table):
+    """One table of ``analytes.toml``."""
+
+    name: Text
+    kind: Literal["laboratory", "covariate"] = "laboratory"
+    unit: Text
+    aliases: list[Text] = []
+    loinc: list[str] = []
+    specimen: str = ""
+    observable: str = ""
+    covariate: str = ""
+    assay_cv: NonNegative = 0.0
+    within_cv: NonNegative = 0.0
+    offset_log_sd: NonNegative = 0.0
+    lod: Positive | None = None
+    plausible: Pair
+    molar_mass: Positive | None = None
+    units_by_rule: dict[str, Positive] = {}
+    reference: list[_ReferenceTable] = []
+    source: SourceTable
+    cost_rank: Annotated[int, Field(ge=0)] = 0
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _check_analyte(self) -> Self:
+        for code in self.loinc:
+            if not loinc_is_valid(code):
+                raise ValueError(f"loinc {code!r} has a wrong form or check digit: copy the code again from loinc.org")
+        lower, upper = self.plausible
+        if lower >= upper:
+            raise ValueError(f"plausible is [{lower}, {upper}]: expected [lower, upper]")
+        for row in self.reference:
+            if row.p2_5 < lower or row.p97_5 > upper:
+                raise ValueError(f"a reference range [{row.p2_5}, {row.p97_5}] leaves plausible [{lower}, {upper}]")
+        return self
+
+    def record(self, id_: str) -> Analyte:
+        """Return the analyte record."""
+        return Analyte(
+            id=id_,
+            name=self.name,
+            kind=self.kind,
+            unit=self.unit,
+            aliases=tuple(self.aliases),
+            loinc=tuple(self.loinc),
+            specimen=self.specimen,
+            observable=self.observable,
+            covariate=self.covariate,
+            assay_cv=self.assay_cv,
+            within_cv=self.within_cv,
+            offset_log_sd=self.offset_log_sd,
+            lod=self.lod,
+            plausible=_pair(self.plausible),
+            molar_mass=self.molar_mass,
+            units_by_rule=dict(self.units_by_rule),
+            references=tuple(row.record() for row in self.reference),
+            source=self.source.source(),
+            cost_rank=self.cost_rank,
+            note=self.note,
+        )
+
+
+class ScaleTable(SourceTable):
+    """One table of ``scales.toml``."""
+
+    name: Text
+    maximum: Positive
+    neurovegetative: NonNegative
+    mood_cognitive: NonNegative
+    rater_sd: NonNegative
+    response_fraction: Share
+    remission_max: NonNegative
+    aliases: list[Text] = []
+    loinc: list[str] = []
+    integer: bool = True
+
+    @model_validator(mode="after")
+    def _check_scale(self) -> Self:
+        total = self.neurovegetative + self.mood_cognitive
+        if abs(total - self.maximum) > 1e-9:
+            raise ValueError(f"the weights sum to {total:g}: expected the maximum of the scale ({self.maximum:g})")
+        for code in self.loinc:
+            if not loinc_is_valid(code):
+                raise ValueError(f"loinc {code!r} has a wrong form or check digit: copy the code again from loinc.org")
+        return self
+
+    def record(self, id_: str) -> Scale:
+        """Return the scale record."""
+        return Scale(id=id_, **self._values("loinc") | {"aliases": tuple(self.aliases)})
+
+    def analyte(self, id_: str) -> Analyte:
+        """Return the same scale as an entry of a panel: whole points from 0 to its maximum."""
+        return Analyte(
+            id=id_,
+            name=self.name,
+            kind="scale",
+            unit="points",
+            aliases=tuple(self.aliases),
+            loinc=tuple(self.loinc),
+            specimen="",
+            observable="",
+            covariate="",
+            assay_cv=0.0,
+            within_cv=0.0,
+            offset_log_sd=0.0,
+            lod=None,
+            plausible=(0.0, self.maximum),
+            molar_mass=None,
+            units_by_rule={},
+            references=(),
+            source=self.source(),
+        )
+
+
+class ScoreTable(_Table):
+    """One table of ``scores.toml``."""
+
+    name: Text
+    output: Id
+    unit: Text
+    low: Text
+    within: Text
+    high: Text
+
+    def record(self, id_: str) -> MechanismDefinition:
+        """Return the definition of the score."""
+        return MechanismDefinition(id=id_, **self.model_dump())
+
+
+# Populations
+
+
+class DistributionTable(SourceTable):
+    """One distribution of a population; ``lower`` and ``upper`` cut it."""
+
+    family: Literal["normal", "lognormal", "shifted-lognormal", "uniform", "bernoulli"]
+    center: Number = 0.0
+    spread: NonNegative = 0.0
+    lower: Number
+    upper: Number
+    shift: Number = 0.0
+    unit: Text = "dimensionless"
+    covariate: bool = False
+
+    @model_validator(mode="after")
+    def _check_distribution(self) -> Self:
+        if self.lower >= self.upper:
+            raise ValueError(f"lower is {self.lower} and upper {self.upper}: expected lower below upper")
+        needs_center = self.family != "uniform"
+        if needs_center and "center" not in self.model_fields_set:
+            raise ValueError(f"family {self.family!r} needs center")
+        if self.family in {"normal", "lognormal", "shifted-lognormal"} and self.spread <= 0:
+            raise ValueError(f"family {self.family!r} needs a spread above 0, got {self.spread}")
+        if self.family in {"lognormal", "shifted-lognormal"} and self.center <= 0:
+            raise ValueError(f"family {self.family!r} needs a center (the median) above 0, got {self.center}")
+        if self.family == "bernoulli" and not 0 <= self.center <= 1:
+            raise ValueError(f"family 'bernoulli' needs a probability as center, got {self.center}")
+        if self.shift and self.family != "shifted-lognormal":
+            raise ValueError(f"shift belongs to family 'shifted-lognormal', not to {self.family!r}")
+        middle = self.shift + self.center
+        if needs_center and not self.lower <= middle <= self.upper:
+            raise ValueError(f"center {middle} lies outside lower .. upper ({self.lower} .. {self.upper})")
+        return self
+
+    def record(self, id_: str) -> Distribution:
+        """Return the distribution record."""
+        return Distribution(id=id_, **self._values())
+
+
+class CorrelationTable(SourceTable):
+    """Correlation of the normal scores of two distributions."""
+
+    first: Id
+    second: Id
+    value: Annotated[float, Field(gt=-1, lt=1, allow_inf_nan=False)]
+
+    def record(self) -> Correlation:
+        """Return the correlation record."""
+        return Correlation(**self._values())
+
+
+class DiagnosisTable(_Table):
+    """One population; ``inherits`` names the one whose entries it takes where it has none of its own."""
+
+    name: Text
+    inherits: str = ""
+    scale: str = ""
+    severity: DistributionTable | None = None
+    distribution: dict[Id, DistributionTable] = {}
+    correlation: list[CorrelationTable] = []
+    constants: dict[str, Number] = {}
+    enrolment: dict[str, Number] = {}
+
+
+class PopulationFile(_Table):
+    """``population.toml``."""
+
+    diagnosis: dict[Id, DiagnosisTable]

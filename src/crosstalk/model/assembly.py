@@ -1,0 +1,255 @@
+"""From the knowledge base to one SBML model: mechanism, constants, drugs, scales."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from crosstalk.errors import ModelError
+from crosstalk.knowledge.loader import Knowledge, load_knowledge
+from crosstalk.model.pharmacokinetics import drug_block, slot_rules
+from crosstalk.provenance import hash_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["MODULES", "Model", "Regulator", "assemble"]
+
+MODULES = ("innate", "hpa", "metabolic", "kynurenine", "tcell", "brain", "symptoms", "crosstalk")
+MODEL_ID = "crosstalk"
+
+
+@dataclass(frozen=True, slots=True)
+class Regulator:
+    """A call of ``up1`` or ``up4``: positive only while ``gain * h(resting; half) < 1``.
+
+    ``resting``, ``gain`` and ``half`` are names of parameters or numbers as text.
+    """
+
+    resting: str
+    gain: str
+    half: str
+    exponent: int
+
+
+@dataclass(frozen=True)
+class Model:
+    """An assembled model.
+
+    Attributes
+    ----------
+    antimony : str
+        The model as a person reads it.
+    sbml : str
+        SBML Level 3; functions expanded, every literal number dimensionless.
+    drugs : tuple of str
+        Ids of the drugs it holds.
+    states : tuple of str
+    variables : tuple of str
+        Variables given by assignment rules.
+    constants : mapping of str to float
+        Values of all constant parameters.
+    units : mapping of str to str
+        Unit of every state, variable and constant.
+    regulators : tuple of Regulator
+    sha256 : str
+        Of the SBML text.
+    """
+
+    antimony: str
+    sbml: str
+    drugs: tuple[str, ...]
+    states: tuple[str, ...]
+    variables: tuple[str, ...]
+    constants: Mapping[str, float]
+    units: Mapping[str, str]
+    regulators: tuple[Regulator, ...]
+    sha256: str
+
+
+def assemble(drugs: Sequence[str] = (), knowledge: Knowledge | None = None) -> Model:
+    """Assemble the mechanism with the given drugs.
+
+    Parameters
+    ----------
+    drugs : sequence of str
+        Ids of the drug library; order and repeats do not matter.
+    knowledge : Knowledge, optional
+        The shipped knowledge base by default.
+
+    Raises
+    ------
+    ModelError
+        If Antimony or SBML is invalid: the message names the file and line where Antimony gives them.
+    UsageError
+        On an unknown drug.
+
+    Examples
+    --------
+    >>> model = assemble()
+    >>> "TNF" in model.states, "HAMD17" in model.variables
+    (True, True)
+    """
+    knowledge = knowledge or load_knowledge()
+    chosen = tuple(sorted(set(drugs)))
+    key = (chosen, knowledge.sha256)
+    if key not in _CACHE:
+        antimony, units = _write_antimony(chosen, knowledge)
+        _CACHE[key] = _finish(antimony, _to_sbml(antimony), chosen, units)
+    return _CACHE[key]
+
+
+_CACHE: dict[tuple[tuple[str, ...], str], Model] = {}
+
+
+def unit_id(unit: str) -> str:
+    """SBML id of a unit text: ``pg/mL`` is ``pg_per_mL``, ``1/h`` is ``per_h``.
+
+    Examples
+    --------
+    >>> unit_id("kg/m^2"), unit_id("1/(kg/m^2)")
+    ('kg_per_m2', 'm2_per_kg')
+    """
+    text = re.sub(r"^1/\((.+)/(.+)\)$", r"\2/\1", unit).replace("^", "").replace(" ", "")
+    return re.sub(r"^1_per_", "per_", text.replace("/", "_per_"))
+
+
+def _write_antimony(drugs: tuple[str, ...], knowledge: Knowledge) -> tuple[str, dict[str, str]]:
+    missing = [m for m in (*MODULES, "functions", "units") if m not in knowledge.mechanisms]
+    if missing:
+        raise ModelError(f"no file mechanisms/{missing[0]}.ant in {knowledge.root}; a model needs {', '.join(MODULES)}")
+    known_units = set(re.findall(r"^unit (\w+)", knowledge.mechanisms["units"], re.MULTILINE))
+    known_units |= {"dimensionless", "gram", "litre", "mole", "kilogram"}
+    units: dict[str, str] = {}
+    lines = [knowledge.mechanisms["functions"], f"model {MODEL_ID}", knowledge.mechanisms["units"]]
+    for module in MODULES:
+        text = knowledge.mechanisms[module]
+        units.update(dict(re.findall(r"(\w+) has (\w+)", text)))
+        lines.append(f"// --- {module}\n{text}")
+
+    def add(rules: Sequence[tuple[str, float | str, str]], title: str) -> None:
+        lines.append(f"// --- {title}")
+        for left, right, unit in rules:
+            name = left.rstrip("':")
+            if unit_id(unit) not in known_units:
+                raise ModelError(f"unit '{unit}' of '{name}' is not defined in mechanisms/units.ant; add it there")
+            units[name] = unit
+            if left.endswith("'"):
+                lines.append(f"{left} = {right}; {name} = 0; {name} has {unit_id(unit)}")
+            elif left.endswith(":"):
+                lines.append(f"{name} := {right}; {name} has {unit_id(unit)}")
+            else:
+                lines.append(f"{name} = {right!r}; {name} has {unit_id(unit)}")
+
+    add([(p.id, p.value, p.unit) for p in knowledge.parameters.values()], "constants, from parameters.tsv")
+    library = [knowledge.drug(d) for d in drugs]
+    for drug in library:
+        add(drug_block(drug), f"drug: {drug.name}")
+    add(slot_rules(tuple(knowledge.slots.values()), library), "slots: where drugs act")
+    add(
+        [
+            (f"{s.id}:", f"{s.neurovegetative!r}*NV + {s.mood_cognitive!r}*MOOD", "dimensionless")
+            for s in knowledge.scales.values()
+        ],
+        "symptom scales [points]",
+    )
+    lines.append("end\n")
+    return "\n".join(lines), units
+
+
+def _to_sbml(antimony_text: str) -> str:
+    import antimony
+
+    antimony.clearPreviousLoads()
+    if antimony.loadAntimonyString(antimony_text) < 0:
+        raise ModelError(_locate(antimony.getLastError(), antimony_text))
+    return str(antimony.getSBMLString(MODEL_ID))
+
+
+def _locate(message: str, text: str) -> str:
+    """Name the mechanism file in an Antimony error, which counts lines of the assembled text."""
+    found = re.search(r"line (\d+)", message)
+    if not found:
+        return f"Antimony cannot read the mechanism: {message}"
+    line = int(found.group(1))
+    before = text.splitlines()[:line]
+    part = next((b[7:] for b in reversed(before) if b.startswith("// --- ")), "functions or units")
+    culprit = before[-1].strip() if before else ""
+    return f"Antimony cannot read the mechanism in the part '{part}', at `{culprit}`: {message.strip()}"
+
+
+def _finish(antimony_text: str, raw: str, drugs: tuple[str, ...], units: dict[str, str]) -> Model:
+    import libsbml
+
+    document = libsbml.readSBMLFromString(raw)
+    regulators = _regulators(document.getModel())
+    _mark_literals(document.getModel())
+    # libSBML infers units wrongly through functions that are called with arguments of different units
+    options = libsbml.ConversionProperties()
+    options.addOption("expandFunctionDefinitions", True)
+    if document.convert(options) != libsbml.LIBSBML_OPERATION_SUCCESS:
+        raise ModelError("libSBML cannot expand the function definitions of the mechanism")
+    sbml = str(libsbml.writeSBMLToString(document))
+    model = document.getModel()
+    errors = [document.getError(i) for i in range(document.getNumErrors(libsbml.LIBSBML_SEV_ERROR))]
+    if errors:
+        raise ModelError(f"the assembled model is not valid SBML: {errors[0].getMessage().strip()}")
+    rules = [model.getRule(i) for i in range(model.getNumRules())]
+    states = tuple(r.getVariable() for r in rules if r.isRate())
+    variables = tuple(r.getVariable() for r in rules if r.isAssignment())
+    moving = {*states, *variables}
+    parameters = [model.getParameter(i) for i in range(model.getNumParameters())]
+    undefined = [p.getId() for p in parameters if p.getId() not in moving and not p.isSetValue()]
+    if undefined:
+        raise ModelError(
+            f"the mechanism reads {', '.join(sorted(undefined))}, which nothing defines; add a row to parameters.tsv, "
+            f"a slot to slots.toml or a rule to a mechanism"
+        )
+    constants = {p.getId(): float(p.getValue()) for p in parameters if p.getId() not in moving}
+    return Model(
+        antimony_text,
+        sbml,
+        drugs,
+        states,
+        variables,
+        MappingProxyType(constants),
+        MappingProxyType(units),
+        regulators,
+        hash_bytes(sbml.encode()),
+    )
+
+
+def _walk(node: Any) -> Any:
+    yield node
+    for i in range(node.getNumChildren()):
+        yield from _walk(node.getChild(i))
+
+
+def _mathematics(model: Any) -> Any:
+    for items in (model.getListOfRules(), model.getListOfInitialAssignments(), model.getListOfFunctionDefinitions()):
+        for i in range(items.size()):
+            if items.get(i).isSetMath():
+                yield items.get(i).getMath()
+
+
+def _mark_literals(model: Any) -> None:
+    """Give every literal number the unit it has by the rules of the mechanism: none."""
+    for root in _mathematics(model):
+        for node in _walk(root):
+            if node.isNumber() and not node.isSetUnits():
+                node.setUnits("dimensionless")
+
+
+def _regulators(model: Any) -> tuple[Regulator, ...]:
+    """Find all calls of ``up1(x, x0, E, K)`` and ``up4``."""
+    import libsbml
+
+    found = []
+    for root in _mathematics(model):
+        for node in _walk(root):
+            if node.getType() == libsbml.AST_FUNCTION and node.getName() in ("up1", "up4"):
+                arguments = [libsbml.formulaToL3String(node.getChild(i)) for i in (1, 2, 3)]
+                found.append(Regulator(*arguments, exponent=int(node.getName()[2])))
+    return tuple(dict.fromkeys(found))

@@ -1,0 +1,74 @@
+"""What would be measured: scales with rater error and bounds, analytes with assay error and week-to-week variation."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosstalk.errors import PopulationError
+from crosstalk.knowledge.records import Analyte, Scale
+from crosstalk.model.assembly import Model
+from crosstalk.population.latent import patient_normals
+from crosstalk.units import convert
+
+__all__ = ["analyte_log_sd", "noise_table", "observable_factor", "record_analyte", "record_scale"]
+
+Array = NDArray[np.float64]
+
+
+def record_scale(true: Array, scale: Scale, noise: Array) -> Array:
+    """Score that a rater would give, within the bounds of the scale.
+
+    Parameters
+    ----------
+    true : array [points]
+    noise : array of the same shape
+        Standard-normal numbers.
+    """
+    score = true + scale.rater_sd * noise
+    if scale.integer:
+        score = np.round(score)
+    return np.asarray(np.clip(score, 0.0, scale.maximum), dtype=np.float64)
+
+
+def analyte_log_sd(analyte: Analyte, *, between_weeks: bool = True, between_assays: bool = False) -> float:
+    """Log-SD of one measurement around the person's usual level.
+
+    Parameters
+    ----------
+    between_weeks : bool
+        Include the person's own variation from week to week.
+    between_assays : bool
+        Include the offset between assays and laboratories.
+    """
+    variances = [np.log1p(analyte.assay_cv**2)]
+    if between_weeks:
+        variances.append(np.log1p(analyte.within_cv**2))
+    if between_assays:
+        variances.append(analyte.offset_log_sd**2)
+    return float(np.sqrt(sum(variances)))
+
+
+def record_analyte(true: Array, analyte: Analyte, noise: Array, *, between_weeks: bool) -> Array:
+    """Value that a laboratory would report, log-normal around the truth; below the LOD the LOD itself."""
+    value = true * np.exp(analyte_log_sd(analyte, between_weeks=between_weeks) * noise)
+    return np.asarray(np.maximum(value, analyte.lod) if analyte.lod else value, dtype=np.float64)
+
+
+def noise_table(seed: int, name: str, index: NDArray[np.intp], n_times: int) -> Array:
+    """Standard-normal numbers per patient and visit, shape (n, n_times)."""
+    if n_times < 1:
+        raise PopulationError(f"{name}: no visit to record")
+    return np.stack([patient_normals(seed, f"{name}@{visit}", index) for visit in range(n_times)], axis=1)
+
+
+def observable_factor(model: Model, analyte: Analyte) -> float:
+    """Factor from the unit of the model variable that predicts an analyte to the analyte's own unit.
+
+    Raises
+    ------
+    UnitError
+        If the units do not convert.
+    """
+    unit = model.units[analyte.observable].replace("_per_", "/")
+    return convert(1.0, unit, analyte.unit, molar_mass=analyte.molar_mass, factors=analyte.units_by_rule)

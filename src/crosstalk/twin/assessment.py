@@ -1,0 +1,144 @@
+"""The panel read against references, the mechanism scores it implies, and how well the model knows such a patient."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosstalk.knowledge.loader import Knowledge
+from crosstalk.model.assembly import assemble
+from crosstalk.panel.records import Measurement, Panel
+from crosstalk.panel.references import position
+from crosstalk.twin.likelihood import tail_probability
+from crosstalk.twin.posterior import Posterior
+from crosstalk.twin.records import Applicability, MechanismScore, ProfileItem, Reference, Surprise
+from crosstalk.twin.summary import log_fold_interval
+
+__all__ = ["applicability", "mechanism_scores", "profile"]
+
+Array = NDArray[np.float64]
+
+# a score whose 90 % interval lies beyond these folds of health is called low or high
+WITHIN = (0.8, 1.25)
+OUTSIDE_TAIL, EDGE_TAIL = 0.01, 0.05
+OUTSIDE_SAMPLE, EDGE_SAMPLE = 5.0, 30.0
+
+
+def profile(panel: Panel, posterior: Posterior, knowledge: Knowledge) -> tuple[ProfileItem, ...]:
+    """Every measurement with its reference range and the posterior prediction, in the order of the knowledge base."""
+    fitted = {o.analyte: o for o in posterior.observed}
+    person = {k: m.value for k, m in panel.measurements.items()}
+    items = []
+    for analyte in knowledge.analytes.values():
+        measurement = panel.measurements.get(analyte.id)
+        if measurement is None:
+            continue
+        predicted, use = None, "shown"
+        if analyte.id in fitted:
+            o = fitted[analyte.id]
+            predicted, use = log_fold_interval(posterior.patients.outputs[o.variable] * o.factor), "fitted"
+        elif analyte.kind == "covariate" and analyte.covariate in _known(posterior):
+            use = "covariate"
+        elif analyte.id == posterior.scale.id:
+            use = "score"
+        found, where, percentile = position(
+            analyte, measurement, sex=person.get("sex"), age=person.get("age"), bmi=person.get("BMI")
+        )
+        reference = None
+        if found is not None:
+            reference = Reference(
+                found.median, found.p2_5, found.p97_5, found.assay, found.specimen, found.source.doi, found.source.place
+            )
+        items.append(
+            ProfileItem(
+                analyte.id, analyte.name, measurement.value, analyte.unit, measurement.censored, measurement.given,
+                where, percentile, reference, use, predicted, _note(measurement),
+            )  # type: ignore[arg-type]
+        )  # fmt: skip
+    return tuple(items)
+
+
+def _known(posterior: Posterior) -> set[str]:
+    return {*posterior.patients.parameters, *posterior.patients.covariates}
+
+
+def _note(measurement: Measurement) -> str:
+    words = {"left": "below the limit of detection", "right": "above the upper limit"}
+    return words.get(measurement.censored, "")
+
+
+def mechanism_scores(posterior: Posterior, knowledge: Knowledge) -> tuple[MechanismScore, ...]:
+    """The five scores with their intervals, beside those of the whole virtual population."""
+    healthy = _healthy(knowledge)
+    found = []
+    for definition in knowledge.scores.values():
+        values = posterior.patients.outputs[definition.output]
+        everyone = posterior.population.outputs[definition.output][posterior.population.ok]
+        own = log_fold_interval(values)
+        spread = float(np.var(np.log(everyone)))
+        contraction = 1 - float(np.var(np.log(values))) / spread if spread > 0 else 0.0
+        # the place in the window is read against the optimum itself, the other scores against health
+        low, high = WITHIN
+        reading = definition.within
+        if own.lo90 > high or (own.mean > high and own.lo90 > 1):
+            reading = definition.high
+        elif own.hi90 < low or (own.mean < low and own.hi90 < 1):
+            reading = definition.low
+        elif own.lo90 < low and own.hi90 > high:
+            reading = "uncertain: the interval reaches from low to high"
+        found.append(
+            MechanismScore(
+                definition.id, definition.name, definition.unit, own.mean, own.lo90, own.hi90,
+                healthy[definition.output], log_fold_interval(everyone), float(np.clip(contraction, 0, 1)), reading,
+            )
+        )  # fmt: skip
+    return tuple(found)
+
+
+def _healthy(knowledge: Knowledge) -> dict[str, float]:
+    from crosstalk.engine.reference import compile_model
+
+    compiled = compile_model(assemble((), knowledge).sbml)
+    compiled.start({}, {})
+    return {d.output: compiled.get(d.output) for d in knowledge.scores.values()}
+
+
+def applicability(panel: Panel, posterior: Posterior, knowledge: Knowledge) -> Applicability:
+    """How far the patient lies from the virtual patients that the model knows."""
+    population = posterior.population
+    outputs = {k: v[population.ok] for k, v in population.outputs.items()}
+    surprises = [Surprise(o.analyte, tail_probability(o, outputs)) for o in posterior.observed]
+    table = {**population.parameters, **population.covariates}
+    for measurement in panel.measurements.values():
+        analyte = knowledge.analytes[measurement.analyte]
+        if analyte.kind == "covariate" and analyte.covariate in table and analyte.covariate != "female":
+            below = float(np.mean(table[analyte.covariate] <= measurement.value))
+            surprises.append(Surprise(analyte.id, 2 * min(below, 1 - below)))
+    surprises.sort(key=lambda s: s.tail_probability)
+    lowest = surprises[0].tail_probability if surprises else 1.0
+    sample = posterior.effective_sample
+    missing = tuple(
+        a.id
+        for a in sorted(knowledge.analytes.values(), key=lambda a: a.cost_rank)
+        if a.kind == "laboratory" and a.observable and a.cost_rank > 0 and a.id not in panel.measurements
+    )
+    if lowest < OUTSIDE_TAIL or sample < OUTSIDE_SAMPLE:
+        level = "outside"
+        message = (
+            "The patient lies outside the virtual patients that the model knows; the forecast is an extrapolation."
+        )
+    elif lowest < EDGE_TAIL or sample < EDGE_SAMPLE:
+        level = "edge"
+        message = "The patient lies at the edge of the virtual patients that the model knows."
+    else:
+        level = "inside"
+        message = "The patient lies among the virtual patients that the model knows."
+    if surprises and lowest < EDGE_TAIL:
+        message += f" The most unusual value is {surprises[0].analyte} (tail probability {lowest:.2g})."
+    if not posterior.observed:
+        message += " The panel holds no laboratory value that the model predicts: the scores are those of the population."
+    return Applicability(
+        level, sample, int(population.ok.sum()), tuple(surprises), missing, message,
+    )  # type: ignore[arg-type]  # fmt: skip
+
+

@@ -1,0 +1,191 @@
+"""Forecast of one patient under each regimen, every virtual patient running through every regimen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from crosstalk.engine.ensemble import Engine, Event, Problem
+from crosstalk.errors import TwinError
+from crosstalk.knowledge.loader import Knowledge
+from crosstalk.knowledge.records import Regimen, Scale
+from crosstalk.model.assembly import assemble
+from crosstalk.population.measure import noise_table, record_scale
+from crosstalk.population.patients import drug_parameters, weight_kg
+from crosstalk.study.protocol import HOURS_PER_WEEK, protocol
+from crosstalk.twin.posterior import Posterior
+from crosstalk.twin.records import Change, Interval, Probability, RegimenForecast, Rest, Trajectory
+from crosstalk.twin.summary import interval, knowledge_interval
+
+__all__ = ["Courses", "conclude", "forecast_regimens", "simulate_regimens"]
+
+Array = NDArray[np.float64]
+
+DIMENSIONS = ("NV", "MOOD")
+
+
+@dataclass(frozen=True)
+class Courses:
+    """True courses of the scale and of both dimensions under each regimen, shape (n, n_weeks) each."""
+
+    weeks: Array
+    scale: dict[str, Array]
+    dimensions: dict[tuple[str, str], Array]
+    failed: dict[str, int]
+
+    @property
+    def complete(self) -> NDArray[np.bool_]:
+        """Virtual patients who ran to the end of every regimen, shape (n,)."""
+        return np.all([np.isfinite(v).all(axis=1) for v in self.scale.values()], axis=0)
+
+    def benefit(self, regimen: str, reference: str) -> Array:
+        """Difference of the final true score to another regimen, shape (n,); negative is better."""
+        return np.asarray(self.scale[regimen][:, -1] - self.scale[reference][:, -1])
+
+
+def simulate_regimens(
+    posterior: Posterior,
+    regimens: Sequence[Regimen],
+    knowledge: Knowledge,
+    engine: Engine,
+    *,
+    weeks: int,
+    diagnosis: str = "mdd",
+) -> Courses:
+    """Simulate all regimens, weekly output.
+
+    Raises
+    ------
+    TwinError
+        If no virtual patient runs to the end of every regimen.
+    """
+    grid = np.arange(weeks + 1, dtype=np.float64)
+    patients, scale = posterior.patients, posterior.scale
+    weight, height = weight_kg(patients), patients.covariates.get("height_cm")
+    enrolment = tuple(Event(0.0, k, v, "set") for k, v in knowledge.diagnosis(diagnosis).enrolment.items())
+    courses: dict[str, Array] = {}
+    dimensions: dict[tuple[str, str], Array] = {}
+    failed: dict[str, int] = {}
+    for regimen in regimens:
+        plan = protocol(
+            regimen.doses, knowledge, weight_kg=weight, height_cm=height, horizon_h=weeks * HOURS_PER_WEEK
+        )
+        model = assemble(plan.drugs, knowledge)
+        problem = Problem(
+            model.sbml,
+            len(patients),
+            {**patients.parameters, **drug_parameters(knowledge, plan.drugs, patients)},
+            grid * HOURS_PER_WEEK,
+            (scale.id, *DIMENSIONS),
+            patients.states,
+            enrolment + plan.events,
+            model.states,
+        )
+        result = engine.simulate(problem)
+        courses[regimen.id] = result[scale.id]
+        for name in DIMENSIONS:
+            dimensions[regimen.id, name] = result[name]
+        failed[regimen.id] = len(result.failures)
+    found = Courses(grid, courses, dimensions, failed)
+    if not found.complete.any():
+        raise TwinError(f"no virtual patient runs to week {weeks} of every regimen; failures by regimen: {failed}")
+    return found
+
+
+def forecast_regimens(
+    posterior: Posterior, courses: Courses, regimens: Sequence[Regimen], reference: str
+) -> tuple[RegimenForecast, ...]:
+    """Summarise the courses of every regimen, in the order given."""
+    keep = courses.complete
+    scale = posterior.scale
+    noise = noise_table(
+        posterior.patients.seed, f"visit:{scale.id}", posterior.patients.index, len(courses.weeks)
+    )[keep]
+    recorded = posterior.recorded[keep]
+    world = posterior.patients.world[keep]
+    final = np.stack([courses.scale[r.id][keep, -1] for r in regimens])
+    ties = final <= final.min(axis=0) + 1e-9
+    best = (ties / ties.sum(axis=0)).mean(axis=1)
+    found = []
+    for number, regimen in enumerate(regimens):
+        true = courses.scale[regimen.id][keep]
+        scores = record_scale(true, scale, noise)
+        scores[:, 0] = recorded
+        change = interval(scores[:, -1] - recorded)
+        versus = interval(courses.benefit(regimen.id, reference)[keep])
+        week = float(courses.weeks[-1])
+        found.append(
+            RegimenForecast(
+                regimen.id,
+                regimen.name,
+                (
+                    _trajectory(scale.id, "points", courses.weeks, scores),
+                    *(
+                        _trajectory(d, "fraction", courses.weeks, courses.dimensions[regimen.id, d][keep])
+                        for d in DIMENSIONS
+                    ),
+                ),
+                Change(scale.id, week, change.mean, change.lo90, change.hi90),
+                _probability(week, _chance(true[:, -1], scale, np.floor(recorded * (1 - scale.response_fraction))), world),
+                _probability(week, _chance(true[:, -1], scale, np.full(len(recorded), scale.remission_max)), world),
+                versus,
+                float(best[number]),
+                _verdict(versus, regimen.id == reference),
+                tuple(Rest(e.kind, e.doi, e.place) for e in regimen.evidence),
+                courses.failed[regimen.id],
+            )
+        )
+    return tuple(found)
+
+
+def _trajectory(variable: str, unit: str, weeks: Array, values: Array) -> Trajectory:
+    low, high = np.quantile(values, [0.05, 0.95], axis=0)
+    return Trajectory(
+        variable, unit, tuple(map(float, weeks)), tuple(map(float, values.mean(axis=0))),
+        tuple(map(float, low)), tuple(map(float, high)),
+    )  # fmt: skip
+
+
+def _chance(true: Array, scale: Scale, at_most: Array) -> Array:
+    """Probability that a rater records a score of at most a limit, per virtual patient."""
+    half = 0.5 if scale.integer else 0.0
+    return np.asarray(ndtr((at_most + half - true) / scale.rater_sd), dtype=np.float64)
+
+
+def _probability(week: float, chance: Array, world: NDArray[np.intp]) -> Probability:
+    found = knowledge_interval(chance, world)
+    return Probability(week, found.mean, found.lo90, found.hi90)
+
+
+def _verdict(versus: Interval, is_reference: bool) -> str:
+    if is_reference:
+        return "reference"
+    if versus.hi90 < 0:
+        return "estimated better than the reference"
+    if versus.lo90 > 0:
+        return "estimated worse than the reference"
+    return "no evidence of a difference from the reference"
+
+
+def conclude(regimens: Sequence[RegimenForecast], reference: RegimenForecast, scale: Scale) -> str:
+    """One sentence on what the ranking shows, and none where it shows nothing."""
+    better = sorted((r for r in regimens if r.versus_reference.hi90 < 0), key=lambda r: r.versus_reference.mean)
+    first = max(regimens, key=lambda r: r.p_best)
+    week = f"{reference.change.week:g}"
+    if not better:
+        return (
+            f"No evidence of a difference: for no regimen does the 90 % interval against {reference.name} at week "
+            f"{week} lie below zero. {first.name} has the largest share of virtual patients in whom it is best "
+            f"({first.p_best:.0%})."
+        )
+    top = better[0]
+    v = top.versus_reference
+    return (
+        f"Estimated largest advantage over {reference.name} at week {week}: {top.name}, {v.mean:+.1f} {scale.id} points "
+        f"(90 % interval {v.lo90:+.1f} to {v.hi90:+.1f}). {len(better)} of {len(regimens) - 1} regimens have an interval "
+        f"that lies below zero."
+    )

@@ -1,0 +1,222 @@
+"""Typed results of the twin: an assessment and a forecast of one patient. Their fields are the JSON's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = [
+    "Applicability",
+    "Assessment",
+    "Change",
+    "Forecast",
+    "Interval",
+    "MechanismScore",
+    "NextAssay",
+    "Probability",
+    "ProfileItem",
+    "Provenance",
+    "Reference",
+    "RegimenForecast",
+    "Rest",
+    "Surprise",
+    "Trajectory",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Mean and 90 % interval (5th to 95th percentile)."""
+
+    mean: float
+    lo90: float
+    hi90: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The reference range that a value was held against."""
+
+    median: float
+    p2_5: float
+    p97_5: float
+    assay: str
+    specimen: str
+    doi: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileItem:
+    """One line of the panel. ``position`` is ``unknown`` where no reference range fits the assay.
+
+    ``use`` tells what the twin did with it: ``fitted`` (compared with the model's prediction), ``covariate`` (fixes a
+    covariate), ``score`` (the baseline score), ``shown`` (not used). ``predicted`` is the posterior prediction.
+    """
+
+    analyte: str
+    name: str
+    value: float
+    unit: str
+    censored: Literal["", "left", "right"]
+    given: str
+    position: Literal["below", "within", "above", "unknown"]
+    percentile: float | None
+    reference: Reference | None
+    use: Literal["fitted", "covariate", "score", "shown"]
+    predicted: Interval | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MechanismScore:
+    """One of the five mechanism scores, with its distribution in the virtual population for comparison.
+
+    ``contraction`` is 1 - var(posterior) / var(population): 0 where the panel says nothing about it.
+    """
+
+    id: str
+    name: str
+    unit: str
+    mean: float
+    lo90: float
+    hi90: float
+    healthy: float
+    population: Interval
+    contraction: float
+    reading: str
+
+
+@dataclass(frozen=True, slots=True)
+class Surprise:
+    """How far one measured value lies from the virtual population (two-sided tail probability)."""
+
+    analyte: str
+    tail_probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Applicability:
+    """How far the patient lies from the virtual patients that the model knows."""
+
+    level: Literal["inside", "edge", "outside"]
+    effective_sample: float
+    virtual_patients: int
+    surprises: tuple[Surprise, ...]
+    missing: tuple[str, ...]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trajectory:
+    """Course of a scale (points, as a rater would score) or of a symptom dimension (fraction 0 to 1)."""
+
+    variable: str
+    unit: str
+    week: tuple[float, ...]
+    mean: tuple[float, ...]
+    lo90: tuple[float, ...]
+    hi90: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Change of a scale from baseline [points]; negative is improvement."""
+
+    scale: str
+    week: float
+    mean: float
+    lo90: float
+    hi90: float
+
+
+@dataclass(frozen=True, slots=True)
+class Probability:
+    """Probability of an outcome by a week; the interval is the uncertainty of knowledge, not of chance."""
+
+    week: float
+    mean: float
+    lo90: float
+    hi90: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """A published result that a regimen's place rests on."""
+
+    kind: str
+    doi: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class RegimenForecast:
+    """Forecast under one regimen. ``versus_reference``: difference in change [points], paired within virtual patients."""
+
+    id: str
+    name: str
+    trajectory: tuple[Trajectory, ...]
+    change: Change
+    response: Probability
+    remission: Probability
+    versus_reference: Interval
+    p_best: float
+    verdict: str
+    rests_on: tuple[Rest, ...]
+    failed_patients: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NextAssay:
+    """Expected share by which one more assay reduces the variance of the benefit between the two best regimens."""
+
+    analyte: str
+    name: str
+    variance_reduction: float
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What a result was made with."""
+
+    crosstalk: str
+    model_sha256: str
+    knowledge_sha256: str
+    input_sha256: str
+    engine: str
+    calibrated: bool
+    virtual_patients: int
+    posterior_draws: int
+    knowledge_draws: int
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """A panel read against references, and the mechanism scores that it implies."""
+
+    patient: str
+    seed: int
+    profile: tuple[ProfileItem, ...]
+    mechanisms: tuple[MechanismScore, ...]
+    applicability: Applicability
+    notes: tuple[str, ...]
+    provenance: Provenance
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Forecast of every regimen for one patient."""
+
+    patient: str
+    seed: int
+    profile: tuple[ProfileItem, ...]
+    mechanisms: tuple[MechanismScore, ...]
+    applicability: Applicability
+    scale: str
+    baseline: Interval
+    reference: str
+    regimens: tuple[RegimenForecast, ...]
+    next_assay: tuple[NextAssay, ...]
+    conclusion: str
+    notes: tuple[str, ...]
+    provenance: Provenance

@@ -1,0 +1,181 @@
+"""The two verbs on one patient: assess and forecast."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from crosstalk.engine import get_engine
+from crosstalk.engine.ensemble import Engine
+from crosstalk.errors import UsageError
+from crosstalk.knowledge.loader import Knowledge, load_knowledge
+from crosstalk.knowledge.records import Regimen
+from crosstalk.model.assembly import assemble
+from crosstalk.panel.records import Panel
+from crosstalk.provenance import hash_bytes, package_version
+from crosstalk.twin.assessment import applicability, mechanism_scores, profile
+from crosstalk.twin.forecast import conclude, forecast_regimens, simulate_regimens
+from crosstalk.twin.next_assay import next_assays
+from crosstalk.twin.posterior import Posterior, infer
+from crosstalk.twin.records import Assessment, Forecast, Provenance
+from crosstalk.twin.summary import interval
+
+__all__ = ["assess", "forecast"]
+
+VIRTUAL_PATIENTS = 1200
+WORLDS = 40
+DRAWS = 200
+WEEKS = 12
+
+
+def assess(
+    panel: Panel,
+    *,
+    knowledge: Knowledge | None = None,
+    engine: Engine | None = None,
+    seed: int = 1,
+    draws: int = DRAWS,
+) -> Assessment:
+    """Read a panel against references and infer the mechanism scores.
+
+    Parameters
+    ----------
+    panel : Panel
+        One patient, see `crosstalk.read_panel`.
+    seed : int
+        Fixes everything random.
+    draws : int
+        Virtual patients who stand for the patient.
+
+    Returns
+    -------
+    Assessment
+
+    Raises
+    ------
+    TwinError
+        If no virtual patient can explain the panel.
+    """
+    knowledge, engine = knowledge or load_knowledge(), engine or get_engine()
+    posterior = infer(
+        panel, knowledge, engine, seed=seed, virtual_patients=VIRTUAL_PATIENTS, worlds=WORLDS, draws=draws
+    )
+    return Assessment(
+        panel.patient,
+        seed,
+        profile(panel, posterior, knowledge),
+        mechanism_scores(posterior, knowledge),
+        applicability(panel, posterior, knowledge),
+        _notes(panel, posterior),
+        _provenance(panel, posterior, knowledge, engine),
+    )
+
+
+def forecast(
+    panel: Panel,
+    *,
+    regimens: Sequence[str] = (),
+    knowledge: Knowledge | None = None,
+    engine: Engine | None = None,
+    seed: int = 1,
+    draws: int = DRAWS,
+    weeks: int = WEEKS,
+) -> Forecast:
+    """Forecast one patient under each regimen.
+
+    Parameters
+    ----------
+    panel : Panel
+    regimens : sequence of str
+        Ids; all by default. The reference regimen is always added.
+    seed : int
+        Fixes everything random.
+    draws : int
+        Virtual patients who stand for the patient.
+    weeks : int
+        Horizon.
+
+    Returns
+    -------
+    Forecast
+        A hypothesis, not advice.
+
+    Raises
+    ------
+    TwinError
+        If no virtual patient can explain the panel.
+    UsageError
+        On an unknown regimen, or a horizon or number of draws that makes no sense.
+    """
+    if weeks < 1 or draws < 20:
+        raise UsageError(f"weeks = {weeks}, draws = {draws}; expected at least 1 week and 20 draws")
+    knowledge, engine = knowledge or load_knowledge(), engine or get_engine()
+    chosen = _choose(knowledge, regimens)
+    reference = next(r for r in chosen if r.reference)
+    posterior = infer(
+        panel, knowledge, engine, seed=seed, virtual_patients=VIRTUAL_PATIENTS, worlds=WORLDS, draws=draws
+    )
+    courses = simulate_regimens(posterior, chosen, knowledge, engine, weeks=weeks)
+    results = forecast_regimens(posterior, courses, chosen, reference.id)
+    first, second = _two_best(courses.scale)
+    assays = next_assays(posterior, courses.benefit(first, second), courses.complete, knowledge)
+    own = next(r for r in results if r.id == reference.id)
+    notes = list(_notes(panel, posterior))
+    lost = len(posterior.patients) - int(courses.complete.sum())
+    if lost:
+        notes.append(f"{lost} of {len(posterior.patients)} virtual patients failed under some regimen and were left out.")
+    return Forecast(
+        panel.patient,
+        seed,
+        profile(panel, posterior, knowledge),
+        mechanism_scores(posterior, knowledge),
+        applicability(panel, posterior, knowledge),
+        posterior.scale.id,
+        interval(posterior.recorded),
+        reference.id,
+        results,
+        assays,
+        conclude(results, own, posterior.scale),
+        tuple(notes),
+        _provenance(panel, posterior, knowledge, engine),
+    )
+
+
+def _choose(knowledge: Knowledge, ids: Sequence[str]) -> tuple[Regimen, ...]:
+    everything = tuple(knowledge.regimens.values())
+    if not ids:
+        return everything
+    wanted = {knowledge.regimen(i).id for i in ids}
+    return tuple(r for r in everything if r.id in wanted or r.reference)
+
+
+def _two_best(scale: dict[str, np.ndarray]) -> tuple[str, str]:
+    order = sorted(scale, key=lambda r: float(np.nanmean(scale[r][:, -1])))
+    return order[0], order[1] if len(order) > 1 else order[0]
+
+
+def _notes(panel: Panel, posterior: Posterior) -> tuple[str, ...]:
+    notes = list(panel.notes)
+    if not posterior.has_score:
+        notes.append(
+            f"The panel holds no symptom score; the baseline {posterior.scale.id} is that of the virtual population."
+        )
+    if panel.missing:
+        notes.append(f"Named in the file without a value: {', '.join(panel.missing)}.")
+    notes.append("The patient is taken as untreated at baseline.")
+    return tuple(notes)
+
+
+def _provenance(panel: Panel, posterior: Posterior, knowledge: Knowledge, engine: Engine) -> Provenance:
+    return Provenance(
+        package_version(),
+        assemble((), knowledge).sha256,
+        knowledge.sha256,
+        hash_bytes(repr(sorted((m.analyte, m.value, m.censored) for m in panel.measurements.values()))),
+        type(engine).__name__,
+        False,  # no posterior of the parameters is shipped yet
+        len(posterior.population),
+        len(posterior.patients),
+        len(np.unique(posterior.population.world)),
+    )
