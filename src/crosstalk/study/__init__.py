@@ -1,6 +1,7 @@
 """Studies: one schema for an experiment, a challenge, a trial and a published study.
 
-Names are imported on first use, so that ``import crosstalk.study`` stays light.
+Names are imported on first use, so that ``import crosstalk.study`` stays light. The function that turns doses into
+events has the name of its module: ``from crosstalk.study.protocol import protocol``.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from crosstalk.study.endpoints import Estimate, error_scale, estimate
-    from crosstalk.study.protocol import Protocol, background, protocol
+    from crosstalk.study.protocol import Protocol, background
     from crosstalk.study.records import Arm, Eligibility, Endpoint, Population, Result, Study
     from crosstalk.study.schema import read_study
 
@@ -26,7 +27,6 @@ __all__ = [
     "background",
     "error_scale",
     "estimate",
-    "protocol",
     "read_study",
 ]
 
@@ -36,7 +36,6 @@ _HOME = {
     "estimate": "endpoints",
     "Protocol": "protocol",
     "background": "protocol",
-    "protocol": "protocol",
     "read_study": "schema",
 }
 

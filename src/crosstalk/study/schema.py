@@ -137,8 +137,8 @@ def _explain(errors: Iterable[Any]) -> Iterator[tuple[tuple[Key, ...], str]]:
             hint = "correct the value"
             if error["type"] == "literal_error" and isinstance(received, str):
                 hint = _nearest(received, re.findall(r"'([^']+)'", message), hint)
-            expected = message[:1].lower() + message[1:]
-            yield path, f"received {shown}, expected: {expected}; {hint}"
+            expected = message.removeprefix("Input should be ")
+            yield path, f"received {shown}, expected {expected[:1].lower()}{expected[1:]}; {hint}"
 
 
 def _nearest(name: str, allowed: Iterable[str], otherwise: str = "") -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,6 +55,7 @@ def simulate_regimens(
     *,
     weeks: int,
     diagnosis: str = "mdd",
+    progress: Callable[[str], None] | None = None,
 ) -> Courses:
     """Simulate all regimens, weekly output.
 
@@ -70,7 +71,9 @@ def simulate_regimens(
     courses: dict[str, Array] = {}
     dimensions: dict[tuple[str, str], Array] = {}
     failed: dict[str, int] = {}
-    for regimen in regimens:
+    for number, regimen in enumerate(regimens, start=1):
+        if progress is not None:
+            progress(f"regimen {number} of {len(regimens)}: {regimen.name}")
         plan = protocol(
             regimen.doses, knowledge, weight_kg=weight, height_cm=height, horizon_h=weeks * HOURS_PER_WEEK
         )

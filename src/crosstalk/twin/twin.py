@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -81,6 +81,7 @@ def forecast(
     seed: int = 1,
     draws: int = DRAWS,
     weeks: int = WEEKS,
+    progress: Callable[[str], None] | None = None,
 ) -> Forecast:
     """Forecast one patient under each regimen.
 
@@ -95,6 +96,8 @@ def forecast(
         Virtual patients who stand for the patient.
     weeks : int
         Horizon.
+    progress : callable, optional
+        Told in words what is being done.
 
     Returns
     -------
@@ -111,12 +114,14 @@ def forecast(
     if weeks < 1 or draws < 20:
         raise UsageError(f"weeks = {weeks}, draws = {draws}; expected at least 1 week and 20 draws")
     knowledge, engine = knowledge or load_knowledge(), engine or get_engine()
+    say = progress or (lambda _: None)
     chosen = _choose(knowledge, regimens)
     reference = next(r for r in chosen if r.reference)
+    say("finding virtual patients who explain the panel")
     posterior = infer(
         panel, knowledge, engine, seed=seed, virtual_patients=VIRTUAL_PATIENTS, worlds=WORLDS, draws=draws
     )
-    courses = simulate_regimens(posterior, chosen, knowledge, engine, weeks=weeks)
+    courses = simulate_regimens(posterior, chosen, knowledge, engine, weeks=weeks, progress=say)
     results = forecast_regimens(posterior, courses, chosen, reference.id)
     first, second = _two_best(courses.scale)
     assays = next_assays(posterior, courses.benefit(first, second), courses.complete, knowledge)

@@ -1,0 +1,38 @@
+"""Fixtures of the whole suite: shared data, a cache of its own, Hypothesis profile."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = Path(os.environ.get("CROSSTALK_SHARED", ROOT.parent / "shared")) / "data"
+
+settings.register_profile("crosstalk", deadline=None, max_examples=50)
+settings.load_profile("crosstalk")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if SHARED.is_dir():
+        return
+    skip = pytest.mark.skip(reason=f"the shared data sets are not at {SHARED}; set CROSSTALK_SHARED")
+    for item in items:
+        if "shared" in item.keywords:
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of the real data sets; tests that use it carry the marker ``shared``."""
+    return SHARED
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep computed populations away from the user's cache; workers of one run share a folder."""
+    shared = tmp_path_factory.getbasetemp()
+    folder = shared.parent if os.environ.get("PYTEST_XDIST_WORKER") else shared
+    os.environ["CROSSTALK_CACHE"] = str(folder / "crosstalk-cache")
