@@ -36,13 +36,15 @@ SCALE = Scale("HAMD17", "Hamilton", 52, 22, 30, 2.5, 0.5, 7, Source("assumed", "
 
 
 def courses(*columns: list[float]) -> Array:
-    return np.column_stack([np.asarray(column, dtype=np.float64) for column in columns])
+    result: Array = np.array(columns, dtype=np.float64).T.copy()
+    return result
 
 
 def sample(mean: float, sd: float, n: int) -> Array:
     """Return n numbers with exactly this mean and standard deviation."""
     raw = np.arange(n, dtype=float)
-    return mean + sd * (raw - raw.mean()) / raw.std(ddof=1)
+    values: Array = mean + sd * (raw - raw.mean()) / raw.std(ddof=1)
+    return values
 
 
 def paired(pre: tuple[float, float], post: tuple[float, float], n: int, r: float) -> Array:

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from crosstalk.engine.ensemble import Event
 from crosstalk.errors import StudyError, UsageError
-from crosstalk.knowledge import Knowledge
+from crosstalk.knowledge import Knowledge, load_knowledge
 from crosstalk.knowledge.records import Dose
+from crosstalk.model.assembly import assemble
+from crosstalk.study import read_study
 from crosstalk.study.protocol import background, body_surface_m2, protocol
 
 WEIGHT = np.array([60.0, 90.0])
@@ -221,3 +223,30 @@ def test_overlapping_doses_and_a_background_add(
     assert given_ == pytest.approx(expected)
     # everything that an arm adds has ended: the background alone is left
     assert events[-1].amount == pytest.approx(rate)
+
+
+def test_the_assembled_model_has_every_target_of_the_shipped_studies() -> None:
+    known = load_knowledge()
+    model = assemble(tuple(known.drugs), known)
+    for name in known.study_files:
+        study = read_study(name)
+        stable = study.population.background
+        assert set(background(stable, known, weight_kg=WEIGHT, height_cm=HEIGHT)) <= set(model.constants)
+        for arm in study.arms:
+            plan = protocol(
+                arm.doses,
+                known,
+                weight_kg=WEIGHT,
+                height_cm=HEIGHT,
+                horizon_h=study.duration_h,
+                background=stable,
+                true_daily=True,
+            )
+            plan_mean = protocol(
+                arm.doses, known, weight_kg=WEIGHT, height_cm=HEIGHT, horizon_h=study.duration_h, background=stable
+            )
+            for event in (*plan.events, *plan_mean.events):
+                assert event.target in (model.states if event.action == "add" else model.constants), (
+                    name,
+                    event.target,
+                )

@@ -26,6 +26,8 @@ __all__ = ["Courses", "conclude", "forecast_regimens", "simulate_regimens"]
 Array = NDArray[np.float64]
 
 DIMENSIONS = ("NV", "MOOD")
+# smallest difference that is called one, as a share of the scale: 1 point of HAMD-17 (assumed)
+MEANINGFUL = 0.02
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ def forecast_regimens(
                 _probability(week, _chance(true[:, -1], scale, np.full(len(recorded), scale.remission_max)), world),
                 versus,
                 float(best[number]),
-                _verdict(versus, regimen.id == reference),
+                _verdict(versus, regimen.id == reference, scale),
                 tuple(Rest(e.kind, e.doi, e.place) for e in regimen.evidence),
                 courses.failed[regimen.id],
             )
@@ -164,31 +166,30 @@ def _probability(week: float, chance: Array, world: NDArray[np.intp]) -> Probabi
     return Probability(week, found.mean, found.lo90, found.hi90)
 
 
-def _verdict(versus: Interval, is_reference: bool) -> str:
+def _verdict(versus: Interval, is_reference: bool, scale: Scale) -> str:
     if is_reference:
         return "reference"
-    if versus.hi90 < 0:
-        return "estimated better than the reference"
-    if versus.lo90 > 0:
-        return "estimated worse than the reference"
-    return "no evidence of a difference from the reference"
+    if versus.lo90 <= 0 <= versus.hi90:
+        return "no evidence of a difference from the reference"
+    if abs(versus.mean) < MEANINGFUL * scale.maximum:
+        return "difference from the reference too small to matter"
+    return f"estimated {'better' if versus.mean < 0 else 'worse'} than the reference"
 
 
 def conclude(regimens: Sequence[RegimenForecast], reference: RegimenForecast, scale: Scale) -> str:
     """One sentence on what the ranking shows, and none where it shows nothing."""
-    better = sorted((r for r in regimens if r.versus_reference.hi90 < 0), key=lambda r: r.versus_reference.mean)
+    better = sorted((r for r in regimens if "better" in r.verdict), key=lambda r: r.versus_reference.mean)
     first = max(regimens, key=lambda r: r.p_best)
     week = f"{reference.change.week:g}"
+    best = f"{first.name} is the best in {first.p_best:.0%} of the virtual patients who stand for this one."
     if not better:
         return (
             f"No evidence of a difference: for no regimen does the 90 % interval against {reference.name} at week "
-            f"{week} lie below zero. {first.name} has the largest share of virtual patients in whom it is best "
-            f"({first.p_best:.0%})."
+            f"{week} lie below zero by an amount that matters. {best}"
         )
     top = better[0]
     v = top.versus_reference
     return (
-        f"Estimated largest advantage over {reference.name} at week {week}: {top.name}, {v.mean:+.1f} {scale.id} points "
-        f"(90 % interval {v.lo90:+.1f} to {v.hi90:+.1f}). {len(better)} of {len(regimens) - 1} regimens have an interval "
-        f"that lies below zero."
+        f"Largest estimated advantage over {reference.name} at week {week}: {top.name}, {v.mean:+.1f} {scale.id} points "
+        f"(90 % interval {v.lo90:+.1f} to {v.hi90:+.1f}). {best}"
     )

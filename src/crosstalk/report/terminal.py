@@ -1,0 +1,180 @@
+"""Results as tables on the terminal: the content of the report, compact. Nothing is cut at any width."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from crosstalk.report.documents import Simulation
+from crosstalk.report.words import UNCALIBRATED, interval_text, measured_text, number, rests_text
+from crosstalk.twin.records import Applicability, Assessment, Forecast, MechanismScore, ProfileItem
+
+__all__ = ["render_assessment", "render_forecast", "render_simulation", "render_table"]
+
+
+def render_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], console: Console, whole: Sequence[str] = ()
+) -> None:
+    """Print one table; long texts wrap, except in the columns ``whole``."""
+    if title:
+        console.print(Text(title, style="bold"))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold", no_wrap=column in whole)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console.print(table)
+    console.print()
+
+
+def render_assessment(assessment: Assessment, console: Console) -> None:
+    """Print an assessment."""
+    _head(f"Assessment of {assessment.patient}", assessment.provenance.calibrated, console)
+    _profile(assessment.profile, console)
+    _mechanisms(assessment.mechanisms, console)
+    _applicability(assessment.applicability, console)
+    _notes(assessment.notes, console)
+
+
+def render_forecast(forecast: Forecast, console: Console) -> None:
+    """Print a forecast."""
+    _head(f"Forecast for {forecast.patient}", forecast.provenance.calibrated, console)
+    console.print(Text(forecast.conclusion))
+    console.print()
+    _profile(forecast.profile, console)
+    _mechanisms(forecast.mechanisms, console)
+    _applicability(forecast.applicability, console)
+    week = forecast.regimens[0].change.week if forecast.regimens else 0
+    ranked = sorted(forecast.regimens, key=lambda r: r.versus_reference.mean)
+    render_table(
+        f"Week {week:g}, {forecast.scale} from {number(forecast.baseline.mean)} (mean, 90 % interval), best mean first",
+        ("regimen", "change", "response %", "remission %", "difference", "best"),
+        [
+            (
+                r.id,
+                f"{r.change.mean:.1f} ({r.change.lo90:.0f}, {r.change.hi90:.0f})",
+                f"{100 * r.response.mean:.0f} ({100 * r.response.lo90:.0f}, {100 * r.response.hi90:.0f})",
+                f"{100 * r.remission.mean:.0f}",
+                "reference"
+                if r.id == forecast.reference
+                else f"{r.versus_reference.mean:.1f} ({r.versus_reference.lo90:.1f}, {r.versus_reference.hi90:.1f})",
+                f"{r.p_best:.0%}",
+            )
+            for r in ranked
+        ],
+        console,
+        whole=("regimen",),
+    )
+    render_table(
+        "What each place rests on",
+        ("regimen", "published result"),
+        [(r.id, "; ".join(rests_text(e) for e in r.rests_on)) for r in ranked],
+        console,
+    )
+    render_table(
+        "What to measure next: expected fall of the variance of the difference between the two best",
+        ("assay", "fall"),
+        [(a.name, f"{a.variance_reduction:.0%}") for a in forecast.next_assay],
+        console,
+    )
+    _notes(forecast.notes, console)
+
+
+def render_simulation(simulation: Simulation, console: Console) -> None:
+    """Print a simulated study."""
+    _head(f"{simulation.study}: {simulation.title}", simulation.provenance.calibrated, console)
+    rows = []
+    for arm in simulation.arms:
+        for variable in dict.fromkeys(q.variable for q in arm.quantiles):
+            course = [q for q in arm.quantiles if q.variable == variable]
+            first, last = course[0], course[-1]
+            peak = max(course, key=lambda q: q.p50)
+            rows.append(
+                (
+                    arm.arm, variable, f"{arm.patients - arm.failed} of {arm.screened} screened", number(first.p50),
+                    f"{number(peak.p50)} at {_time(peak.time_h)}", f"{number(last.p50)} at {_time(last.time_h)}",
+                )
+            )  # fmt: skip
+    render_table("Medians by arm", ("arm", "variable", "patients", "at start", "highest", "at end"), rows, console)
+    render_table(
+        "Published and simulated results",
+        ("result", "arm", "when", "published (SE)", "simulated (SE)"),
+        [
+            (
+                f"{r.endpoint} of {r.of}" + (f", {r.stratum}" if r.stratum else ""),
+                r.arm + (f" against {r.versus}" if r.versus else ""),
+                "" if r.week is None else _time(r.week * 168),
+                "" if r.published is None else f"{number(r.published)} ({number(r.published_se)}) {r.unit}",
+                "none" if r.simulated is None else f"{number(r.simulated)} ({number(r.simulated_se)})",
+            )
+            for r in simulation.results
+        ],
+        console,
+    )
+
+
+def _time(hours: float) -> str:
+    return f"week {hours / 168:g}" if hours >= 168 else f"{hours:g} h"
+
+
+def _head(title: str, calibrated: bool, console: Console) -> None:
+    console.print(Text(title + ("" if calibrated else " (uncalibrated)"), style="bold"))
+    if not calibrated:
+        console.print(Text(UNCALIBRATED))
+    console.print(Text("Research use only; not a medical device."))
+    console.print()
+
+
+def _profile(profile: Sequence[ProfileItem], console: Console) -> None:
+    render_table(
+        "Panel",
+        ("analyte", "value", "reference (2.5 to 97.5 %)", "position", "model predicts", "use"),
+        [
+            (
+                p.name,
+                measured_text(p),
+                "none for this assay" if p.reference is None else f"{number(p.reference.p2_5)} to {number(p.reference.p97_5)}",
+                p.position if p.percentile is None else f"{p.position}, percentile {p.percentile:.0f}",
+                "" if p.predicted is None else interval_text(p.predicted),
+                p.use,
+            )
+            for p in profile
+        ],
+        console,
+    )
+
+
+def _mechanisms(scores: Sequence[MechanismScore], console: Console) -> None:
+    render_table(
+        "Mechanisms: fold of health (mean, 90 % interval)",
+        ("mechanism", "patient", "virtual population", "told by panel"),
+        [
+            (
+                m.name,
+                f"{number(m.mean)} ({number(m.lo90)} to {number(m.hi90)})",
+                interval_text(m.population),
+                f"{m.contraction:.0%}",
+            )
+            for m in scores
+        ],
+        console,
+    )
+    for m in scores:
+        console.print(Text(f"{m.name}: {m.reading}."))
+    console.print()
+
+
+def _applicability(applicability: Applicability, console: Console) -> None:
+    console.print(Text(f"Applicability: {applicability.level}. {applicability.message}"))
+    if applicability.missing:
+        console.print(Text(f"Not measured: {', '.join(applicability.missing)}."))
+    console.print()
+
+
+def _notes(notes: Sequence[str], console: Console) -> None:
+    for note in notes:
+        console.print(Text(f"Note: {note}"))

@@ -1,0 +1,57 @@
+"""Numbers and sentences that the terminal and the HTML report share."""
+
+from __future__ import annotations
+
+import math
+
+from crosstalk.twin.records import Change, Interval, Probability, ProfileItem, Rest
+
+__all__ = ["UNCALIBRATED", "interval_text", "measured_text", "number", "percent", "rests_text"]
+
+UNCALIBRATED = (
+    "Uncalibrated: most constants of the model are assumed, none was fitted to trials. Read it as a way to form "
+    "hypotheses, not as a prediction."
+)
+
+
+def number(value: float | None) -> str:
+    """A number as a person writes it: three significant digits, none for large ones.
+
+    Examples
+    --------
+    >>> number(0.034567), number(12.34), number(1234.5), number(float("nan"))
+    ('0.0346', '12.3', '1234', 'none')
+    """
+    if value is None or not math.isfinite(value):
+        return "none"
+    if abs(value) >= 1000:
+        return f"{value:.0f}"
+    text = f"{value:.3g}"
+    return "0" if text == "-0" else text
+
+
+def interval_text(found: Interval | Change) -> str:
+    """Mean and interval."""
+    return f"{number(found.mean)} ({number(found.lo90)} to {number(found.hi90)})"
+
+
+def percent(found: Probability) -> str:
+    """Probability and interval in percent."""
+    if not math.isfinite(found.mean):
+        return "none"
+    return f"{100 * found.mean:.0f} % ({100 * found.lo90:.0f} to {100 * found.hi90:.0f})"
+
+
+def measured_text(item: ProfileItem) -> str:
+    """The measured value with its sign of censoring and unit."""
+    if item.analyte == "sex":
+        return "female" if item.value > 0.5 else "male"
+    sign = {"left": "< ", "right": "> "}.get(item.censored, "")
+    unit = "" if item.unit in ("dimensionless", "1", "points") else f" {item.unit}"
+    return f"{sign}{number(item.value)}{unit}"
+
+
+def rests_text(rest: Rest) -> str:
+    """A source on one line."""
+    kind = "assumed: " if rest.kind == "assumed" else ""
+    return f"{kind}{rest.place}" + (f" ({rest.doi})" if rest.doi else "")
