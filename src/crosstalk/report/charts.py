@@ -1,0 +1,255 @@
+"""Figures of the report as inline SVG: colour-blind-safe, legible in grey, the same bytes each time."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crosstalk.report.documents import SimulatedArm
+from crosstalk.report.words import number
+from crosstalk.twin.records import Forecast, MechanismScore, NextAssay, ProfileItem, RegimenForecast, Trajectory
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "course_chart",
+    "dimension_chart",
+    "mechanism_chart",
+    "next_assay_chart",
+    "panel_chart",
+    "ranking_chart",
+    "shown_regimens",
+    "trajectory_chart",
+]
+
+# Okabe and Ito's colours, each with a line style of its own so that grey print tells them apart
+INK, GREY, LIGHT = "#1a1a1a", "#767676", "#d9d9d9"
+STYLES = (
+    ("#0072B2", "-"),
+    ("#D55E00", "--"),
+    ("#009E73", "-."),
+    ("#CC79A7", (0, (5, 1, 1, 1, 1, 1))),
+    ("#767676", ":"),
+)
+WIDTH = 7.4  # inches; the text column
+
+
+def _figure(height: float, columns: int = 1) -> tuple[Figure, list[Axes]]:
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context(_RC):
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        axes = figure.subplots(1, columns, squeeze=False)[0]
+    for axis in axes:
+        for side in ("top", "right"):
+            axis.spines[side].set_visible(False)
+        for side in ("left", "bottom"):
+            axis.spines[side].set_color(GREY)
+        axis.tick_params(colors=INK, labelcolor=INK, length=3, color=GREY)
+    return figure, list(axes)
+
+
+_RC = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "crosstalk",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9.0,
+}
+
+
+def _svg(figure: Figure, name: str, words: str) -> str:
+    """Render a figure; ids carry the figure's name so that several fit on one page."""
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    buffer = io.StringIO()
+    with rc_context(_RC):
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :].strip()
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'id="([^"]+)"', rf'id="{name}-\1"', text)
+    text = re.sub(r'(xlink:href|href)="#([^"]+)"', rf'\1="#{name}-\2"', text)
+    text = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", text)
+    text = text.replace("DejaVu Sans", "system-ui, DejaVu Sans")
+    # the size comes from the page; the viewBox keeps the proportions
+    text = re.sub(r'(<svg\b[^>]*?) width="[^"]*"', r"\1", text, count=1)
+    text = re.sub(r'(<svg\b[^>]*?) height="[^"]*"', r"\1", text, count=1)
+    return text.replace("<svg", f'<svg role="img" aria-label="{escape(words, quote=True)}"', 1)
+
+
+def panel_chart(profile: Sequence[ProfileItem]) -> str:
+    """Each value over its reference median, the reference range behind it, the model's prediction beside it.
+
+    Empty where no value has a reference range.
+    """
+    items = [p for p in profile if p.reference is not None and p.reference.median > 0 and p.value > 0][::-1]
+    if not items:
+        return ""
+    figure, (axis,) = _figure(0.75 + 0.3 * len(items))
+    for y, item in enumerate(items):
+        reference = item.reference
+        assert reference is not None
+        middle = reference.median
+        low = max(reference.p2_5, 1e-3 * middle)
+        axis.barh(y, reference.p97_5 / middle - low / middle, left=low / middle, height=0.56, color=LIGHT, zorder=1)
+        axis.plot([1, 1], [y - 0.28, y + 0.28], color="white", lw=1.5, zorder=2)
+        if item.predicted is not None:
+            p = item.predicted
+            axis.plot([p.lo90 / middle, p.hi90 / middle], [y - 0.2] * 2, color="#D55E00", lw=1.4, zorder=3)
+            axis.plot(p.mean / middle, y - 0.2, "D", color="#D55E00", mfc="white", ms=4.5, zorder=4)
+        marker = {"left": "<", "right": ">"}.get(item.censored, "o")
+        axis.plot(item.value / middle, y, marker, color="#0072B2", ms=6.5, zorder=5)
+    axis.set_xscale("log")
+    axis.set_yticks(range(len(items)), [p.name for p in items])
+    axis.set_ylim(-0.7, len(items) - 0.3)
+    axis.set_xlabel("value over the median of the reference (log scale)")
+    _plain_log(axis)
+    names = ", ".join(p.name for p in items[::-1])
+    return _svg(figure, "panel", f"Measured values against reference ranges: {names}")
+
+
+def _plain_log(axis: Axes) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    low, high = axis.get_xlim()
+    subs = (1.0, 2.0, 5.0) if high / low < 300 else (1.0,)
+    axis.xaxis.set_major_locator(LogLocator(subs=subs))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
+
+
+def mechanism_chart(scores: Sequence[MechanismScore]) -> str:
+    """The five scores: the patient's interval over that of the virtual population; health at 1."""
+    rows = list(scores)[::-1]
+    figure, (axis,) = _figure(0.8 + 0.42 * len(rows))
+    axis.axvline(1, color=GREY, lw=0.9, zorder=0)
+    for y, score in enumerate(rows):
+        if score.unit.endswith("optimum"):
+            axis.fill_betweenx([y - 0.38, y + 0.38], 0.8, 1.25, color="#009E73", alpha=0.18, lw=0, zorder=0)
+        p = score.population
+        axis.plot([p.lo90, p.hi90], [y, y], color=LIGHT, lw=9, solid_capstyle="butt", zorder=1)
+        axis.plot([score.lo90, score.hi90], [y, y], color="#0072B2", lw=2.2, zorder=2)
+        axis.plot(score.mean, y, "o", color="#0072B2", ms=6.5, zorder=3)
+        axis.plot(score.healthy, y, "|", color=INK, ms=13, mew=1.6, zorder=4)
+    axis.set_xscale("log")
+    axis.set_yticks(range(len(rows)), [s.name for s in rows])
+    axis.set_ylim(-0.6, len(rows) - 0.4)
+    axis.set_xlabel("fold of health; of the optimum for the window of plasticity (log scale)")
+    _plain_log(axis)
+    words = "; ".join(f"{s.name} {number(s.mean)} ({number(s.lo90)} to {number(s.hi90)})" for s in scores)
+    return _svg(figure, "mechanisms", f"Mechanism scores with 90 percent intervals: {words}")
+
+
+def shown_regimens(forecast: Forecast) -> list[RegimenForecast]:
+    """The reference, the three others with the lowest mean final score, and the untreated arm if there is one."""
+    own = [r for r in forecast.regimens if r.id == forecast.reference]
+    idle = [r for r in forecast.regimens if r.id == "placebo"]
+    rest = [r for r in forecast.regimens if r not in own and r not in idle]
+    best = sorted(rest, key=lambda r: r.versus_reference.mean)[: 5 - len(own) - len(idle)]
+    return own + best + idle
+
+
+def trajectory_chart(forecast: Forecast) -> str:
+    """Course of the scale under the chosen regimens; a band for the reference only, so that lines stay readable."""
+    figure, (axis,) = _figure(3.1)
+    chosen = shown_regimens(forecast)
+    _courses(axis, [(r, r.trajectory[0]) for r in chosen], forecast.reference)
+    axis.set_ylabel(f"{forecast.scale} [points]")
+    axis.set_ylim(bottom=0)
+    _legend(figure, axis)
+    names = ", ".join(r.name for r in chosen)
+    return _svg(figure, "course", f"Expected course of {forecast.scale} under {names}")
+
+
+def dimension_chart(forecast: Forecast) -> str:
+    """Courses of both symptom dimensions."""
+    figure, axes = _figure(2.7, columns=2)
+    titles = {"NV": "Neurovegetative", "MOOD": "Mood and cognition"}
+    for axis, number_ in zip(axes, (1, 2), strict=True):
+        chosen = [(r, r.trajectory[number_]) for r in shown_regimens(forecast)]
+        _courses(axis, chosen, forecast.reference)
+        axis.set_title(titles.get(chosen[0][1].variable, chosen[0][1].variable), loc="left", fontsize=9.5)
+        axis.set_ylim(bottom=0)
+    axes[0].set_ylabel("share of its maximum")
+    return _svg(figure, "dimensions", "Expected courses of the neurovegetative and the mood-cognitive dimension")
+
+
+def _courses(axis: Axes, chosen: Sequence[tuple[RegimenForecast, Trajectory]], reference: str) -> None:
+    for (colour, style), (regimen, course) in zip(_styles(chosen), chosen, strict=True):
+        if regimen.id == reference:
+            axis.fill_between(course.week, course.lo90, course.hi90, color=colour, alpha=0.13, lw=0)
+        axis.plot(course.week, course.mean, color=colour, ls=style, lw=1.8, label=regimen.name)
+    axis.set_xlabel("week")
+    axis.set_xlim(left=0)
+
+
+def _styles(chosen: Sequence[tuple[RegimenForecast, Trajectory]]) -> list[tuple[str, object]]:
+    styles = list(STYLES[: len(chosen)])
+    if chosen and chosen[-1][0].id == "placebo":
+        styles[-1] = STYLES[-1]
+    return styles
+
+
+def _legend(figure: Figure, axis: Axes) -> None:
+    handles, labels = axis.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower left", frameon=False, ncols=2, fontsize=8.5, handlelength=3.2)
+
+
+def ranking_chart(forecast: Forecast) -> str:
+    """Difference of every regimen to the reference with its interval, best mean on top."""
+    rows = sorted(forecast.regimens, key=lambda r: -r.versus_reference.mean)
+    figure, (axis,) = _figure(0.8 + 0.27 * len(rows))
+    axis.axvline(0, color=GREY, lw=0.9, zorder=0)
+    for y, regimen in enumerate(rows):
+        v = regimen.versus_reference
+        if regimen.id == forecast.reference:
+            axis.plot(0, y, "s", color=INK, ms=6, zorder=3)
+            continue
+        clear = v.hi90 < 0 or v.lo90 > 0
+        axis.plot([v.lo90, v.hi90], [y, y], color="#0072B2" if clear else GREY, lw=1.8, zorder=2)
+        axis.plot(v.mean, y, "o", color="#0072B2" if clear else GREY, mfc="#0072B2" if clear else "white", ms=6, zorder=3)
+    axis.set_yticks(range(len(rows)), [r.name for r in rows])
+    axis.set_ylim(-0.7, len(rows) - 0.3)
+    axis.set_xlabel(f"difference to the reference at the end [{forecast.scale} points]; left is better")
+    words = "; ".join(f"{r.name} {number(r.versus_reference.mean)}" for r in rows[::-1])
+    return _svg(figure, "ranking", f"Difference of each regimen to the reference: {words}")
+
+
+def next_assay_chart(assays: Sequence[NextAssay]) -> str:
+    """Expected fall of variance by assay; empty where none helps."""
+    useful = [a for a in assays if a.variance_reduction >= 0.005][::-1]
+    if not useful:
+        return ""
+    figure, (axis,) = _figure(0.75 + 0.3 * len(useful))
+    axis.barh(range(len(useful)), [100 * a.variance_reduction for a in useful], height=0.55, color="#0072B2")
+    axis.set_yticks(range(len(useful)), [a.name for a in useful])
+    axis.set_xlabel("expected fall of the variance of the difference between the two best regimens [%]")
+    words = "; ".join(f"{a.name} {a.variance_reduction:.0%}" for a in useful[::-1])
+    return _svg(figure, "assays", f"What a further assay would tell: {words}")
+
+
+def course_chart(arms: Sequence[SimulatedArm], variable: str, name: str) -> str:
+    """Median course of one variable by arm, with the middle half of the patients."""
+    figure, (axis,) = _figure(2.8)
+    span = max((q.time_h for a in arms for q in a.quantiles), default=0.0)
+    unit, scale = ("week", 168.0) if span > 500 else ("hour", 1.0)
+    for (colour, style), arm in zip((*STYLES, *STYLES), arms, strict=False):
+        course = [q for q in arm.quantiles if q.variable == variable]
+        time = np.array([q.time_h for q in course]) / scale
+        axis.fill_between(time, [q.p25 for q in course], [q.p75 for q in course], color=colour, alpha=0.15, lw=0)
+        axis.plot(time, [q.p50 for q in course], color=colour, ls=style, lw=1.8, label=arm.arm)
+    axis.set_xlabel(unit)
+    axis.set_ylabel(variable)
+    axis.set_xlim(left=0)
+    _legend(figure, axis)
+    return _svg(figure, name, f"Median course of {variable} by arm with the middle half of the patients")
