@@ -220,7 +220,7 @@ def ranking_chart(forecast: Forecast) -> str:
         axis.plot(v.mean, y, "o", color="#0072B2" if clear else GREY, mfc="#0072B2" if clear else "white", ms=6, zorder=3)
     axis.set_yticks(range(len(rows)), [r.name for r in rows])
     axis.set_ylim(-0.7, len(rows) - 0.3)
-    axis.set_xlabel(f"difference to the reference at the end [{forecast.scale} points]; left is better")
+    axis.set_xlabel(f"difference [{forecast.scale} points]; left is better")
     words = "; ".join(f"{r.name} {number(r.versus_reference.mean)}" for r in rows[::-1])
     return _svg(figure, "ranking", f"Difference of each regimen to the reference: {words}")
 
@@ -233,7 +233,7 @@ def next_assay_chart(assays: Sequence[NextAssay]) -> str:
     figure, (axis,) = _figure(0.75 + 0.3 * len(useful))
     axis.barh(range(len(useful)), [100 * a.variance_reduction for a in useful], height=0.55, color="#0072B2")
     axis.set_yticks(range(len(useful)), [a.name for a in useful])
-    axis.set_xlabel("expected fall of the variance of the difference between the two best regimens [%]")
+    axis.set_xlabel("expected fall of the variance [%]")
     words = "; ".join(f"{a.name} {a.variance_reduction:.0%}" for a in useful[::-1])
     return _svg(figure, "assays", f"What a further assay would tell: {words}")
 

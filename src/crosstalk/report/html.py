@@ -94,8 +94,8 @@ def _environment() -> Environment:
     )
     filters: Mapping[str, Any] = {
         "number": number,
-        "interval": interval_text,
-        "percent": percent,
+        "interval": lambda found: _unbroken(interval_text(found)),
+        "percent": lambda found: _unbroken(percent(found)),
         "points": _points,
         "measured": measured_text,
         "place": _place,
@@ -105,7 +105,13 @@ def _environment() -> Environment:
 
 
 def _points(found: Interval | Change) -> str:
-    return f"{found.mean:.1f} ({found.lo90:.1f} to {found.hi90:.1f})"
+    return _unbroken(f"{found.mean:.1f} ({found.lo90:.1f} to {found.hi90:.1f})")
+
+
+def _unbroken(text: str) -> str:
+    """Minus signs, and no line break within the interval."""
+    mean, bracket, interval = text.replace("-", "\N{MINUS SIGN}").partition(" (")
+    return mean.replace(" ", "\N{NO-BREAK SPACE}") + bracket + interval.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _place(item: ProfileItem) -> str:

@@ -170,10 +170,10 @@ def _verdict(versus: Interval, is_reference: bool, scale: Scale) -> str:
     if is_reference:
         return "reference"
     if versus.lo90 <= 0 <= versus.hi90:
-        return "no evidence of a difference from the reference"
+        return "no evidence of a difference"
     if abs(versus.mean) < MEANINGFUL * scale.maximum:
-        return "difference from the reference too small to matter"
-    return f"estimated {'better' if versus.mean < 0 else 'worse'} than the reference"
+        return "too small a difference to matter"
+    return f"estimated {'better' if versus.mean < 0 else 'worse'}"
 
 
 def conclude(regimens: Sequence[RegimenForecast], reference: RegimenForecast, scale: Scale) -> str:
