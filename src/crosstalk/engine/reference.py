@@ -22,6 +22,7 @@ MAX_STEPS = 200_000
 RESIDUAL_LIMIT = 1e-10  # largest relative rate of change at a steady state [1/h]
 NEWTON_STEPS = 40
 NEGATIVE_TOLERANCE = 1e-6
+UNDERFLOW = 1e-100
 STATE_FLOOR = 1e-3  # states are scaled near 1; smaller ones are judged on this scale
 
 
@@ -93,6 +94,10 @@ class CompiledModel:
 
     def integrate(self, times_h: Array, outputs: tuple[str, ...]) -> Array:
         """Integrate from ``times_h[0]`` on, shape (n_times, n_outputs). Raises RuntimeError as CVODE does."""
+        state = self.vector
+        if ((state != 0.0) & (np.abs(state) < UNDERFLOW)).any():
+            # a state that has decayed to a denormal number makes CVODE fail at its first step
+            self.vector = np.where(np.abs(state) < UNDERFLOW, 0.0, state)
         self.runner.timeCourseSelections = ["time", *outputs]
         relative = [float(t) for t in times_h - times_h[0]]
         return np.array(self.runner.simulate(times=relative), dtype=np.float64)[:, 1:]

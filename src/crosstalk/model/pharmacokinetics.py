@@ -124,7 +124,7 @@ def _target_rules(drug: Drug, target: Target, concentration: str) -> list[tuple[
 
 def slot_rules(slots: Iterable[Slot], drugs: Iterable[Drug]) -> list[tuple[str, float | str, str]]:
     """How the drugs of a model combine in each slot; a slot that none of them uses is a constant."""
-    drugs = tuple(drugs)
+    slots, drugs = tuple(slots), tuple(drugs)
     rules: list[tuple[str, float | str, str]] = []
     for slot in slots:
         parts = [f"{prefix(d.id)}_{slot.id}" for d in drugs for t in d.targets if t.slot == slot.id]
@@ -139,7 +139,7 @@ def slot_rules(slots: Iterable[Slot], drugs: Iterable[Drug]) -> list[tuple[str, 
             "add": " + ".join(parts),
         }[slot.combine]
         rules.append((f"{slot.id}:", combined, "dimensionless"))
-    known = {s.id for s in slots} if not isinstance(slots, tuple) else {s.id for s in slots}
+    known = {s.id for s in slots}
     for drug in drugs:
         for target in drug.targets:
             if target.slot not in known:
