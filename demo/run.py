@@ -88,7 +88,8 @@ def tell(panel: Panel, engine: Engine) -> None:
     stem = OUT / f"forecast_{panel.patient}"
     atomic_write(stem.with_suffix(".html"), forecast_html(result))
     atomic_write(stem.with_suffix(".json"), dump(result))
-    print(f"\n{panel.patient} ({time.perf_counter() - started:.0f} s; {result.applicability.level} of what the model knows)")
+    seconds = time.perf_counter() - started
+    print(f"\n{panel.patient} ({seconds:.0f} s; {result.applicability.level} of what the model knows)")
     print(f"  {result.conclusion}")
 
 

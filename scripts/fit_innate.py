@@ -89,7 +89,10 @@ def main(folder: Path) -> None:
         print(f"{name}\t{value:.4g}")
     for dose in (2.0, 1.0, 0.5, 0.3):
         found = courses(dose, np.exp(best.x))
-        print(dose, ", ".join(f"{n} {c.max():.4g} at {GRID[c.argmax()]:g} h" for n, c in zip(CYTOKINES, found, strict=True)))
+        print(
+            dose,
+            ", ".join(f"{n} {c.max():.4g} at {GRID[c.argmax()]:g} h" for n, c in zip(CYTOKINES, found, strict=True)),
+        )
 
 
 if __name__ == "__main__":

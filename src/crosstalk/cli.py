@@ -1,4 +1,4 @@
-"""The command line: one verb per job, tables for people, JSON and HTML on request. Everything heavy is imported late."""
+"""The command line: one verb per job, tables for people, JSON and HTML on request. Heavy imports come late."""
 
 from __future__ import annotations
 
@@ -39,8 +39,9 @@ Seed = Annotated[int, typer.Option("--seed", min=0, help="Fixes everything rando
 Draws = Annotated[int, typer.Option("--draws", min=20, help="Virtual patients who stand for the patient.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 Jobs = Annotated[
-    int | None, typer.Option("--jobs", "-j", min=1, help="Worker processes (default: one per processor). The result does not depend on it.")
-]  # fmt: skip
+    int | None,
+    typer.Option("--jobs", "-j", min=1, help="Worker processes, one per processor by default; they change no result."),
+]
 
 
 def main() -> None:
@@ -95,8 +96,14 @@ def assess(
     _warn(file.warnings, quiet)
     with _engine(jobs) as engine, _status("reading the mechanisms from the panel", quiet):
         result = run(one_patient(file, patient), engine=engine, seed=seed, draws=draws)
-    written = {json: lambda: dump(result), html: lambda: _html("assessment_html", result)}
-    _write({k: v() for k, v in written.items() if k is not None})
+    contents: dict[Path, str] = {}
+    if json is not None:
+        contents[json] = dump(result)
+    if html is not None:
+        from crosstalk.report.html import assessment_html
+
+        contents[html] = assessment_html(result)
+    _write(contents)
     if not quiet:
         from crosstalk.report.terminal import render_assessment
 
@@ -108,7 +115,8 @@ def assess(
 def forecast(
     panel: PanelFile,
     regimen: Annotated[
-        list[str] | None, typer.Option("--regimen", "-r", help="Regimen to forecast; repeat for several (default: all).")
+        list[str] | None,
+        typer.Option("--regimen", "-r", help="Regimen to forecast; repeat for several (default: all)."),
     ] = None,
     weeks: Annotated[int, typer.Option("--weeks", min=1, max=104, help="Horizon.")] = 12,
     patient: Patient = None,
@@ -135,8 +143,14 @@ def forecast(
             one_patient(file, patient), regimens=regimen or (), engine=engine, seed=seed, draws=draws, weeks=weeks,
             progress=say,
         )  # fmt: skip
-    written = {json: lambda: dump(result), html: lambda: _html("forecast_html", result)}
-    _write({k: v() for k, v in written.items() if k is not None})
+    contents: dict[Path, str] = {}
+    if json is not None:
+        contents[json] = dump(result)
+    if html is not None:
+        from crosstalk.report.html import forecast_html
+
+        contents[html] = forecast_html(result)
+    _write(contents)
     if not quiet:
         from crosstalk.report.terminal import render_forecast
 
@@ -147,12 +161,18 @@ def forecast(
 @app.command()
 def simulate(
     study: Annotated[str, typer.Argument(metavar="STUDY", help="A study file (TOML), or the id of one that ships.")],
-    patients: Annotated[int, typer.Option("--patients", "-n", min=1, help="Virtual patients; each runs every arm.")] = 100,
+    patients: Annotated[
+        int, typer.Option("--patients", "-n", min=1, help="Virtual patients; each runs every arm.")
+    ] = 100,
     worlds: Annotated[
         int, typer.Option("--worlds", min=0, help="Draws of the uncertain parameters to spread the patients over.")
     ] = 0,
-    true_daily: Annotated[bool, typer.Option("--true-daily", help="Give daily drugs dose by dose, not as a mean rate.")] = False,
-    csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write arm, patient, time_h, variable, value.")] = None,
+    true_daily: Annotated[
+        bool, typer.Option("--true-daily", help="Give daily drugs dose by dose, not as a mean rate.")
+    ] = False,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="Write arm, patient, time_h, variable, value.")
+    ] = None,
     json: JsonFile = None,
     html: HtmlFile = None,
     seed: Seed = 1,
@@ -171,12 +191,16 @@ def simulate(
     with _engine(jobs) as engine, _status(f"simulating {plan.id}", quiet):
         result = run(plan, patients=patients, seed=seed, worlds=worlds, true_daily=true_daily, engine=engine)
         summary = summarise(result, load_knowledge())
-    written = {
-        csv: lambda: result.to_frame().to_csv(index=False, lineterminator="\n"),
-        json: lambda: dump(summary),
-        html: lambda: _html("simulation_html", summary),
-    }
-    _write({k: v() for k, v in written.items() if k is not None})
+    contents: dict[Path, str] = {}
+    if csv is not None:
+        contents[csv] = result.to_frame().to_csv(index=False, lineterminator="\n")
+    if json is not None:
+        contents[json] = dump(summary)
+    if html is not None:
+        from crosstalk.report.html import simulation_html
+
+        contents[html] = simulation_html(summary)
+    _write(contents)
     if not quiet:
         from crosstalk.report.terminal import render_simulation
 
@@ -185,7 +209,9 @@ def simulate(
 
 
 @app.command()
-def drugs(drug: Annotated[str | None, typer.Argument(metavar="[DRUG]", help="Show one.")] = None, json: JsonFile = None) -> None:
+def drugs(
+    drug: Annotated[str | None, typer.Argument(metavar="[DRUG]", help="Show one.")] = None, json: JsonFile = None
+) -> None:
     """List the drug library, or show one drug with its sources."""
     from crosstalk.report.catalogue import drug_tables
 
@@ -239,7 +265,9 @@ def model_check(json: JsonFile = None) -> None:
 
 @model_app.command("export")
 def model_export(
-    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write there, not to the terminal.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write there, not to the terminal.")
+    ] = None,
     form: Annotated[str, typer.Option("--format", help="sbml or antimony.")] = "sbml",
     drug: Annotated[list[str] | None, typer.Option("--drug", help="Include a drug; repeat for several.")] = None,
 ) -> None:
@@ -290,12 +318,6 @@ def _write(contents: dict[Path, str]) -> None:
 
     for path, text in contents.items():
         atomic_write(path, text)
-
-
-def _html(name: str, result: object) -> str:
-    from crosstalk.report import html
-
-    return str(getattr(html, name)(result))
 
 
 def _say_written(*paths: Path | None) -> None:

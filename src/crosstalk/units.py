@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crosstalk.errors import UnitError
 
@@ -93,10 +93,10 @@ def _canonical(text: str) -> str | None:
 
 
 @lru_cache(maxsize=1)
-def _registry() -> pint.UnitRegistry:
+def _registry() -> pint.UnitRegistry[Any]:
     import pint
 
-    registry: pint.UnitRegistry = pint.UnitRegistry(cache_folder=None)
+    registry: pint.UnitRegistry[Any] = pint.UnitRegistry(cache_folder=None)
     # cells and international units are dimensions of their own: neither may turn into a mass or a bare number
     registry.define("cell_ = [cell]")
     registry.define("iu_ = [international_unit]")

@@ -97,7 +97,9 @@ def test_a_negative_state_is_a_status() -> None:
 
 def test_the_result_does_not_depend_on_jobs() -> None:
     rng = np.random.default_rng(1)
-    problem = Problem(DECAY, 50, {"k": rng.uniform(0.1, 2, 50)}, np.linspace(0, 5, 6), ("x",), events=(Event(2.0, "x", 1.0),))
+    problem = Problem(
+        DECAY, 50, {"k": rng.uniform(0.1, 2, 50)}, np.linspace(0, 5, 6), ("x",), events=(Event(2.0, "x", 1.0),)
+    )
     serial = get_engine(jobs=1).simulate(problem)
     pool = get_engine(jobs=2)
     try:

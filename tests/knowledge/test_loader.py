@@ -503,7 +503,7 @@ def test_a_name_like_no_other_gets_the_list(root: Path) -> None:
         ("CRP", "hsCRP"),
         ("hs-crp", "hsCRP"),
         ("30522-7", "hsCRP"),
-        ("tnf-α", "TNF"),  # noqa: RUF001
+        ("tnf-α", "TNF"),
         ("il 6", "IL-6"),
         ("phq-9", "PHQ9"),
     ],

@@ -21,7 +21,9 @@ DRUGS = tuple(load_knowledge().drugs)
 
 def copy_of_knowledge(tmp_path: Path) -> Path:
     root = tmp_path / "knowledge"
-    shutil.copytree(Path(crosstalk.knowledge.__file__).parent, root, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    shutil.copytree(
+        Path(crosstalk.knowledge.__file__).parent, root, ignore=shutil.ignore_patterns("*.py", "__pycache__")
+    )
     return root
 
 
@@ -44,7 +46,9 @@ def test_a_wrong_unit_is_found(tmp_path: Path) -> None:
 def test_every_check_of_the_quality_report_passes() -> None:
     findings = {f.check: f for f in check_model()}
     assert {f.check for f in findings.values() if f.grade == "fail"} == set()
-    assert {"units", "unused parameters", "positivity", "healthy steady state", "stiffness", "conservation"} <= set(findings)
+    assert {"units", "unused parameters", "positivity", "healthy steady state", "stiffness", "conservation"} <= set(
+        findings
+    )
 
 
 def test_order_and_repeats_of_drugs_do_not_matter() -> None:

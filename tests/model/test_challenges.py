@@ -89,7 +89,7 @@ def test_twelve_weeks_of_interferon(course: Course) -> None:
 
 def test_serotonergic_pretreatment_protects_mood_more_than_vegetative_symptoms(course: Course) -> None:
     """Known weakness, kept in sight: the gate that lowers SSRI efficacy in inflamed brains also removes most of the
-    protection that trials found (10.7326/0003-4819-157-2-201207170-00002); the direction is right, the size far too small.
+    protection that trials found (10.7326/0003-4819-157-2-201207170-00002): right in direction, far too small.
     """
     interferon = Dose("peginterferon-alfa-2a", 180, "ug", "sc", every_h=168.0, start_week=2)
     ssri = Dose("escitalopram", 10, "mg", "oral", every_h=24.0)

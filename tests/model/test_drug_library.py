@@ -18,16 +18,12 @@ from .conftest import Array
 
 KNOWLEDGE = load_knowledge()
 WITH_KINETICS = sorted(d.id for d in KNOWLEDGE.drugs.values() if not d.into_state)
-LINEAR = [
-    d for d in WITH_KINETICS if not {"vmax", "peripheral_volume"} & set(KNOWLEDGE.drugs[d].pk)
-]  # one compartment
+LINEAR = [d for d in WITH_KINETICS if not {"vmax", "peripheral_volume"} & set(KNOWLEDGE.drugs[d].pk)]  # one compartment
 
 
 def concentration(drug: str, doses: list[Dose], times_h: Array, *, true_daily: bool = False) -> Array:
     """Plasma concentration in a person of 70 kg [amount unit of the drug/L], shape (n_times,)."""
-    plan = protocol(
-        doses, KNOWLEDGE, weight_kg=np.array([70.0]), horizon_h=float(times_h[-1]), true_daily=true_daily
-    )
+    plan = protocol(doses, KNOWLEDGE, weight_kg=np.array([70.0]), horizon_h=float(times_h[-1]), true_daily=true_daily)
     model = assemble(plan.drugs, KNOWLEDGE)
     name = f"{prefix(drug)}_conc"
     problem = Problem(model.sbml, 1, {}, times_h, (name,), {}, plan.events, model.states)
@@ -58,7 +54,13 @@ def test_a_single_dose_follows_the_closed_form(drug: str) -> None:
 @pytest.mark.parametrize(
     ("drug", "low", "high", "unit_factor", "source"),
     [
-        ("escitalopram", 15, 80, 1e3, "AGNP consensus 2017, 10.1055/s-0043-116492 (20 mg; 10 mg lies at its lower end)"),
+        (
+            "escitalopram",
+            15,
+            80,
+            1e3,
+            "AGNP consensus 2017, 10.1055/s-0043-116492 (20 mg; 10 mg lies at its lower end)",
+        ),
         ("sertraline", 10, 150, 1e3, "AGNP consensus 2017"),
         ("nortriptyline", 70, 170, 1e3, "AGNP consensus 2017"),
         ("peginterferon-alfa-2a", 8, 20, 1.0, "mean level 12.6 ng/mL on 180 ug a week, 10.1111/bcp.13184"),
@@ -91,7 +93,9 @@ def test_the_usual_dose_moves_the_mechanism_and_nothing_fails(drug: str) -> None
     plan = protocol([dose], KNOWLEDGE, weight_kg=np.array([70.0]), horizon_h=336.0, height_cm=np.array([170.0]))
     model = assemble(plan.drugs, KNOWLEDGE)
     watched = [t.slot for t in d.targets] or [d.into_state]
-    problem = Problem(model.sbml, 1, {}, np.array([0.0, 6.0, 24.0, 336.0]), tuple(watched), {}, plan.events, model.states)
+    problem = Problem(
+        model.sbml, 1, {}, np.array([0.0, 6.0, 24.0, 336.0]), tuple(watched), {}, plan.events, model.states
+    )
     found = get_engine().simulate(problem, strict=True)
     for name in watched:
         assert np.abs(found[name][0] - found[name][0, 0]).max() > 1e-3, name

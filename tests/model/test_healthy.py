@@ -22,7 +22,9 @@ def test_the_healthy_adult_is_an_exact_steady_state() -> None:
 
 def test_it_stays_exact_whatever_the_gains() -> None:
     rng = np.random.default_rng(1)
-    gains = [p for p in load_knowledge().parameters.values() if p.id.startswith(("E_", "K_", "w_")) and p.role != "fixed"]
+    gains = [
+        p for p in load_knowledge().parameters.values() if p.id.startswith(("E_", "K_", "w_")) and p.role != "fixed"
+    ]
     compiled = compile_model(MODEL.sbml)
     for _ in range(20):
         compiled.start({p.id: p.value * rng.uniform(0.7, 1.2) for p in gains}, {})

@@ -11,7 +11,6 @@ from crosstalk.knowledge.loader import load_knowledge
 from crosstalk.population.run import simulate
 from crosstalk.study.schema import read_study
 
-
 STUDIES = sorted(p.name.removesuffix(".toml") for p in (files("crosstalk.knowledge") / "studies").iterdir())
 
 

@@ -1,4 +1,4 @@
-"""The reference engine over worker processes. Every patient is independent, so the result is the same for any number."""
+"""The reference engine over worker processes. The result is the same for any number of them."""
 
 from __future__ import annotations
 

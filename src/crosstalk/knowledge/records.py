@@ -100,7 +100,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Dose:
-    """Doses of one drug in one arm: at ``weeks`` (single doses) or every ``every_h`` hours from ``start`` to ``stop``."""
+    """Doses of one drug in one arm: at ``weeks`` (single doses) or every ``every_h`` hours between two weeks."""
 
     drug: str
     amount: float

@@ -264,6 +264,6 @@ def _regulators(model: Any) -> tuple[Regulator, ...]:
     for root in _mathematics(model):
         for node in _walk(root):
             if node.getType() == libsbml.AST_FUNCTION and node.getName() in ("up1", "up4"):
-                arguments = [libsbml.formulaToL3String(node.getChild(i)) for i in (1, 2, 3)]
-                found.append(Regulator(*arguments, exponent=int(node.getName()[2])))
+                start, gain, half = (libsbml.formulaToL3String(node.getChild(i)) for i in (1, 2, 3))
+                found.append(Regulator(start, gain, half, int(node.getName()[2])))
     return tuple(dict.fromkeys(found))

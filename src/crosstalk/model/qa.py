@@ -125,7 +125,7 @@ def _names(model: Any) -> dict[str, set[str]]:
         for i in range(items.size()):
             item = items.get(i)
             nodes = libsbml.formulaToL3String(item.getMath())
-            found = {t for t in _tokens(nodes)}
+            found = set(_tokens(nodes))
             reads.setdefault(getattr(item, get)(), set()).update(found)
     return reads
 
@@ -244,7 +244,12 @@ def _attractor(model: Model) -> Finding:
     worst = np.unravel_index(int(np.argmax(gap)), gap.shape)
     grade: Grade = "pass" if gap.max() < RETURN_LIMIT else "fail"
     started = model.states[int(worst[0]) // 2]
-    return Finding("return to health", grade, f"{gap.max():.1e}", f"largest gap, in {model.states[int(worst[1])]} after {started} was moved")
+    return Finding(
+        "return to health",
+        grade,
+        f"{gap.max():.1e}",
+        f"largest gap, in {model.states[int(worst[1])]} after {started} was moved",
+    )
 
 
 def _conservation(model: Model, knowledge: Knowledge) -> Finding:
@@ -272,7 +277,12 @@ def _conservation(model: Model, knowledge: Knowledge) -> Finding:
         if gap > worst:
             worst, culprit = gap, drug.id
     grade: Grade = "pass" if worst < 1e-9 else "fail"
-    return Finding("conservation", grade, f"{worst:.1e}", f"drug amounts balance to rounding{'; worst ' + culprit if culprit else ''}")
+    return Finding(
+        "conservation",
+        grade,
+        f"{worst:.1e}",
+        f"drug amounts balance to rounding{'; worst ' + culprit if culprit else ''}",
+    )
 
 
 def _sources(knowledge: Knowledge) -> Finding:

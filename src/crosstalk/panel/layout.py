@@ -129,7 +129,9 @@ def _rows(path: Path, lines: list[tuple[int, str]], delimiter: str) -> list[tupl
         try:
             rows.append((number, next(csv.reader(io.StringIO(line), delimiter=delimiter, strict=True))))
         except (csv.Error, StopIteration) as error:
-            raise PanelError(f"{path}, line {number}: cannot be split into columns ({error}); check its quotes") from None
+            raise PanelError(
+                f"{path}, line {number}: cannot be split into columns ({error}); check its quotes"
+            ) from None
     return rows
 
 
@@ -160,8 +162,8 @@ def _clean(
             problems.append(f"{path}, line {number}: repeats the header; delete the line")
         elif len(cells) != len(header):
             problems.append(
-                f"{path}, line {number}: has {len(cells)} columns, expected {len(header)}; a decimal comma or an unquoted "
-                f"separator adds columns"
+                f"{path}, line {number}: has {len(cells)} columns, expected {len(header)}; a decimal comma or an "
+                f"unquoted separator adds columns"
             )
         elif not cells[patient]:
             problems.append(f"{path}, line {number}: names no patient; fill the column '{header[patient]}'")
@@ -204,7 +206,5 @@ def _wide(
             continue
         match = _WIDE_HEADER.match(text)
         names.append((i, match["name"], match["unit"]) if match else (i, text, ""))
-    entries = [
-        Entry(number, cells[patient], name, cells[i], unit) for number, cells in kept for i, name, unit in names
-    ]
+    entries = [Entry(number, cells[patient], name, cells[i], unit) for number, cells in kept for i, name, unit in names]
     return entries, problems

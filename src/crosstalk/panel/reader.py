@@ -17,7 +17,7 @@ SHOWN = 20  # problems shown before the rest is counted
 
 
 def read_panel(path: str | Path, *, knowledge: Knowledge | None = None) -> PanelFile:
-    """Read the panels of a CSV or TSV file, long or wide.
+    r"""Read the panels of a CSV or TSV file, long or wide.
 
     Long: columns ``patient, analyte, value, unit`` and optionally ``specimen, method, lod, time, confirmed, source``.
     Wide: a row per patient, headers such as ``hsCRP [mg/L]``. Lines that start with ``#`` are comments. ``<0.11`` is a
@@ -45,7 +45,7 @@ def read_panel(path: str | Path, *, knowledge: Knowledge | None = None) -> Panel
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
     ...     file = Path(folder) / "panel.csv"
-    ...     _ = file.write_text("patient,hsCRP [mg/L],IL-6 [pg/mL]\\nA,5.2,<0.4\\n")
+    ...     _ = file.write_text("patient,hsCRP [mg/L],IL-6 [pg/mL]\nA,5.2,<0.4\n")
     ...     panel = read_panel(file).panels[0]
     >>> panel.measurements["hsCRP"].value, panel.measurements["IL-6"].censored
     (5.2, 'left')
@@ -81,7 +81,7 @@ def read_panel(path: str | Path, *, knowledge: Knowledge | None = None) -> Panel
             patient[analyte.id] = found
         if earlier is not None:
             warnings.append(
-                f"{file}, line {entry.line}: patient {entry.patient}, {analyte.id}: more than one time; the first is used"
+                f"{file}, line {entry.line}: patient {entry.patient}, {analyte.id}: several times; the first is used"
             )
     if problems:
         raise PanelError(_all(problems))

@@ -74,9 +74,7 @@ def percentile(reference: ReferenceRange, value: float) -> float | None:
     return float(100 * ndtr(Z * log(value / reference.median) / width))
 
 
-def _fits(
-    r: ReferenceRange, measurement: Measurement, sex: float | None, age: float | None, bmi: float | None
-) -> bool:
+def _fits(r: ReferenceRange, measurement: Measurement, sex: float | None, age: float | None, bmi: float | None) -> bool:
     if measurement.specimen and r.specimen and measurement.specimen.lower() != r.specimen.lower():
         return False
     if r.sex != "any" and (sex is None or (r.sex == "female") != (sex > 0.5)):
@@ -86,9 +84,7 @@ def _fits(
     return bmi is None or r.bmi[0] <= bmi < r.bmi[1]
 
 
-def _choose(
-    fitting: Sequence[ReferenceRange], analyte: Analyte, measurement: Measurement
-) -> ReferenceRange | None:
+def _choose(fitting: Sequence[ReferenceRange], analyte: Analyte, measurement: Measurement) -> ReferenceRange | None:
     if measurement.method:
         same = [r for r in fitting if r.assay.lower() in (measurement.method.lower(), "any")]
         return same[0] if same else None

@@ -66,15 +66,15 @@ class Interpreter:
         self._plausible(analyte, value, entry)
         time = self._plain(entry.time, "time") if entry.time else 0.0
         given = f"{entry.value} {entry.unit}".strip()
-        found = Measurement(
-            analyte.id, value, "", given, entry.line, entry.specimen, entry.method, time, lod
-        )
+        found = Measurement(analyte.id, value, "", given, entry.line, entry.specimen, entry.method, time, lod)
         return replace(found, censored=censored)  # type: ignore[arg-type]
 
     def _sex(self, entry: Entry, analyte: Analyte) -> Measurement:
         word = entry.value.strip().lower()
         if word not in FEMALE | MALE:
-            raise PanelError(f"received '{entry.value}'; expected the word female or male, since numbers mean different things")
+            raise PanelError(
+                f"received '{entry.value}'; expected the word female or male, since numbers mean different things"
+            )
         return Measurement(analyte.id, float(word in FEMALE), "", entry.value, entry.line)
 
     def _factor(self, analyte: Analyte, unit: str) -> float:
@@ -93,7 +93,9 @@ class Interpreter:
         if not unit.strip():
             if analyte.kind == "scale" or analyte.id == "age" or _bare(analyte.unit):
                 return 1.0
-            raise PanelError(f"no unit; give the one that the laboratory reports, such as {analyte.unit}; none is guessed")
+            raise PanelError(
+                f"no unit; give the one that the laboratory reports, such as {analyte.unit}; none is guessed"
+            )
         try:
             return convert(
                 1.0, unit.strip(), analyte.unit, molar_mass=analyte.molar_mass, factors=analyte.units_by_rule or None
@@ -129,8 +131,8 @@ class Interpreter:
         if value > high:
             upper = max((r.p97_5 for r in analyte.references), default=high)
             raise PanelError(
-                f"{value:g} {analyte.unit} is {value / upper:.0f} times the upper reference limit ({upper:g} {analyte.unit}); "
-                f"is the unit right? If the value is right, add a column confirmed with yes"
+                f"{value:g} {analyte.unit} is {value / upper:.0f} times the upper reference limit "
+                f"({upper:g} {analyte.unit}); is the unit right? If the value is right, add a column confirmed with yes"
             )
         if value < low and not (low <= 0 or entry.value.strip().startswith(("<", "≤"))):
             raise PanelError(
@@ -185,5 +187,9 @@ def derive(measurements: Mapping[str, Measurement]) -> tuple[dict[str, Measureme
     if have("kynurenine", "tryptophan"):
         add("KYN/TRP", 1000 * value["kynurenine"] / value["tryptophan"], "kynurenine over tryptophan")
     if have("glucose", "insulin"):
-        add("HOMA-IR", value["glucose"] * value["insulin"] / 405, "fasting glucose [mg/dL] times insulin [uIU/mL] over 405")
+        add(
+            "HOMA-IR",
+            value["glucose"] * value["insulin"] / 405,
+            "fasting glucose [mg/dL] times insulin [uIU/mL] over 405",
+        )
     return found, notes

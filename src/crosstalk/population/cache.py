@@ -58,7 +58,9 @@ def virtual_population(
     does not match its checksum, is computed again. An unwritable cache costs time, nothing else.
     """
     key = hash_bytes(
-        repr((FORMAT, assemble((), knowledge).sha256, knowledge.sha256, diagnosis, n, worlds, seed, outputs, versions()))
+        repr(
+            (FORMAT, assemble((), knowledge).sha256, knowledge.sha256, diagnosis, n, worlds, seed, outputs, versions())
+        )
     )
     path = cache_folder() / f"population-{key[:32]}.npz"
     latent = latent_space(knowledge.diagnosis(diagnosis))
@@ -112,5 +114,13 @@ def _read(path: Path, drawn: Patients, outputs: tuple[str, ...]) -> Patients | N
         for i, s, w in zip(arrays["failed"], arrays["status"], arrays["where"], strict=True)
     }
     return Patients(
-        drawn.seed, drawn.index, drawn.coordinates, drawn.world, drawn.parameters, drawn.covariates, states, found, failures
+        drawn.seed,
+        drawn.index,
+        drawn.coordinates,
+        drawn.world,
+        drawn.parameters,
+        drawn.covariates,
+        states,
+        found,
+        failures,
     )

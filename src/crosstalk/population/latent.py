@@ -19,7 +19,15 @@ from crosstalk.errors import PopulationError
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.knowledge.records import Diagnosis, Distribution, Drug, Parameter
 
-__all__ = ["Conditional", "Latent", "knowledge_draws", "latent_space", "patient_normals", "patient_uniforms", "pharmacokinetic_factors"]
+__all__ = [
+    "Conditional",
+    "Latent",
+    "knowledge_draws",
+    "latent_space",
+    "patient_normals",
+    "patient_uniforms",
+    "pharmacokinetic_factors",
+]
 
 Array = NDArray[np.float64]
 
@@ -62,13 +70,13 @@ def quantile(distribution: Distribution, uniform: Array) -> Array:
 
     def score(bound: float) -> float:
         if not log:
-            return (bound - center) / d.spread
-        return (np.log(bound - shift) - center) / d.spread if bound > shift else -np.inf
+            return float((bound - center) / d.spread)
+        return float((np.log(bound - shift) - center) / d.spread) if bound > shift else -np.inf
 
     low, high = ndtr(score(d.lower)), ndtr(score(d.upper))
     z = ndtri(low + uniform * (high - low))
     values = np.exp(center + d.spread * z) + shift if log else center + d.spread * z
-    return np.clip(values, d.lower, d.upper)
+    return np.asarray(np.clip(values, d.lower, d.upper), dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -183,7 +191,7 @@ def latent_space(diagnosis: Diagnosis, overrides: Mapping[str, Distribution] | N
             "make the largest ones smaller"
         ) from None
     constants = {k: v for k, v in diagnosis.constants.items() if k not in names}
-    return Latent(names, ordered, factor, constants)
+    return Latent(names, ordered, factor.astype(np.float64), constants)
 
 
 def knowledge_draws(knowledge: Knowledge, seed: int, n: int) -> dict[str, Array]:
@@ -205,7 +213,13 @@ def _prior(parameter: Parameter) -> Distribution:
     family, spread = parameter.prior.rstrip(")").split("(")
     if family == "lognormal":
         return Distribution(
-            parameter.id, "lognormal", parameter.value, float(spread), parameter.lower, parameter.upper, parameter.source
+            parameter.id,
+            "lognormal",
+            parameter.value,
+            float(spread),
+            parameter.lower,
+            parameter.upper,
+            parameter.source,
         )
     return Distribution(
         parameter.id, "normal", parameter.value, float(spread), parameter.lower, parameter.upper, parameter.source

@@ -206,7 +206,7 @@ def baseline(
             f"none of {len(patients)} virtual patients has a steady state; first reason: {failures[0]}"
         )
     states = {k: np.where(np.isfinite(v), v, model_default(model, k)) for k, v in steady.initial().items()}
-    found = {**patients.parameters, **{k: v for k, v in steady.solved.items()}}
+    found = {**patients.parameters, **steady.solved}
     read = engine.simulate(replace(problem, parameters={**parameters, **steady.solved}, initial=states))
     return replace(
         patients,

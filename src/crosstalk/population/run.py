@@ -286,13 +286,14 @@ def _settle(
     height = candidates.covariates.get("height_cm")
     inputs = background_inputs(population.background, knowledge, weight_kg=weight, height_cm=height)
     drugs = tuple(d.drug for d in population.background)
-    recorded = np.zeros(len(candidates))
+    recorded: Array = np.zeros(len(candidates))
     score = None
     if scale is not None:
         severity = population.severity or knowledge.diagnosis(population.diagnosis).severity
         assert severity is not None
         uniform = patient_uniforms(candidates.seed, "severity", candidates.index)
-        recorded = np.round(np.clip(quantile(severity, uniform), 0, scale.maximum))
+        drawn = np.clip(quantile(severity, uniform), 0.0, scale.maximum)
+        recorded = np.asarray(np.round(drawn), dtype=np.float64)
         score = (scale.id, true_score(recorded, scale, candidates))
     outputs = [knowledge.analytes[a].observable for a in analytes if knowledge.analytes[a].observable]
     settled = baseline(

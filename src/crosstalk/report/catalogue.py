@@ -24,9 +24,7 @@ class Table:
 
 def tables_json(tables: Iterable[Table]) -> str:
     """Tables as JSON: a list of ``{"title", "rows": [{column: text}]}``."""
-    content = [
-        {"title": t.title, "rows": [dict(zip(t.columns, row, strict=True)) for row in t.rows]} for t in tables
-    ]
+    content = [{"title": t.title, "rows": [dict(zip(t.columns, row, strict=True)) for row in t.rows]} for t in tables]
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -68,7 +66,8 @@ def regimen_tables(name: str | None = None, knowledge: Knowledge | None = None) 
     knowledge = knowledge or load_knowledge()
     if name is None:
         rows = tuple(
-            (r.id, r.name, "reference" if r.reference else "", f"{len(r.evidence)}") for r in knowledge.regimens.values()
+            (r.id, r.name, "reference" if r.reference else "", f"{len(r.evidence)}")
+            for r in knowledge.regimens.values()
         )
         return (Table("Regimens", ("regimen", "name", "", "sources"), rows),)
     regimen = knowledge.regimen(name)

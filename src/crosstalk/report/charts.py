@@ -6,7 +6,7 @@ import io
 import re
 from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -57,7 +57,7 @@ def _figure(height: float, columns: int = 1) -> tuple[Figure, list[Axes]]:
     return figure, list(axes)
 
 
-_RC = {
+_RC: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "crosstalk",
     "font.family": "sans-serif",
@@ -69,11 +69,10 @@ _RC = {
 def _svg(figure: Figure, name: str, words: str) -> str:
     """Render a figure; ids carry the figure's name so that several fit on one page."""
     from matplotlib import rc_context
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     buffer = io.StringIO()
     with rc_context(_RC):
-        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :].strip()
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
@@ -193,7 +192,7 @@ def _courses(axis: Axes, chosen: Sequence[tuple[RegimenForecast, Trajectory]], r
     axis.set_xlim(left=0)
 
 
-def _styles(chosen: Sequence[tuple[RegimenForecast, Trajectory]]) -> list[tuple[str, object]]:
+def _styles(chosen: Sequence[tuple[RegimenForecast, Trajectory]]) -> list[tuple[str, Any]]:
     styles = list(STYLES[: len(chosen)])
     if chosen and chosen[-1][0].id == "placebo":
         styles[-1] = STYLES[-1]
@@ -217,7 +216,9 @@ def ranking_chart(forecast: Forecast) -> str:
             continue
         clear = v.hi90 < 0 or v.lo90 > 0
         axis.plot([v.lo90, v.hi90], [y, y], color="#0072B2" if clear else GREY, lw=1.8, zorder=2)
-        axis.plot(v.mean, y, "o", color="#0072B2" if clear else GREY, mfc="#0072B2" if clear else "white", ms=6, zorder=3)
+        axis.plot(
+            v.mean, y, "o", color="#0072B2" if clear else GREY, mfc="#0072B2" if clear else "white", ms=6, zorder=3
+        )
     axis.set_yticks(range(len(rows)), [r.name for r in rows])
     axis.set_ylim(-0.7, len(rows) - 0.3)
     axis.set_xlabel(f"difference [{forecast.scale} points]; left is better")

@@ -115,7 +115,8 @@ def json_schema(name: str) -> dict[str, Any]:
     if name not in KINDS:
         raise UsageError(f"unknown schema '{name}'; expected one of {', '.join(KINDS)}")
     schema = TypeAdapter(KINDS[name]).json_schema(mode="serialization")
-    return _nullable(schema)
+    nullable: dict[str, Any] = _nullable(schema)
+    return nullable
 
 
 def _nullable(node: Any) -> Any:

@@ -23,8 +23,13 @@ USES = {"fitted": "fitted", "covariate": "covariate", "score": "baseline score",
 
 def assessment_html(assessment: Assessment) -> str:
     """Report of an assessment as one HTML page."""
-    figures = {"panel": charts.panel_chart(assessment.profile), "mechanisms": charts.mechanism_chart(assessment.mechanisms)}
-    return _render("assessment", _title("Assessment of", assessment.patient, assessment.provenance), assessment, charts=figures)
+    figures = {
+        "panel": charts.panel_chart(assessment.profile),
+        "mechanisms": charts.mechanism_chart(assessment.mechanisms),
+    }
+    return _render(
+        "assessment", _title("Assessment of", assessment.patient, assessment.provenance), assessment, charts=figures
+    )
 
 
 def forecast_html(forecast: Forecast) -> str:
@@ -56,7 +61,9 @@ def simulation_html(simulation: Simulation) -> str:
     """Report of a simulated study as one HTML page."""
     variables = dict.fromkeys(q.variable for arm in simulation.arms for q in arm.quantiles)
     courses = [(v, charts.course_chart(simulation.arms, v, f"course{i}")) for i, v in enumerate(variables)]
-    return _render("simulation", _title("Simulation of", simulation.study, simulation.provenance), simulation, courses=courses)
+    return _render(
+        "simulation", _title("Simulation of", simulation.study, simulation.provenance), simulation, courses=courses
+    )
 
 
 def _title(words: str, name: str, provenance: Provenance) -> str:
@@ -82,7 +89,7 @@ def _render(template: str, title: str, result: Assessment | Forecast | Simulatio
 def _style() -> Any:
     from markupsafe import Markup
 
-    return Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))  # noqa: S704 - a file of the package
+    return Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))
 
 
 @lru_cache(maxsize=1)

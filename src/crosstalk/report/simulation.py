@@ -31,7 +31,13 @@ def summarise(run: StudyRun, knowledge: Knowledge) -> Simulation:
                 column = values[:, j][np.isfinite(values[:, j])]
                 if len(column):
                     rows.append(
-                        Quantiles(output, float(time), len(column), float(column.mean()), *map(float, np.quantile(column, LEVELS)))
+                        Quantiles(
+                            output,
+                            float(time),
+                            len(column),
+                            float(column.mean()),
+                            *map(float, np.quantile(column, LEVELS)),
+                        )
                     )
         arms.append(SimulatedArm(arm.id, len(run.patients), failed, run.screened, tuple(rows)))
     results = []
@@ -48,7 +54,9 @@ def summarise(run: StudyRun, knowledge: Knowledge) -> Simulation:
         package_version(), assemble((), knowledge).sha256, knowledge.sha256, hash_bytes(repr(study)), "ReferenceEngine",
         False, len(run.patients), len(run.patients), len(np.unique(run.patients.world)),
     )  # fmt: skip
-    return Simulation(study.id, study.title, study.role, run.seed, len(run.patients), tuple(arms), tuple(results), provenance)
+    return Simulation(
+        study.id, study.title, study.role, run.seed, len(run.patients), tuple(arms), tuple(results), provenance
+    )
 
 
 def _stratum(limits: Eligibility | None) -> str:

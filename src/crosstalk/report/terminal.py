@@ -137,7 +137,9 @@ def _profile(profile: Sequence[ProfileItem], console: Console) -> None:
             (
                 p.name,
                 measured_text(p),
-                "none for this assay" if p.reference is None else f"{number(p.reference.p2_5)} to {number(p.reference.p97_5)}",
+                "none for this assay"
+                if p.reference is None
+                else f"{number(p.reference.p2_5)} to {number(p.reference.p97_5)}",
                 p.position if p.percentile is None else f"{p.position}, percentile {p.percentile:.0f}",
                 "" if p.predicted is None else interval_text(p.predicted),
                 p.use,

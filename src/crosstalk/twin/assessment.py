@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,7 +13,7 @@ from crosstalk.panel.records import Measurement, Panel
 from crosstalk.panel.references import position
 from crosstalk.twin.likelihood import tail_probability
 from crosstalk.twin.posterior import Posterior
-from crosstalk.twin.records import Applicability, MechanismScore, ProfileItem, Reference, Surprise
+from crosstalk.twin.records import Applicability, Interval, MechanismScore, ProfileItem, Reference, Surprise
 from crosstalk.twin.summary import log_fold_interval
 
 __all__ = ["applicability", "mechanism_scores", "profile"]
@@ -33,7 +35,8 @@ def profile(panel: Panel, posterior: Posterior, knowledge: Knowledge) -> tuple[P
         measurement = panel.measurements.get(analyte.id)
         if measurement is None:
             continue
-        predicted, use = None, "shown"
+        predicted: Interval | None = None
+        use: Literal["fitted", "covariate", "score", "shown"] = "shown"
         if analyte.id in fitted:
             o = fitted[analyte.id]
             predicted, use = log_fold_interval(posterior.patients.outputs[o.variable] * o.factor), "fitted"
@@ -53,7 +56,7 @@ def profile(panel: Panel, posterior: Posterior, knowledge: Knowledge) -> tuple[P
             ProfileItem(
                 analyte.id, analyte.name, measurement.value, analyte.unit, measurement.censored, measurement.given,
                 where, percentile, reference, use, predicted, _note(measurement),
-            )  # type: ignore[arg-type]
+            )
         )  # fmt: skip
     return tuple(items)
 
@@ -122,6 +125,7 @@ def applicability(panel: Panel, posterior: Posterior, knowledge: Knowledge) -> A
         for a in sorted(knowledge.analytes.values(), key=lambda a: a.cost_rank)
         if a.kind == "laboratory" and a.observable and a.cost_rank > 0 and a.id not in panel.measurements
     )
+    level: Literal["inside", "edge", "outside"]
     if lowest < OUTSIDE_TAIL or sample < OUTSIDE_SAMPLE:
         level = "outside"
         message = (
@@ -136,9 +140,9 @@ def applicability(panel: Panel, posterior: Posterior, knowledge: Knowledge) -> A
     if surprises and lowest < EDGE_TAIL:
         message += f" The most unusual value is {surprises[0].analyte} (tail probability {lowest:.2g})."
     if not posterior.observed:
-        message += " The panel holds no laboratory value that the model predicts: the scores are those of the population."
+        message += (
+            " The panel holds no laboratory value that the model predicts: the scores are those of the population."
+        )
     return Applicability(
         level, sample, int(population.ok.sum()), tuple(surprises), missing, message,
-    )  # type: ignore[arg-type]  # fmt: skip
-
-
+    )  # fmt: skip

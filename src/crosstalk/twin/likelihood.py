@@ -42,7 +42,9 @@ class Observation:
         return np.asarray((np.log(self.value) - np.log(predicted * self.factor)) / self.log_sd)
 
 
-def observation(analyte: Analyte, value: float, censored: Literal["", "left", "right"], knowledge: Knowledge) -> Observation:
+def observation(
+    analyte: Analyte, value: float, censored: Literal["", "left", "right"], knowledge: Knowledge
+) -> Observation:
     """Make the observation of one analyte."""
     factor = observable_factor(assemble((), knowledge), analyte)
     log_sd = analyte_log_sd(analyte, between_assays=True)

@@ -7,7 +7,7 @@ let in by degrees where the population holds few patients like this one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -221,17 +221,16 @@ def _rejuvenate(
 
 
 def _choose(old: Patients, new: Patients, accept: NDArray[np.bool_]) -> Patients:
-    def pick(a: object, b: object) -> dict[str, Array]:
-        assert isinstance(a, dict) and isinstance(b, dict)
+    def pick(a: Mapping[str, Array], b: Mapping[str, Array]) -> dict[str, Array]:
         return {k: np.where(accept, b[k], a[k]) for k in a}
 
     return replace(
         old,
         coordinates=np.where(accept[:, None], new.coordinates, old.coordinates),
-        parameters=pick(dict(old.parameters), dict(new.parameters)),
-        covariates=pick(dict(old.covariates), dict(new.covariates)),
-        states=pick(dict(old.states), dict(new.states)),
-        outputs=pick(dict(old.outputs), dict(new.outputs)),
+        parameters=pick(old.parameters, new.parameters),
+        covariates=pick(old.covariates, new.covariates),
+        states=pick(old.states, new.states),
+        outputs=pick(old.outputs, new.outputs),
         failures={i: f for i, f in old.failures.items() if not accept[i]},
     )
 
@@ -273,4 +272,3 @@ def _with_score(
             f"{n - len(good)} of {n} virtual patients ({reason}); the model speaks of depressed patients"
         )
     return Posterior(settled.take(good), population, observed, scale, recorded[good], found is not None, sample)
-

@@ -151,7 +151,7 @@ class Rest:
 
 @dataclass(frozen=True, slots=True)
 class RegimenForecast:
-    """Forecast under one regimen. ``versus_reference``: difference in change [points], paired within virtual patients."""
+    """Forecast under one regimen. ``versus_reference``: difference in change [points], paired in virtual patients."""
 
     id: str
     name: str

@@ -15,7 +15,7 @@ from crosstalk.model.assembly import assemble
 from crosstalk.panel.records import Panel
 from crosstalk.provenance import hash_bytes, package_version
 from crosstalk.twin.assessment import applicability, mechanism_scores, profile
-from crosstalk.twin.forecast import conclude, forecast_regimens, simulate_regimens
+from crosstalk.twin.courses import conclude, forecast_regimens, simulate_regimens
 from crosstalk.twin.next_assay import next_assays
 from crosstalk.twin.posterior import Posterior, infer
 from crosstalk.twin.records import Assessment, Forecast, Provenance
@@ -129,7 +129,9 @@ def forecast(
     notes = list(_notes(panel, posterior))
     lost = len(posterior.patients) - int(courses.complete.sum())
     if lost:
-        notes.append(f"{lost} of {len(posterior.patients)} virtual patients failed under some regimen and were left out.")
+        notes.append(
+            f"{lost} of {len(posterior.patients)} virtual patients failed under some regimen and were left out."
+        )
     return Forecast(
         panel.patient,
         seed,

@@ -42,7 +42,8 @@ class Courses:
     @property
     def complete(self) -> NDArray[np.bool_]:
         """Virtual patients who ran to the end of every regimen, shape (n,)."""
-        return np.all([np.isfinite(v).all(axis=1) for v in self.scale.values()], axis=0)
+        finite = [np.isfinite(v).all(axis=1) for v in self.scale.values()]
+        return np.asarray(np.all(finite, axis=0), dtype=np.bool_)
 
     def benefit(self, regimen: str, reference: str) -> Array:
         """Difference of the final true score to another regimen, shape (n,); negative is better."""
@@ -76,9 +77,7 @@ def simulate_regimens(
     for number, regimen in enumerate(regimens, start=1):
         if progress is not None:
             progress(f"regimen {number} of {len(regimens)}: {regimen.name}")
-        plan = protocol(
-            regimen.doses, knowledge, weight_kg=weight, height_cm=height, horizon_h=weeks * HOURS_PER_WEEK
-        )
+        plan = protocol(regimen.doses, knowledge, weight_kg=weight, height_cm=height, horizon_h=weeks * HOURS_PER_WEEK)
         model = assemble(plan.drugs, knowledge)
         problem = Problem(
             model.sbml,
@@ -107,9 +106,9 @@ def forecast_regimens(
     """Summarise the courses of every regimen, in the order given."""
     keep = courses.complete
     scale = posterior.scale
-    noise = noise_table(
-        posterior.patients.seed, f"visit:{scale.id}", posterior.patients.index, len(courses.weeks)
-    )[keep]
+    noise = noise_table(posterior.patients.seed, f"visit:{scale.id}", posterior.patients.index, len(courses.weeks))[
+        keep
+    ]
     recorded = posterior.recorded[keep]
     world = posterior.patients.world[keep]
     final = np.stack([courses.scale[r.id][keep, -1] for r in regimens])
@@ -135,7 +134,9 @@ def forecast_regimens(
                     ),
                 ),
                 Change(scale.id, week, change.mean, change.lo90, change.hi90),
-                _probability(week, _chance(true[:, -1], scale, np.floor(recorded * (1 - scale.response_fraction))), world),
+                _probability(
+                    week, _chance(true[:, -1], scale, np.floor(recorded * (1 - scale.response_fraction))), world
+                ),
                 _probability(week, _chance(true[:, -1], scale, np.full(len(recorded), scale.remission_max)), world),
                 versus,
                 float(best[number]),
@@ -190,6 +191,6 @@ def conclude(regimens: Sequence[RegimenForecast], reference: RegimenForecast, sc
     top = better[0]
     v = top.versus_reference
     return (
-        f"Largest estimated advantage over {reference.name} at week {week}: {top.name}, {v.mean:+.1f} {scale.id} points "
-        f"(90 % interval {v.lo90:+.1f} to {v.hi90:+.1f}). {best}"
+        f"Largest estimated advantage over {reference.name} at week {week}: {top.name}, {v.mean:+.1f} {scale.id} "
+        f"points (90 % interval {v.lo90:+.1f} to {v.hi90:+.1f}). {best}"
     )

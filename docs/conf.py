@@ -1,0 +1,89 @@
+"""Sphinx configuration. Counts that pages quote are read from the knowledge base when the pages are built."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from crosstalk import __version__, load_knowledge
+from crosstalk.model.assembly import assemble
+from crosstalk.population.run import SCREENING_LIMIT
+from crosstalk.study.schema import read_study
+from crosstalk.twin.posterior import ENOUGH, MAX_STAGES, MOVES
+from crosstalk.twin.twin import DRAWS, VIRTUAL_PATIENTS, WEEKS, WORLDS
+
+project = "Crosstalk"
+author = "The Crosstalk developers"
+copyright = "The Crosstalk developers"
+release = version = __version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "numpydoc"]
+exclude_patterns = ["_build", "output", "samples"]
+html_theme = "furo"
+html_title = f"Crosstalk {release}"
+html_show_sourcelink = False
+
+myst_enable_extensions = ["colon_fence", "deflist", "substitution"]
+myst_heading_anchors = 3
+
+default_role = "py:obj"
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_preserve_defaults = True
+numpydoc_show_class_members = False
+
+_known = load_knowledge()
+_kinds = Counter(p.source.kind for p in _known.parameters.values())
+_roles = Counter(p.role for p in _known.parameters.values())
+_drug_numbers = [
+    quantity.source.kind
+    for drug in _known.drugs.values()
+    for quantity in (
+        *drug.pk.values(),
+        *drug.bioavailability.values(),
+        *(t.half for t in drug.targets),
+        *(t.maximum for t in drug.targets if t.maximum is not None),
+    )
+]
+_laboratory = [a for a in _known.analytes.values() if a.kind == "laboratory"]
+_studies = [read_study(name) for name in _known.study_files]
+_study_roles = Counter(study.role for study in _studies)
+_results = [result for study in _studies for result in study.results]
+_core, _full = assemble(), assemble(tuple(_known.drugs))
+
+myst_substitutions = {
+    "n_parameters": len(_known.parameters),
+    "n_assumed": _kinds["assumed"],
+    "n_fitted": _kinds["fitted"],
+    "n_derived": _kinds["derived"],
+    "n_measured": _kinds["measured"],
+    "n_fixed_role": _roles["fixed"],
+    "n_population_role": _roles["population"],
+    "n_individual_role": _roles["individual"],
+    "n_states": len(_core.states),
+    "n_states_full": len(_full.states),
+    "n_drugs": len(_known.drugs),
+    "n_drug_numbers": len(_drug_numbers),
+    "n_drug_assumed": _drug_numbers.count("assumed"),
+    "n_regimens": len(_known.regimens),
+    "n_slots": len(_known.slots),
+    "n_laboratory": len(_laboratory),
+    "n_predicted": sum(bool(a.observable) for a in _laboratory),
+    "n_scales": len(_known.scales),
+    "scales": ", ".join(_known.scales),
+    "diagnoses": ", ".join(_known.diagnoses),
+    "not_predicted": ", ".join(a.id for a in _laboratory if not a.observable),
+    "n_studies": len(_studies),
+    "n_calibrate": _study_roles["calibrate"],
+    "n_validate": _study_roles["validate"],
+    "n_conflict": _study_roles["conflict"],
+    "n_results": len(_results),
+    "n_memory": sum(r.provenance == "memory" for r in _results),
+    "virtual_patients": VIRTUAL_PATIENTS,
+    "worlds": WORLDS,
+    "draws": DRAWS,
+    "weeks": WEEKS,
+    "enough": f"{ENOUGH:g}",
+    "moves": MOVES,
+    "max_stages": MAX_STAGES,
+    "screening_limit": SCREENING_LIMIT,
+}

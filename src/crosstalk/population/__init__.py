@@ -1,0 +1,1 @@
+"""Virtual patients: distributions, correlations, draws, eligibility; a study run on them."""
