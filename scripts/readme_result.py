@@ -1,4 +1,4 @@
-"""The README's picture and table: forecasts of the two example panels, best first. Run: python scripts/readme_result.py."""
+"""The README's picture and table: forecasts of the two example panels. Run: python scripts/readme_result.py."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from crosstalk.panel.reader import one_patient
 from crosstalk.twin.records import Forecast
 
 ROOT = Path(__file__).resolve().parent.parent
-PANELS = {"inflamed, CRP 6.2 mg/L": "depression_inflamed", "uninflamed, CRP 0.6 mg/L": "depression_uninflamed"}
+PANELS = {"inflamed, CRP 6.2 mg/L": "depression_inflamed", "uninflamed, CRP below 1 mg/L": "depression_uninflamed"}
 ROWS = ("ssri", "placebo", "ssri-infliximab", "ssri-tocilizumab", "ssri-celecoxib", "nortriptyline", "bupropion")
 BLUE, ORANGE = "#0072B2", "#D55E00"
 
@@ -41,7 +41,8 @@ def main() -> None:
 def picture(found: dict[str, Forecast]) -> None:
     figure = Figure(figsize=(7.2, 3.3), layout="constrained")
     axis = figure.subplots()
-    for (words, result), colour, marker, shift in zip(
+    looks = ((ORANGE, "o", 0.14), (BLUE, "s", -0.14))
+    for (words, result), (colour, marker, shift) in zip(found.items(), looks, strict=True):
         found.items(), (ORANGE, BLUE), ("o", "s"), (0.14, -0.14), strict=True
     ):
         by_id = {r.id: r for r in result.regimens}
