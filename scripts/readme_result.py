@@ -43,8 +43,6 @@ def picture(found: dict[str, Forecast]) -> None:
     axis = figure.subplots()
     looks = ((ORANGE, "o", 0.14), (BLUE, "s", -0.14))
     for (words, result), (colour, marker, shift) in zip(found.items(), looks, strict=True):
-        found.items(), (ORANGE, BLUE), ("o", "s"), (0.14, -0.14), strict=True
-    ):
         by_id = {r.id: r for r in result.regimens}
         for row, name in enumerate(reversed(ROWS[1:])):
             v = by_id[name].versus_reference
@@ -53,7 +51,7 @@ def picture(found: dict[str, Forecast]) -> None:
     names = {r.id: r.name for r in next(iter(found.values())).regimens}
     axis.axvline(0, color="#777777", lw=1)
     axis.set_yticks(range(len(ROWS) - 1), [names[n] for n in reversed(ROWS[1:])])
-    axis.set_xlabel("difference to escitalopram at week 12 [HAMD-17 points]")
+    axis.set_xlabel("difference at week 12 [HAMD-17 points]")
     axis.spines[["top", "right"]].set_visible(False)
     axis.legend(frameon=False, loc="upper left", fontsize=8.5)
     (ROOT / "docs" / "images").mkdir(parents=True, exist_ok=True)
