@@ -57,6 +57,7 @@ myst_substitutions = {
     "n_derived": _kinds["derived"],
     "n_measured": _kinds["measured"],
     "n_fixed_role": _roles["fixed"],
+    "n_fixed_assumed": sum(p.role == "fixed" and p.source.kind == "assumed" for p in _known.parameters.values()),
     "n_population_role": _roles["population"],
     "n_individual_role": _roles["individual"],
     "n_states": len(_core.states),

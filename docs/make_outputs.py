@@ -22,8 +22,9 @@ ROOT = DOCS.parent
 WIDTH = "96"
 
 _BLOCK = re.compile(
-    r"^```(?P<kind>console|python)\n(?P<body>.*?)^```\n\s*^```\{literalinclude\} output/(?P<name>[\w-]+)\.txt$",
-    re.MULTILINE | re.DOTALL,
+    r"^```(?P<kind>console|python)\n(?P<body>(?:(?!```).*\n)*)```\n"
+    r"\s*^```\{literalinclude\} output/(?P<name>[\w-]+)\.txt$",
+    re.MULTILINE,
 )
 
 
@@ -52,12 +53,7 @@ def quoted() -> Iterator[Quoted]:
     """Yield every block whose output is kept, in the order of the pages."""
     for page in sorted(DOCS.rglob("*.md")):
         for match in _BLOCK.finditer(page.read_text(encoding="utf-8")):
-            # the nearest block before the include: an earlier one may have begun the match
-            body = match["body"]
-            kind = match["kind"]
-            if "\n```" in body:
-                continue
-            yield Quoted(page, kind, body, match["name"])
+            yield Quoted(page, match["kind"], match["body"], match["name"])
 
 
 def run(block: Quoted, folder: Path) -> str:

@@ -1,0 +1,220 @@
+"""The documentation: its links, page lists, commands, keys and quoted outputs agree with the code."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, get_args
+
+import pytest
+import typer
+from pydantic import TypeAdapter
+
+import crosstalk
+from crosstalk.cli import app
+from crosstalk.engine import Status
+from crosstalk.knowledge import load_knowledge
+from crosstalk.knowledge.loader import PARAMETER_COLUMNS
+from crosstalk.knowledge.schema import AnalyteTable, DiagnosisTable, DistributionTable, DrugFile, ScaleTable, ScoreTable
+from crosstalk.panel.layout import LONG, PATIENT
+from crosstalk.study.records import Endpoint
+from crosstalk.study.tables import ALLOWED
+from crosstalk.twin.records import Forecast
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+PAGES = sorted(p for p in DOCS.rglob("*.md") if "_build" not in p.parts)
+TEXTS = [*PAGES, *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "ROADMAP.md"))]
+
+FENCE = re.compile(r"^(`{3,})(.*)\n((?:.*\n)*?)\1$", re.MULTILINE)
+SHELL_WORDS = {"cd", "git", "make", "pip", "pipx", "python", "python3", "uv", "crosstalk"}
+
+
+def named(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def blocks(path: Path, info: str) -> Iterator[str]:
+    for match in FENCE.finditer(path.read_text(encoding="utf-8") + "\n"):
+        if match[2].strip() == info:
+            yield match[3]
+
+
+def prose(path: Path) -> str:
+    return re.sub(r"`[^`\n]*`", "", FENCE.sub("", path.read_text(encoding="utf-8") + "\n"))
+
+
+def anchors(path: Path) -> set[str]:
+    """Anchors of the headings, as MyST and GitHub make them."""
+    headings = re.findall(r"^#{1,6} (.+)$", FENCE.sub("", path.read_text(encoding="utf-8") + "\n"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=named)
+def test_relative_links_resolve(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(path)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        file = (path.parent / name).resolve() if name else path
+        assert file.exists(), f"{named(path)} links to {target}"
+        if anchor and file.suffix == ".md":
+            assert anchor in anchors(file), f"{named(path)} links to {target}"
+
+
+def test_every_page_is_in_exactly_one_toctree() -> None:
+    listed: list[Path] = []
+    for page in PAGES:
+        for body in blocks(page, "{toctree}"):
+            for line in body.splitlines():
+                if line and not line.startswith(":"):
+                    entry = page.parent / f"{line}.md"
+                    assert entry.is_file(), f"{named(page)} lists {line}"
+                    listed.append(entry)
+    assert sorted(listed) == sorted(set(PAGES) - {DOCS / "index.md"})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_included_files_exist(page: Path) -> None:
+    for target in re.findall(r"^```\{literalinclude\} (\S+)$", page.read_text(encoding="utf-8"), re.MULTILINE):
+        assert (page.parent / target).is_file(), target
+
+
+def console_lines(path: Path) -> Iterator[str]:
+    for body in blocks(path, "console"):
+        lines = [line for line in body.splitlines() if line.strip()]
+        prompted = [line[2:] for line in lines if line.startswith("$ ")]
+        yield from prompted or lines
+
+
+def check_command(words: list[str]) -> None:
+    """Follow the words of a `crosstalk` command through the command line's own tree."""
+    command: Any = typer.main.get_command(app)
+    rest = words[1:]
+    while hasattr(command, "commands") and rest and not rest[0].startswith("-"):
+        assert rest[0] in command.commands, f"unknown verb {rest[0]}"
+        command, rest = command.commands[rest[0]], rest[1:]
+    options = {option for p in command.params for option in (*p.opts, *p.secondary_opts)} | {"--help"}
+    unknown = {word.split("=")[0] for word in rest if re.match(r"-{1,2}[a-z]", word)} - options
+    assert not unknown, f"unknown options {unknown}"
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=named)
+def test_quoted_commands_exist(path: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    for line in console_lines(path):
+        words = shlex.split(line, comments=True)
+        first = Path(words[0]).name
+        assert first in SHELL_WORDS, f"{named(path)}: {line}"
+        if first == "crosstalk":
+            check_command([first, *words[1:]])
+        if first == "make":
+            assert set(words[1:]) <= targets, f"{named(path)}: {line}"
+
+
+@pytest.mark.parametrize("words", ["crosstalk divine panel.csv", "crosstalk model chek", "crosstalk assess x --jsn y"])
+def test_a_wrong_command_would_be_found(words: str) -> None:
+    with pytest.raises(AssertionError, match="unknown"):
+        check_command(words.split())
+
+
+def in_code(page: str) -> set[str]:
+    """Everything that a page sets in code, split at spaces, dots and brackets too."""
+    spans = re.findall(r"`([^`\n]+)`", FENCE.sub("", (DOCS / page).read_text(encoding="utf-8") + "\n"))
+    return {*spans, *(word for span in spans for word in re.split(r"[^\w-]+", span))}
+
+
+def test_every_key_of_a_study_file_is_explained() -> None:
+    keys = {key for keys in ALLOWED.values() for key in keys} - {"study", "population", "arm", "result"}
+    assert keys | set(get_args(Endpoint)) <= in_code("studies.md") | {"mean", "sd", "analyte"}
+    assert {"mean", "sd", "analyte"} <= in_code("studies.md")
+
+
+def fields(schema: dict[str, Any]) -> set[str]:
+    return {name for part in [schema, *schema["$defs"].values()] for name in part["properties"]}
+
+
+def test_every_field_of_a_forecast_is_explained() -> None:
+    assert fields(TypeAdapter(Forecast).json_schema(mode="serialization")) <= in_code("forecast.md")
+
+
+def keys_of(model: Any) -> set[str]:
+    return {field.alias or name for name, field in model.model_fields.items()} - {"place", "doi"}
+
+
+def test_every_key_of_the_knowledge_files_is_explained() -> None:
+    said = in_code("knowledge.md")
+    for model in (AnalyteTable, DiagnosisTable, DistributionTable, ScaleTable, ScoreTable):
+        assert keys_of(model) <= said, model.__name__
+    drug = DrugFile.model_json_schema()["$defs"]
+    assert {key for part in drug.values() for key in part["properties"]} <= said
+    assert set(PARAMETER_COLUMNS) <= said
+    assert {f.name for f in load_knowledge().root.iterdir() if f.suffix in {".toml", ".tsv"}} <= said
+
+
+def test_every_column_of_a_panel_is_explained() -> None:
+    assert {name for names in LONG.values() for name in names} | set(PATIENT) <= in_code("panels.md")
+
+
+def test_every_status_of_the_engine_is_explained() -> None:
+    assert {status.name for status in Status} - {"OK"} <= in_code("architecture.md")
+
+
+def test_every_module_of_the_mechanism_is_shown() -> None:
+    text = (DOCS / "model.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"mechanisms/(\w+)\.ant$", text, re.MULTILINE)) == set(load_knowledge().mechanisms)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_modules_named_in_code_exist(page: Path) -> None:
+    source = ROOT / "src" / "crosstalk"
+    for span in re.findall(r"`([^`\n]+)`", FENCE.sub("", page.read_text(encoding="utf-8") + "\n")):
+        package, dot, module = span.partition(".")
+        is_module = package and dot and re.fullmatch(r"[a-z_]+", module) and module not in {"toml", "py"}
+        if is_module and (source / package / "__init__.py").is_file():
+            assert (source / package / f"{module}.py").is_file(), f"{named(page)} names {span}"
+        if re.fullmatch(r"\w+/\w+\.py", span) and (source / package.split("/")[0]).is_dir():
+            assert (source / span).is_file(), f"{named(page)} names {span}"
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    text = "".join(p.read_text(encoding="utf-8") for p in (DOCS / "reference").glob("*.md"))
+    for name in set(crosstalk.__all__) - {"__version__"}:
+        assert f":: crosstalk.{name}\n" in text, name
+
+
+def test_the_sample_files_load() -> None:
+    found = load_knowledge(extra=[DOCS / "samples" / "knowledge"])
+    regimen = found.regimen("ssri-example-anti-tnf")
+    assert [dose.drug for dose in regimen.doses] == ["escitalopram", "example-anti-tnf"]
+
+
+def outputs() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make_outputs", DOCS / "make_outputs.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_quoted_output_has_one_command() -> None:
+    names = [block.name for block in outputs().quoted()]
+    assert sorted(names) == sorted(p.stem for p in (DOCS / "output").glob("*.txt"))
+
+
+# what is quick and exact; the others hold simulated numbers
+@pytest.mark.parametrize("name", ["help", "regimens", "drugs", "drug", "analyte", "bad_panel", "extra"])
+def test_quoted_outputs_are_what_the_commands_print(name: str, tmp_path: Path) -> None:
+    make = outputs()
+    block = next(b for b in make.quoted() if b.name == name)
+    kept = (DOCS / "output" / f"{name}.txt").read_text(encoding="utf-8")
+    assert make.run(block, make.working_copy(tmp_path)) == kept, (
+        "run python docs/make_outputs.py and look at the change"
+    )
