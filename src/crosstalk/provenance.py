@@ -12,10 +12,11 @@ from pathlib import Path
 
 from crosstalk.errors import OutputError, UsageError
 
-__all__ = ["atomic_write", "hash_bytes", "hash_file", "package_version", "versions"]
+__all__ = ["atomic_write", "cache_folder", "hash_bytes", "hash_file", "package_version", "versions"]
 
 STACK = (
     "crosstalk-mdd", "numpy", "scipy", "pandas", "pint", "pydantic", "antimony", "python-libsbml", "libroadrunner",
+    "llvmlite", "numba",
 )  # fmt: skip
 """Distributions whose versions can change a result."""
 
@@ -44,6 +45,13 @@ def hash_file(path: Path) -> str:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from error
+
+
+def cache_folder() -> Path:
+    """Return the folder of what was computed once: ``CROSSTALK_CACHE`` or the user's cache folder."""
+    import platformdirs
+
+    return Path(os.environ.get("CROSSTALK_CACHE") or platformdirs.user_cache_dir("crosstalk"))
 
 
 def versions() -> dict[str, str]:

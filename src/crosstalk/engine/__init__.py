@@ -1,31 +1,55 @@
 """Ensembles of one ODE model: SBML and parameters in, courses and a status per patient out. Ignorant of biology."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from crosstalk.engine.ensemble import Engine, Ensemble, Event, Failure, Problem, Status, SteadyStates
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 __all__ = ["Engine", "Ensemble", "Event", "Failure", "Problem", "Status", "SteadyStates", "get_engine"]
 
 
-def get_engine(name: str = "reference", *, jobs: int = 1) -> Engine:
+def get_engine(name: str = "fast", *, jobs: int = 1, executor: Executor | None = None) -> Engine:
     """Make an engine by name.
 
     Parameters
     ----------
-    name : {"reference"}
-        ``reference`` integrates with libRoadRunner (CVODE).
+    name : {"fast", "reference"}
+        ``fast`` compiles the model to vector code; ``reference`` integrates with libRoadRunner (CVODE), which the extra
+        ``reference`` installs.
     jobs : int
-        Worker processes; the result does not depend on it.
+        Threads (fast) or worker processes (reference); the result does not depend on it.
+    executor : concurrent.futures.Executor, optional
+        Runs the chunks of the fast engine, on this machine or a cluster; the result does not depend on it.
 
     Raises
     ------
     UsageError
-        On an unknown name or ``jobs < 1``.
+        On an unknown name, ``jobs < 1``, or an engine that is not installed.
+
+    Examples
+    --------
+    >>> type(get_engine()).__name__
+    'FastEngine'
     """
     from crosstalk.errors import UsageError
 
     if jobs < 1:
-        raise UsageError(f"jobs = {jobs}; expected 1 or more worker processes")
-    if name == "reference":
-        from crosstalk.engine.parallel import ReferenceEngine
+        raise UsageError(f"jobs = {jobs}; expected 1 or more")
+    if name == "fast":
+        from crosstalk.engine.fast import FastEngine
 
+        return FastEngine(jobs=jobs, executor=executor)
+    if name == "reference":
+        try:
+            from crosstalk.engine.parallel import ReferenceEngine
+        except ImportError as error:
+            raise UsageError(
+                f"the engine 'reference' needs libRoadRunner ({error}); "
+                "install it with: pip install 'crosstalk-mdd[reference]'"
+            ) from None
         return ReferenceEngine(jobs=jobs)
-    raise UsageError(f"unknown engine '{name}'; expected 'reference'")
+    raise UsageError(f"unknown engine '{name}'; expected 'fast' or 'reference'")

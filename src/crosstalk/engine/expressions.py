@@ -1,14 +1,15 @@
-"""A lean expression graph: shared nodes, folding, derivatives. Enough for ODE right-hand sides, fast enough to build cold.
+"""A lean expression graph: shared nodes, folding, derivatives; enough for the right-hand sides of ODEs, and quick.
 
 Every node exists once (hash-consing), so common subexpressions are shared by construction. Nodes are numbers; a node's
-*level* says on what it depends: nothing (0), the patient's parameters (1) or the state (2). Patient-constant factors are
-gathered while building, so that they can be computed once per patient.
+*level* says on what it depends: nothing (0), the patient's parameters (1) or the state (2). Patient-constant factors
+are gathered while building, so that they can be computed once per patient.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 __all__ = ["BOOLEAN", "Graph"]
 
@@ -18,7 +19,8 @@ BOOLEAN = (*COMPARE, "and", "or", "not")
 UNARY: dict[str, Callable[[float], float]] = {
     "exp": math.exp, "log": math.log, "sqrt": math.sqrt, "abs": abs, "floor": math.floor, "ceil": math.ceil,
     "sin": math.sin, "cos": math.cos, "tan": math.tan, "asin": math.asin, "acos": math.acos, "atan": math.atan,
-    "sinh": math.sinh, "cosh": math.cosh, "tanh": math.tanh, "asinh": math.asinh, "acosh": math.acosh, "atanh": math.atanh,
+    "sinh": math.sinh, "cosh": math.cosh, "tanh": math.tanh, "asinh": math.asinh, "acosh": math.acosh,
+    "atanh": math.atanh,
 }  # fmt: skip
 
 
@@ -35,15 +37,15 @@ class Graph:
 
     def __init__(self) -> None:
         self.ops: list[str] = []
-        self.args: list[tuple[object, ...]] = []
+        self.args: list[tuple[Any, ...]] = []
         self.level: list[int] = []
-        self._known: dict[tuple[object, ...], int] = {}
+        self._known: dict[tuple[Any, ...], int] = {}
         self.zero, self.one = self.const(0.0), self.const(1.0)
 
     def __len__(self) -> int:
         return len(self.ops)
 
-    def _node(self, op: str, *args: object, level: int | None = None) -> int:
+    def _node(self, op: str, *args: Any, level: int | None = None) -> int:
         key = (op, *args)
         found = self._known.get(key)
         if found is None:
@@ -51,12 +53,12 @@ class Graph:
             self._known[key] = found
             self.ops.append(op)
             self.args.append(args)
-            self.level.append(max(self.level[a] for a in args) if level is None else level)  # type: ignore[index]
+            self.level.append(max(self.level[a] for a in args) if level is None else level)
         return found
 
     def children(self, node: int) -> tuple[int, ...]:
         """Nodes that a node reads."""
-        return () if self.ops[node] in ("const", "sym") else self.args[node]  # type: ignore[return-value]
+        return () if self.ops[node] in ("const", "sym") else self.args[node]
 
     def const(self, value: float) -> int:
         """Node of a number."""
@@ -68,7 +70,7 @@ class Graph:
 
     def value(self, node: int) -> float | None:
         """Return the number that a node stands for, ``None`` if it is none."""
-        return self.args[node][0] if self.ops[node] == "const" else None  # type: ignore[return-value]
+        return self.args[node][0] if self.ops[node] == "const" else None
 
     def add(self, a: int, b: int) -> int:
         """Sum."""
@@ -80,9 +82,9 @@ class Graph:
         if y == 0.0:
             return a
         if self.ops[b] == "neg":
-            return self.sub(a, self.args[b][0])  # type: ignore[arg-type]
+            return self.sub(a, self.args[b][0])
         if self.ops[a] == "neg":
-            return self.sub(b, self.args[a][0])  # type: ignore[arg-type]
+            return self.sub(b, self.args[a][0])
         a, b = self._gather("add", a, b)
         return self._node("add", min(a, b), max(a, b))
 
@@ -98,7 +100,7 @@ class Graph:
         if a == b:
             return self.zero
         if self.ops[b] == "neg":
-            return self.add(a, self.args[b][0])  # type: ignore[arg-type]
+            return self.add(a, self.args[b][0])
         return self._node("sub", a, b)
 
     def neg(self, a: int) -> int:
@@ -107,7 +109,7 @@ class Graph:
         if x is not None:
             return self.const(-x)
         if self.ops[a] == "neg":
-            return self.args[a][0]  # type: ignore[return-value]
+            return int(self.args[a][0])
         if self.ops[a] == "sub":
             return self._node("sub", self.args[a][1], self.args[a][0])
         return self._node("neg", a)
@@ -128,11 +130,11 @@ class Graph:
         if y == -1.0:
             return self.neg(a)
         if self.ops[a] == "neg" and self.ops[b] == "neg":
-            return self.mul(self.args[a][0], self.args[b][0])  # type: ignore[arg-type]
+            return self.mul(self.args[a][0], self.args[b][0])
         if self.ops[a] == "neg":
-            return self.neg(self.mul(self.args[a][0], b))  # type: ignore[arg-type]
+            return self.neg(self.mul(self.args[a][0], b))
         if self.ops[b] == "neg":
-            return self.neg(self.mul(a, self.args[b][0]))  # type: ignore[arg-type]
+            return self.neg(self.mul(a, self.args[b][0]))
         a, b = self._gather("mul", a, b)
         return self._node("mul", min(a, b), max(a, b))
 
@@ -140,19 +142,19 @@ class Graph:
         """Bring patient-constant parts of a sum or product together: p*(q*x) becomes (p*q)*x."""
         if self.level[a] > self.level[b]:
             a, b = b, a
-        if self.level[b] < STATE or self.level[a] == STATE and self.ops[a] != op:
+        if self.level[b] < STATE or (self.level[a] == STATE and self.ops[a] != op):
             if self.level[b] < STATE or self.ops[b] != op:
                 return a, b
             a, b = b, a
         combine = self.mul if op == "mul" else self.add
         if self.level[a] < STATE and self.ops[b] == op:
             for inner, rest in (self.args[b], self.args[b][::-1]):
-                if self.level[inner] < STATE:  # type: ignore[index]
-                    return combine(a, inner), rest  # type: ignore[arg-type, return-value]
+                if self.level[inner] < STATE:
+                    return combine(a, inner), rest
         if self.level[a] == STATE and self.ops[a] == op:
             for inner, rest in (self.args[a], self.args[a][::-1]):
-                if self.level[inner] < STATE:  # type: ignore[index]
-                    return inner, combine(rest, b)  # type: ignore[arg-type, return-value]
+                if self.level[inner] < STATE:
+                    return inner, combine(rest, b)
         return a, b
 
     def recip(self, a: int) -> int:
@@ -161,9 +163,9 @@ class Graph:
         if x is not None and x != 0.0:
             return self.const(1.0 / x)
         if self.ops[a] == "recip":
-            return self.args[a][0]  # type: ignore[return-value]
+            return int(self.args[a][0])
         if self.ops[a] == "neg":
-            return self.neg(self.recip(self.args[a][0]))  # type: ignore[arg-type]
+            return self.neg(self.recip(self.args[a][0]))
         return self._node("recip", a)
 
     def div(self, a: int, b: int) -> int:
@@ -267,7 +269,7 @@ class Graph:
             op = self.ops[node]
             if op == "sym":
                 name = self.args[node][0]
-                partial[node] = {name: self.one} if name in wanted else {}  # type: ignore[dict-item]
+                partial[node] = {name: self.one} if name in wanted else {}
             elif op == "const" or op in BOOLEAN:
                 partial[node] = {}
             else:
@@ -280,7 +282,9 @@ class Graph:
         if op == "select":
             condition, yes, no = children
             for name in dict.fromkeys((*partial[yes], *partial[no])):
-                found[name] = self.select(condition, partial[yes].get(name, self.zero), partial[no].get(name, self.zero))
+                found[name] = self.select(
+                    condition, partial[yes].get(name, self.zero), partial[no].get(name, self.zero)
+                )
             return found
         for place, child in enumerate(children):
             if not partial[child]:
@@ -339,11 +343,11 @@ class Graph:
         for node in self.needed(roots):
             op, args = self.ops[node], self.args[node]
             if op == "const":
-                found[node] = args[0]  # type: ignore[assignment]
+                found[node] = args[0]
             elif op == "sym":
-                found[node] = values[args[0]]  # type: ignore[index]
+                found[node] = values[args[0]]
             else:
-                found[node] = _apply(op, [found[a] for a in args])  # type: ignore[index]
+                found[node] = _apply(op, [found[a] for a in args])
         return [found[r] for r in roots]
 
 

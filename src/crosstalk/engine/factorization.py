@@ -1,7 +1,7 @@
 """Sparse LU factorisation planned ahead: order of elimination, fill-in and every operation, for one pattern.
 
-The matrices are ``c I - J`` of stiff kinetics, whose diagonal carries the decay rates, so that pivots are taken from the
-diagonal; the order alone is free and is chosen for little fill-in.
+The matrices are ``c I - J`` of stiff kinetics, whose diagonal carries the decay rates, so that pivots are taken from
+the diagonal; the order alone is free and is chosen for little fill-in.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """LLVM assembly of one model: its rates, Jacobian, factorisation and one Rosenbrock step for W patients at once.
 
-Every number is a vector of W patients, one per lane, and no operation mixes lanes: a patient's result does not depend on
-who runs beside him. The text is written by hand because the functions are straight lines of a few thousand operations.
+Every number is a vector of W patients, one per lane, and no operation mixes lanes: a patient's result does not depend
+on who runs beside him. The text is written by hand: the functions are straight lines of some thousand operations.
 """
 
 from __future__ import annotations
@@ -109,7 +109,9 @@ class _Function:
 class _Nodes:
     """Nodes of the graph inside one function."""
 
-    def __init__(self, function: _Function, graph: Graph, places: Mapping[int, tuple[str, int]], libm: set[str]) -> None:
+    def __init__(
+        self, function: _Function, graph: Graph, places: Mapping[int, tuple[str, int]], libm: set[str]
+    ) -> None:
         self.f, self.graph, self.places, self.libm = function, graph, places, libm
         self.names: dict[int, str] = {}
 
@@ -138,7 +140,7 @@ class _Nodes:
     def make(self, node: int) -> str:
         f, graph, op = self.f, self.graph, self.graph.ops[node]
         if op == "const":
-            return f.constant(float(graph.args[node][0]))  # type: ignore[arg-type]
+            return f.constant(float(graph.args[node][0]))
         if node in self.places:
             return f.load(*self.places[node])
         children = graph.children(node)
@@ -332,7 +334,7 @@ def _combine(f: _Function, start: str, terms: Sequence[tuple[float, int]], n: in
 
 
 def _step(method: Rosenbrock, n: int, n_lu: int, width: int) -> list[str]:
-    f = _Function("step", "y h dt atol rtol work y1 error".split(), width)
+    f = _Function("step", ["y", "h", "dt", "atol", "rtol", "work", "y1", "error"], width)
     u = f.pointer("work", STAGES * n)
     lu = f.pointer("work", (STAGES + 1) * n)
     c = f.pointer("work", (STAGES + 1) * n + n_lu)
@@ -377,16 +379,14 @@ def _step(method: Rosenbrock, n: int, n_lu: int, width: int) -> list[str]:
     floor = f.new(f"shufflevector {f.vector} {single}, {f.vector} poison, <{width} x i32> zeroinitializer")
     allowed = f.op("fadd", floor, f.op("fmul", rtol, size))
     ratio = f.op("fdiv", large[2], allowed)
-    f.lines.append(
-        f"  %worst.n = call {f.vector} @llvm.maximum.v{width}f64({f.vector} %worst, {f.vector} {ratio})"
-    )
+    f.lines.append(f"  %worst.n = call {f.vector} @llvm.maximum.v{width}f64({f.vector} %worst, {f.vector} {ratio})")
     f.close(n, "e")
     f.store("%worst.n", "error")
     return f.finish()
 
 
 def _dense(method: Rosenbrock, n: int, width: int) -> list[str]:
-    f = _Function("dense", "y y1 work q out".split(), width)
+    f = _Function("dense", ["y", "y1", "work", "q", "out"], width)
     q = f.load("q")
     rest = f.op("fsub", f.constant(1.0), q)
     index = f.loop(n, "d")

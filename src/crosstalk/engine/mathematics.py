@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import reduce
+from itertools import pairwise
 from typing import Any
 
 from crosstalk.engine.expressions import Graph
 from crosstalk.errors import ModelError
 
-__all__ = ["Mathematics"]
+__all__ = ["TIME", "Mathematics"]
 
+TIME = "__time"  # the hidden state of models that read the time
 AVOGADRO = 6.02214179e23  # the value that SBML Level 3 prescribes
 
 _UNARY = {
@@ -41,7 +43,9 @@ class Mathematics:
 
         self.graph, self.symbol, self.rate_of = graph, symbol, rate_of
         self._types = {
-            getattr(libsbml, name): name[4:] for name in dir(libsbml) if name.startswith("AST_") and name != "AST_UNKNOWN"
+            getattr(libsbml, name): name[4:]
+            for name in dir(libsbml)
+            if name.startswith("AST_") and name != "AST_UNKNOWN"
         }
 
     def node(self, tree: Any) -> int:
@@ -64,7 +68,7 @@ class Mathematics:
             return graph.const({"E": math.e, "PI": math.pi, "TRUE": 1.0, "FALSE": 0.0}[name])
         if prefix == "RELATIONAL_":
             x = self._arguments(tree)
-            pairs = [graph.compare(_COMPARE[name], a, b) for a, b in zip(x, x[1:], strict=False)]
+            pairs = [graph.compare(_COMPARE[name], a, b) for a, b in pairwise(x)]
             return graph.logic("and", pairs)
         x = self._arguments(tree)
         if prefix == "LOGICAL_":
@@ -108,7 +112,7 @@ class Mathematics:
         return self.symbol(tree.getName())
 
     def _name_time(self, tree: Any) -> int:
-        return self.symbol("time")
+        return self.symbol(TIME)
 
     def _name_avogadro(self, tree: Any) -> int:
         return self.graph.const(AVOGADRO)
@@ -165,7 +169,9 @@ class Mathematics:
     def _function_factorial(self, tree: Any) -> int:
         n = self.graph.value(self._arguments(tree)[0])
         if n is None or n < 0 or n != int(n):
-            raise ModelError("the model uses the factorial of something that is no whole number, which is not supported")
+            raise ModelError(
+                "the model uses the factorial of something that is no whole number, which is not supported"
+            )
         return self.graph.const(float(math.factorial(int(n))))
 
     def _function_piecewise(self, tree: Any) -> int:

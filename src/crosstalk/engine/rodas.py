@@ -1,8 +1,8 @@
 """Coefficients of Rosenbrock methods of order 5 with 8 stages, stiffly accurate, with an embedded method of order 4.
 
 In the form without matrix products: ``(1/(h g) I - J) k_s = f(y + sum_j a_sj k_j) + sum_j c_sj/h k_j``; the last two
-stages lie at the end of the step, ``y1 = u_8 + k_8``, and ``k_8`` is the estimate of the error. For output inside a step:
-``y(t + q h) = (1-q) y0 + q (y1 + (1-q) (d_2 + q (d_3 + q d_4)))`` with ``d_i = sum_j h_ij k_j``.
+stages lie at the end of the step, ``y1 = u_8 + k_8``, and ``k_8`` is the estimate of the error. For output inside a
+step: ``y(t + q h) = (1-q) y0 + q (y1 + (1-q) (d_2 + q (d_3 + q d_4)))`` with ``d_i = sum_j h_ij k_j``.
 """
 
 from __future__ import annotations

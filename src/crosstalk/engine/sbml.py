@@ -11,19 +11,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from crosstalk.engine.expressions import PATIENT, STATE, Graph
-from crosstalk.engine.mathematics import Mathematics
+from crosstalk.engine.mathematics import TIME, Mathematics
 from crosstalk.errors import ModelError
 
-__all__ = ["OdeSystem", "TimedEvent", "read_sbml"]
-
-TIME = "time"
+__all__ = ["TIME", "OdeSystem", "TimedEvent", "read_sbml"]
 
 
 @dataclass(frozen=True)
 class TimedEvent:
-    """At ``time_h`` each target takes the value of its expression (a hidden variable of the system)."""
+    """At ``time_h`` each target takes the value of a hidden variable; ``inclusive``: the trigger holds at that time."""
 
     time_h: float
+    inclusive: bool
     assignments: tuple[tuple[str, str], ...]
 
 
@@ -214,7 +213,9 @@ class _Reader:
         if name in self.states:
             return self.rate(name)
         if name in self.amounts:
-            return self.graph.div(self.rate_of(self.amounts[name]), self.symbol(self.model.getSpecies(name).getCompartment()))
+            return self.graph.div(
+                self.rate_of(self.amounts[name]), self.symbol(self.model.getSpecies(name).getCompartment())
+            )
         if name in self.parameters:
             return self.graph.zero
         raise _refuse(f"the rate of '{name}', which is set by a rule")
@@ -258,7 +259,8 @@ class _Reader:
         start = self.initial_values()
         self.parameters = {name: start[name] for name in self.parameters}
         states = self.states
-        if self.uses_time:
+        if self.uses_time or not states:
+            # a model without a state still has its time
             states, rates[TIME], start[TIME] = (*states, TIME), graph.one, 0.0
         return OdeSystem(
             graph,
@@ -335,20 +337,36 @@ class _Reader:
                 if item.getMath() is None:
                     continue
                 target, node = item.getVariable(), self.mathematics.node(item.getMath())
+                changes = {target: node}
                 if target in self.amounts:
-                    node = self.graph.mul(node, self.symbol(self.model.getSpecies(target).getCompartment()))
-                    target = self.amounts[target]
-                hidden = f"__event{i}_{j}"
-                self.variables[hidden] = node
-                assignments.append((target, hidden))
+                    size = self.symbol(self.model.getSpecies(target).getCompartment())
+                    changes = {self.amounts[target]: self.graph.mul(node, size)}
+                elif self.model.getCompartment(target) is not None:
+                    changes.update(self.diluted(target, node))
+                for k, (name, value) in enumerate(changes.items()):
+                    hidden = f"__event{i}_{j}_{k}"
+                    self.variables[hidden] = value
+                    assignments.append((name, hidden))
             if time is not None:
-                found.append(TimedEvent(time, tuple(assignments)))
+                found.append(TimedEvent(*time, tuple(assignments)))
         if len({e.time_h for e in found}) < len(found):
             raise _refuse("several events at the same time")
         return sorted(found, key=lambda e: e.time_h)
 
-    def trigger_time(self, event: Any) -> float | None:
-        """Time at which an event fires, ``None`` if never."""
+    def diluted(self, compartment: str, size: int) -> dict[str, int]:
+        """Concentrations in a compartment whose size jumps: amounts stay."""
+        found = {}
+        ratio = self.graph.div(self.symbol(compartment), size)
+        for i in range(self.model.getNumSpecies()):
+            species = self.model.getSpecies(i)
+            name = species.getId()
+            held_as_amount = self.is_amount(species) or name in self.amounts
+            if species.getCompartment() == compartment and not held_as_amount and name not in self.rules:
+                found[name] = self.graph.mul(self.symbol(name), ratio)
+        return found
+
+    def trigger_time(self, event: Any) -> tuple[float, bool] | None:
+        """Time at which an event fires and whether the trigger holds then, ``None`` if never."""
         name = event.getId() or "without an id"
         trigger = event.getTrigger()
         if trigger is None or trigger.getMath() is None:
@@ -367,23 +385,26 @@ class _Reader:
         truth = graph.value(node)
         if truth is not None:
             if truth and self.model.getLevel() > 2 and not trigger.getInitialValue():
-                return 0.0
+                return 0.0, True
             return None
         if graph.ops[node] in ("gt", "ge", "lt", "le"):
             a, b = graph.args[node]
             if graph.ops[node] in ("lt", "le"):
                 a, b = b, a
-            limit = graph.value(b)  # type: ignore[arg-type]
-            if graph.ops[a] == "sym" and graph.args[a][0] == TIME and limit is not None:  # type: ignore[index]
+            limit = graph.value(b)
+            if graph.ops[a] == "sym" and graph.args[a][0] == TIME and limit is not None:
                 if limit > 0.0 or (limit == 0.0 and graph.ops[node] in ("gt", "lt")):
-                    return float(limit)
-                return 0.0 if self.model.getLevel() > 2 and not trigger.getInitialValue() else None
+                    return float(limit), graph.ops[node] in ("ge", "le")
+                return (0.0, True) if self.model.getLevel() > 2 and not trigger.getInitialValue() else None
         raise _refuse(f"the event '{name}', whose trigger is not a fixed time")
 
 
 def _number(item: Any) -> float:
+    """Value of a compartment, parameter or species reference as written."""
     if item is None:
         return float("nan")
-    if hasattr(item, "getSize"):
-        return float(item.getSize()) if item.isSetSize() else 1.0 if item.getLevel() == 1 else float("nan")
+    if hasattr(item, "isSetSize"):
+        return float(item.getSize()) if item.isSetSize() else float("nan")
+    if hasattr(item, "isSetStoichiometry"):
+        return float(item.getStoichiometry()) if item.isSetStoichiometry() else float("nan")
     return float(item.getValue()) if item.isSetValue() else float("nan")

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from crosstalk.engine.ensemble import Problem
-from crosstalk.engine.reference import compile_model
+from crosstalk.engine import Problem, get_engine
+from crosstalk.engine.steady import SETTLING_H, linearize
 from crosstalk.errors import ModelError
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.model.assembly import Model, Regulator, assemble
@@ -190,27 +190,19 @@ def _positivity(model: Model) -> Finding:
 
 
 def _steady_state(model: Model) -> tuple[Finding, ...]:
-    compiled = compile_model(model.sbml)
-    compiled.start({}, {})
-    state, rates = compiled.vector, compiled.rates()
+    here = linearize(Problem(model.sbml, 1))
+    state, rates = here.values[0], here.rates[0]
     relative = np.abs(rates) / np.maximum(np.abs(state), 1e-9)
     worst = int(np.argmax(relative))
     exact: Grade = "pass" if relative[worst] < STEADY_LIMIT else "fail"
-    jacobian = np.empty((len(state), len(state)))
-    for j in range(len(state)):
-        h = 1e-6 * max(abs(state[j]), 1e-3)
-        for sign in (1.0, -1.0):
-            shifted = state.copy()
-            shifted[j] += sign * h
-            compiled.vector = shifted
-            jacobian[:, j] = compiled.rates() / (2 * h) if sign > 0 else jacobian[:, j] - compiled.rates() / (2 * h)
+    jacobian = here.jacobian[0]
     growth = np.linalg.eigvals(jacobian).real
     stable: Grade = "pass" if growth.max() < 0 else "fail"
     slow, fast = -1 / growth.max() / 24, -60 / growth.min()
     return (
         Finding(
             "healthy steady state", exact, f"{relative[worst]:.1e} per hour",
-            f"largest relative rate, of {model.states[worst]}; the limit is {STEADY_LIMIT:g}",
+            f"largest relative rate, of {here.states[worst]}; the limit is {STEADY_LIMIT:g}",
         ),
         Finding("stability", stable, f"{growth.max():.2e} per hour", "largest real part of the eigenvalues"),
         Finding(
@@ -222,11 +214,8 @@ def _steady_state(model: Model) -> tuple[Finding, ...]:
 
 def _attractor(model: Model) -> Finding:
     """Start at half and at twice each state (zero states at 1) and see that health returns."""
-    from crosstalk.engine.reference import SETTLING_H, simulate_serial
-
-    compiled = compile_model(model.sbml)
-    compiled.start({}, {})
-    healthy = compiled.vector
+    here = linearize(Problem(model.sbml, 1))
+    healthy = here.values[0]
     starts = []
     for j, value in enumerate(healthy):
         for factor in (0.5, 2.0):
@@ -235,41 +224,37 @@ def _attractor(model: Model) -> Finding:
             starts.append(start)
     table = np.array(starts)
     problem = Problem(
-        model.sbml, len(table), {}, np.array([0.0, SETTLING_H]), model.states,
-        {s: table[:, j] for j, s in enumerate(model.states)},
+        model.sbml, len(table), {}, np.array([0.0, SETTLING_H]), here.states,
+        {s: table[:, j] for j, s in enumerate(here.states)},
     )  # fmt: skip
-    ends = simulate_serial(problem, rtol=1e-8)
+    ends = get_engine().simulate(problem, rtol=1e-8)
     gap = np.abs(ends.values[:, :, -1] - healthy) / np.maximum(np.abs(healthy), 1e-3)
     gap[~np.isfinite(gap)] = np.inf
     worst = np.unravel_index(int(np.argmax(gap)), gap.shape)
     grade: Grade = "pass" if gap.max() < RETURN_LIMIT else "fail"
-    started = model.states[int(worst[0]) // 2]
+    started = here.states[int(worst[0]) // 2]
     return Finding(
         "return to health",
         grade,
         f"{gap.max():.1e}",
-        f"largest gap, in {model.states[int(worst[1])]} after {started} was moved",
+        f"largest gap, in {here.states[int(worst[1])]} after {started} was moved",
     )
 
 
 def _conservation(model: Model, knowledge: Knowledge) -> Finding:
     """What leaves a drug's compartments must be what its elimination removes, at an arbitrary state."""
-    compiled = compile_model(model.sbml)
-    compiled.start({}, {})
-    state = compiled.vector
     rng = np.random.default_rng(1)
-    owned = [s for s in model.states if any(s.startswith(prefix(d) + "_") for d in knowledge.drugs)]
-    for name in owned:
-        state[model.states.index(name)] = rng.uniform(0.5, 2.0)
-    compiled.vector = state
-    rates = dict(zip(model.states, compiled.rates(), strict=True))
+    drugs = [d for d in knowledge.drugs.values() if not d.into_state]
+    owned = [s for s in model.states if any(s.startswith(prefix(d.id) + "_") for d in drugs)]
+    concentrations = tuple(f"{prefix(d.id)}_conc" for d in drugs)
+    initial = {s: np.array([rng.uniform(0.5, 2.0)]) for s in owned}
+    here = linearize(Problem(model.sbml, 1, outputs=concentrations, initial=initial))
+    rates = dict(zip(here.states, here.rates[0], strict=True))
     worst, culprit = 0.0, ""
-    for drug in knowledge.drugs.values():
-        if drug.into_state:
-            continue
+    for drug in drugs:
         p, constants = prefix(drug.id), {k: v for k, (v, _, _) in pk_parameters(drug).items()}
         amounts = [s for s in owned if s in (f"{p}_depot", f"{p}_central", f"{p}_peripheral")]
-        conc = compiled.get(f"{p}_conc")
+        conc = float(here.outputs[f"{p}_conc"][0])
         removed = constants["CL"] * conc
         if "vmax" in constants:
             removed += constants["vmax"] * conc / (constants["km"] + conc)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import io
-import os
+from dataclasses import replace
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,19 +15,14 @@ from crosstalk.knowledge.loader import Knowledge
 from crosstalk.model.assembly import assemble
 from crosstalk.population.latent import latent_space
 from crosstalk.population.patients import Patients, baseline, draw_patients
-from crosstalk.provenance import atomic_write, hash_bytes, versions
+from crosstalk.provenance import atomic_write, cache_folder, hash_bytes, versions
 
-__all__ = ["cache_folder", "virtual_population"]
+__all__ = ["virtual_population"]
 
 # raised when the content of a cached population changes its meaning
-FORMAT = 1
-
-
-def cache_folder() -> Path:
-    """Where computed populations are kept: ``CROSSTALK_CACHE`` or the user's cache folder."""
-    import platformdirs
-
-    return Path(os.environ.get("CROSSTALK_CACHE") or platformdirs.user_cache_dir("crosstalk"))
+FORMAT = 2
+# length of the checksum at the start of a file
+DIGEST = 64
 
 
 def virtual_population(
@@ -54,30 +48,29 @@ def virtual_population(
 
     Notes
     -----
-    The file's name holds a hash of everything that the result depends on. A file that cannot be read, or whose content
-    does not match its checksum, is computed again. An unwritable cache costs time, nothing else.
+    The file's name holds a hash of everything that the result depends on. The file starts with a checksum of that hash
+    and of the rest; where it does not match, nothing is parsed and the population is computed again. An unwritable
+    cache costs time, nothing else.
     """
-    key = hash_bytes(
-        repr(
-            (FORMAT, assemble((), knowledge).sha256, knowledge.sha256, diagnosis, n, worlds, seed, outputs, versions())
-        )
-    )
-    path = cache_folder() / f"population-{key[:32]}.npz"
+    model = assemble((), knowledge).sha256
+    what = (FORMAT, model, knowledge.sha256, type(engine).__name__, diagnosis, n, worlds, seed, outputs, versions())
+    key = hash_bytes(repr(what))
+    path = cache_folder() / f"population-{key[:32]}.bin"
     latent = latent_space(knowledge.diagnosis(diagnosis))
     drawn = draw_patients(knowledge, latent, np.arange(n), seed=seed, worlds=worlds)
-    kept = _read(path, drawn, outputs)
+    kept = _read(path, key, drawn)
     if kept is not None:
         return kept
     patients = baseline(drawn, knowledge, engine, outputs=outputs)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(path, _pack(patients))
+        atomic_write(path, _pack(patients, key))
     except (OSError, OutputError):
         pass
     return patients
 
 
-def _pack(patients: Patients) -> bytes:
+def _pack(patients: Patients, key: str) -> bytes:
     failed = sorted(patients.failures)
     arrays: dict[str, NDArray[np.generic]] = {
         **{f"state:{k}": v for k, v in patients.states.items()},
@@ -86,41 +79,30 @@ def _pack(patients: Patients) -> bytes:
         "status": np.array([patients.failures[i].status.name for i in failed], dtype="U32"),
         "where": np.array([patients.failures[i].state for i in failed], dtype="U64"),
     }
-    arrays["checksum"] = np.array(_checksum(arrays))
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
+    content = buffer.getvalue()
+    return _checksum(content, key) + content
 
 
-def _checksum(arrays: dict[str, NDArray[np.generic]]) -> str:
-    return hash_bytes(b"".join(k.encode() + np.ascontiguousarray(arrays[k]).tobytes() for k in sorted(arrays)))
+def _checksum(content: bytes, key: str) -> bytes:
+    return hash_bytes(key.encode() + content).encode()
 
 
-def _read(path: Path, drawn: Patients, outputs: tuple[str, ...]) -> Patients | None:
+def _read(path: Path, key: str, drawn: Patients) -> Patients | None:
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {k: stored[k] for k in stored.files}
-    except (OSError, ValueError, BadZipFile, EOFError, KeyError):
+        stored = path.read_bytes()
+    except OSError:
         return None
-    checksum = arrays.pop("checksum", None)
-    if checksum is None or str(checksum) != _checksum(arrays):
+    checksum, content = stored[:DIGEST], stored[DIGEST:]
+    if checksum != _checksum(content, key):
         return None
+    with np.load(io.BytesIO(content), allow_pickle=False) as opened:
+        arrays = {k: opened[k] for k in opened.files}
     states = {k[6:]: v for k, v in arrays.items() if k.startswith("state:")}
-    found = {k[7:]: v for k, v in arrays.items() if k.startswith("output:")}
-    if set(found) != set(outputs):
-        return None
+    outputs = {k[7:]: v for k, v in arrays.items() if k.startswith("output:")}
     failures = {
         int(i): Failure(Status[str(s)], str(w))
         for i, s, w in zip(arrays["failed"], arrays["status"], arrays["where"], strict=True)
     }
-    return Patients(
-        drawn.seed,
-        drawn.index,
-        drawn.coordinates,
-        drawn.world,
-        drawn.parameters,
-        drawn.covariates,
-        states,
-        found,
-        failures,
-    )
+    return replace(drawn, states=states, outputs=outputs, failures=failures)

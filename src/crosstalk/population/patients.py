@@ -47,7 +47,7 @@ class Patients:
     states : mapping of str to array, shape (n,)
         Baseline state; empty before `baseline`.
     outputs : mapping of str to array, shape (n,)
-        Baseline observables.
+        Baseline observables; NaN for patients who failed.
     failures : mapping of int to Failure
         By position.
     """
@@ -176,7 +176,7 @@ def baseline(
     background : mapping of str to array, optional
         Input rates of stable background treatment.
     background_drugs : sequence of str
-        Drugs of that treatment.
+        Drugs that the model holds.
     score : (str, array of shape (n,)), optional
         A scale and the true score at baseline: the vulnerability is solved from it.
 
@@ -205,6 +205,8 @@ def baseline(
         raise PopulationError(
             f"none of {len(patients)} virtual patients has a steady state; first reason: {failures[0]}"
         )
+    ok = np.ones(len(patients), dtype=bool)
+    ok[list(failures)] = False
     states = {k: np.where(np.isfinite(v), v, model_default(model, k)) for k, v in steady.initial().items()}
     found = {**patients.parameters, **steady.solved}
     read = engine.simulate(replace(problem, parameters={**parameters, **steady.solved}, initial=states))
@@ -212,7 +214,7 @@ def baseline(
         patients,
         parameters=found,
         states=states,
-        outputs={o: read[o][:, 0] for o in outputs},
+        outputs={o: np.where(ok, read[o][:, 0], np.nan) for o in outputs},
         failures=failures,
     )
 

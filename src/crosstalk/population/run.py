@@ -135,11 +135,14 @@ def simulate(
         raise UsageError(f"patients = {patients}; expected 1 or more")
     knowledge, engine = knowledge or load_knowledge(), engine or get_engine()
     times = np.asarray(study.output_times_h, dtype=np.float64)
-    enrolled, measured, recorded, screened = _enrol(study, knowledge, engine, patients, seed, worlds)
+    # one model with the drugs of all arms, so that one is compiled
+    doses = (*study.population.background, *(dose for arm in study.arms for dose in arm.doses))
+    model = assemble(tuple(sorted({dose.drug for dose in doses})), knowledge)
+    enrolled, measured, recorded, screened = _enrol(study, model, knowledge, engine, patients, seed, worlds)
     courses: dict[tuple[str, str], Array] = {}
     failures: dict[str, Mapping[int, Failure]] = {}
     for arm in study.arms:
-        run = _Arm(study, arm, knowledge, enrolled, times, true_daily)
+        run = _Arm(study, arm, model, knowledge, enrolled, times, true_daily)
         result = engine.simulate(run.problem)
         failures[arm.id] = result.failures
         for output, variable in zip(study.outputs, run.variables, strict=True):
@@ -151,16 +154,22 @@ class _Arm:
     """The problem that one arm poses to the engine."""
 
     def __init__(
-        self, study: Study, arm: Arm, knowledge: Knowledge, patients: Patients, times: Array, true_daily: bool
+        self,
+        study: Study,
+        arm: Arm,
+        model: Model,
+        knowledge: Knowledge,
+        patients: Patients,
+        times: Array,
+        true_daily: bool,
     ) -> None:
-        self.knowledge, self.patients = knowledge, patients
+        self.model, self.knowledge, self.patients = model, knowledge, patients
         height = patients.covariates.get("height_cm")
         weight, stable = weight_kg(patients), study.population.background
         plan = protocol(
             arm.doses, knowledge, weight_kg=weight, height_cm=height, background=stable,
             true_daily=true_daily, horizon_h=study.duration_h,
         )  # fmt: skip
-        self.model = assemble(plan.drugs, knowledge)
         self.variables = tuple(variable_of(o, self.model, knowledge) for o in study.outputs)
         diagnosis = knowledge.diagnosis(study.population.diagnosis)
         enrolment = tuple(Event(0.0, name, value, "set") for name, value in diagnosis.enrolment.items())
@@ -168,7 +177,7 @@ class _Arm:
         self.problem = Problem(
             self.model.sbml,
             len(patients),
-            {**patients.parameters, **drug_parameters(knowledge, plan.drugs, patients), **inputs},
+            {**patients.parameters, **drug_parameters(knowledge, model.drugs, patients), **inputs},
             times,
             tuple(dict.fromkeys(self.variables)),
             patients.states,
@@ -216,7 +225,7 @@ def _record(run: _Arm, output: str, values: Array, recorded: tuple[str, Array] |
 
 
 def _enrol(
-    study: Study, knowledge: Knowledge, engine: Engine, wanted: int, seed: int, worlds: int
+    study: Study, model: Model, knowledge: Knowledge, engine: Engine, wanted: int, seed: int, worlds: int
 ) -> tuple[Patients, dict[str, Array], tuple[str, Array] | None, int]:
     """Screen candidates in the order of their numbers until enough are eligible."""
     population = study.population
@@ -238,8 +247,8 @@ def _enrol(
         index = np.arange(screened, screened + max(64, wanted))
         screened += len(index)
         candidates = draw_patients(knowledge, latent, index, seed=seed, worlds=worlds)
-        candidates, score = _settle(candidates, study, scale, knowledge, engine, analytes)
-        measured = {a: _measure(a, candidates, scale, score, knowledge) for a in analytes}
+        candidates, score = _settle(candidates, study, scale, model, knowledge, engine, analytes)
+        measured = {a: _measure(a, candidates, scale, score, model, knowledge) for a in analytes}
         keep = candidates.ok
         if candidates.failures and not keep.any():
             reason = f"; baselines failed: {next(iter(candidates.failures.values()))}"
@@ -276,6 +285,7 @@ def _settle(
     candidates: Patients,
     study: Study,
     scale: Scale | None,
+    model: Model,
     knowledge: Knowledge,
     engine: Engine,
     analytes: Sequence[str],
@@ -285,7 +295,6 @@ def _settle(
     weight = weight_kg(candidates)
     height = candidates.covariates.get("height_cm")
     inputs = background_inputs(population.background, knowledge, weight_kg=weight, height_cm=height)
-    drugs = tuple(d.drug for d in population.background)
     recorded: Array = np.zeros(len(candidates))
     score = None
     if scale is not None:
@@ -297,7 +306,7 @@ def _settle(
         score = (scale.id, true_score(recorded, scale, candidates))
     outputs = [knowledge.analytes[a].observable for a in analytes if knowledge.analytes[a].observable]
     settled = baseline(
-        candidates, knowledge, engine, outputs=outputs, background=inputs, background_drugs=drugs, score=score
+        candidates, knowledge, engine, outputs=outputs, background=inputs, background_drugs=model.drugs, score=score
     )
     return settled, recorded
 
@@ -309,7 +318,9 @@ def true_score(recorded: Array, scale: Scale, patients: Patients) -> Array:
     return np.clip(recorded - noise - inflation * scale.maximum, LOWEST_TRUE_SHARE * recorded, scale.maximum)
 
 
-def _measure(name: str, patients: Patients, scale: Scale | None, score: Array, knowledge: Knowledge) -> Array:
+def _measure(
+    name: str, patients: Patients, scale: Scale | None, score: Array, model: Model, knowledge: Knowledge
+) -> Array:
     """What screening would measure."""
     analyte = knowledge.analytes[name]
     if scale is not None and name == scale.id:
@@ -324,7 +335,7 @@ def _measure(name: str, patients: Patients, scale: Scale | None, score: Array, k
             f"choose one with an observable (`crosstalk analytes`)"
         )
     noise = patient_normals(patients.seed, f"screening:{name}", patients.index)
-    factor = observable_factor(assemble((), knowledge), analyte)
+    factor = observable_factor(model, analyte)
     return record_analyte(patients.outputs[analyte.observable] * factor, analyte, noise, between_weeks=True)
 
 

@@ -7,6 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from crosstalk.engine import Problem
+from crosstalk.engine.steady import linearize
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.model.assembly import assemble
 from crosstalk.panel.records import Measurement, Panel
@@ -99,11 +101,9 @@ def mechanism_scores(posterior: Posterior, knowledge: Knowledge) -> tuple[Mechan
 
 
 def _healthy(knowledge: Knowledge) -> dict[str, float]:
-    from crosstalk.engine.reference import compile_model
-
-    compiled = compile_model(assemble((), knowledge).sbml)
-    compiled.start({}, {})
-    return {d.output: compiled.get(d.output) for d in knowledge.scores.values()}
+    outputs = tuple(dict.fromkeys(d.output for d in knowledge.scores.values()))
+    here = linearize(Problem(assemble((), knowledge).sbml, 1, outputs=outputs))
+    return {name: float(values[0]) for name, values in here.outputs.items()}
 
 
 def applicability(panel: Panel, posterior: Posterior, knowledge: Knowledge) -> Applicability:

@@ -74,15 +74,17 @@ def simulate_regimens(
     courses: dict[str, Array] = {}
     dimensions: dict[tuple[str, str], Array] = {}
     failed: dict[str, int] = {}
+    # one model with the drugs of all regimens, so that one is compiled
+    model = assemble(tuple(sorted({dose.drug for r in regimens for dose in r.doses})), knowledge)
+    parameters = {**patients.parameters, **drug_parameters(knowledge, model.drugs, patients)}
     for number, regimen in enumerate(regimens, start=1):
         if progress is not None:
             progress(f"regimen {number} of {len(regimens)}: {regimen.name}")
         plan = protocol(regimen.doses, knowledge, weight_kg=weight, height_cm=height, horizon_h=weeks * HOURS_PER_WEEK)
-        model = assemble(plan.drugs, knowledge)
         problem = Problem(
             model.sbml,
             len(patients),
-            {**patients.parameters, **drug_parameters(knowledge, plan.drugs, patients)},
+            parameters,
             grid * HOURS_PER_WEEK,
             (scale.id, *DIMENSIONS),
             patients.states,

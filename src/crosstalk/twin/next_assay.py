@@ -45,8 +45,10 @@ def expected_reduction(benefit: Array, signal: Array, noise_sd: float, rng: np.r
     True
     """
     n = len(benefit)
+    if n < 20:
+        return 0.0
     total = float(np.var(benefit))
-    if n < 20 or total <= 0:
+    if total <= 0:
         return 0.0
     measured = signal + noise_sd * rng.standard_normal(n)
     log_weight = -0.5 * ((measured[:, None] - signal[None, :]) / noise_sd) ** 2

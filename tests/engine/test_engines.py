@@ -1,4 +1,4 @@
-"""The reference engine against closed forms, and its statuses."""
+"""Both engines against closed forms, and their statuses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crosstalk.engine import Event, Problem, Status, get_engine
+from crosstalk.engine import Engine, Event, Problem, Status, get_engine
 from crosstalk.errors import ModelError, SimulationError, UsageError
 
 
@@ -20,6 +20,14 @@ def sbml(text: str) -> str:
 
 
 DECAY = sbml("x' = -k*x + b; x = 2; k = 0.5; b = 0; y := 3*x")
+ENGINES = ("fast", "reference")
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> Engine:
+    return get_engine(request.param)
+
+
 # two states, one zero of the rates that depends on the parameter a
 COUPLED = sbml("x' = a - x; z' = x*x - z; x = 0; z = 0; a = 1; out := x + z")
 # no steady state: x grows for ever
@@ -32,11 +40,11 @@ def one(text: str, **kwargs: object) -> Problem:
     return Problem(text, 1, times_h=np.array([0.0, 1.0, 4.0]), outputs=("x",), **kwargs)  # type: ignore[arg-type]
 
 
-def test_decay_matches_the_closed_form() -> None:
+def test_decay_matches_the_closed_form(engine: Engine) -> None:
     times = np.linspace(0, 10, 21)
     rates = np.array([0.1, 0.5, 2.0])
     problem = Problem(DECAY, 3, {"k": rates}, times, ("x", "y"))
-    result = get_engine().simulate(problem, rtol=1e-9)
+    result = engine.simulate(problem, rtol=1e-9)
     expected = 2 * np.exp(-rates[:, None] * times)
     np.testing.assert_allclose(result["x"], expected, rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(result["y"], 3 * expected, rtol=1e-6, atol=1e-9)
@@ -49,110 +57,112 @@ def test_decay_matches_the_closed_form() -> None:
     at=st.floats(0.01, 3.9),
     k=st.floats(0.05, 3),
 )
-def test_a_dose_adds_its_own_exponential(dose: float, at: float, k: float) -> None:
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_dose_adds_its_own_exponential(name: str, dose: float, at: float, k: float) -> None:
     problem = one(DECAY, parameters={"k": np.array([k])}, events=(Event(at, "x", dose),))
-    found = get_engine().simulate(problem, rtol=1e-9)["x"][0, -1]
+    found = get_engine(name).simulate(problem, rtol=1e-9)["x"][0, -1]
     assert found == pytest.approx(2 * np.exp(-4 * k) + dose * np.exp(-k * (4 - at)), rel=1e-6)
 
 
-def test_events_set_add_keep_their_order_and_an_output_shows_the_value_before() -> None:
+def test_events_set_add_keep_their_order_and_an_output_shows_the_value_before(engine: Engine) -> None:
     events = (Event(1.0, "x", 5.0, "set"), Event(1.0, "x", np.array([2.0])), Event(0.0, "k", 0.0, "set"))
-    found = get_engine().simulate(one(DECAY, events=events))["x"][0]
+    found = engine.simulate(one(DECAY, events=events))["x"][0]
     np.testing.assert_allclose(found, [2.0, 2.0, 7.0])
 
 
-def test_an_event_at_time_zero_comes_after_the_first_output() -> None:
-    found = get_engine().simulate(one(DECAY, parameters={"k": np.zeros(1)}, events=(Event(0.0, "x", 1.0),)))["x"][0]
+def test_an_event_at_time_zero_comes_after_the_first_output(engine: Engine) -> None:
+    found = engine.simulate(one(DECAY, parameters={"k": np.zeros(1)}, events=(Event(0.0, "x", 1.0),)))["x"][0]
     np.testing.assert_allclose(found, [2.0, 3.0, 3.0])
 
 
-def test_a_poisoned_patient_changes_nobody_else() -> None:
+def test_a_poisoned_patient_changes_nobody_else(engine: Engine) -> None:
     k = np.array([0.3, np.nan, 0.7, np.inf, 0.9])
     problem = Problem(DECAY, 5, {"k": k}, np.array([0.0, 1.0, 2.0]), ("x",))
-    result = get_engine().simulate(problem)
-    clean = get_engine().simulate(problem.take(np.array([0, 2, 4])))
+    result = engine.simulate(problem)
+    clean = engine.simulate(problem.take(np.array([0, 2, 4])))
     np.testing.assert_array_equal(result.values[[0, 2, 4]], clean.values)
     assert {i: f.status for i, f in result.failures.items()} == {1: Status.INVALID_INPUT, 3: Status.INVALID_INPUT}
     assert result.failures[1].state == "k"
     assert np.isnan(result.values[1]).all()
 
 
-def test_a_blow_up_is_a_status_with_state_and_time() -> None:
+def test_a_blow_up_is_a_status_with_state_and_time(engine: Engine) -> None:
     problem = Problem(BLOW_UP, 2, {"k": np.array([0.0, 1.0])}, np.array([0.0, 0.5, 3.0]), ("x",))
-    result = get_engine().simulate(problem)
+    result = engine.simulate(problem)
     assert result.ok.tolist() == [True, False]
     failure = result.failures[1]
     assert failure.status in (Status.STEP_LIMIT, Status.NON_FINITE)
     assert failure.state == "x"
     with pytest.raises(SimulationError, match="patient 1"):
-        get_engine().simulate(problem, strict=True)
+        engine.simulate(problem, strict=True)
 
 
-def test_a_negative_state_is_a_status() -> None:
+def test_a_negative_state_is_a_status(engine: Engine) -> None:
     problem = one(DECAY, parameters={"b": np.array([-3.0])}, nonnegative=("x",))
-    failure = get_engine().simulate(problem).failures[0]
+    failure = engine.simulate(problem).failures[0]
     assert failure.status is Status.NEGATIVE
     assert failure.state == "x"
 
 
-def test_the_result_does_not_depend_on_jobs() -> None:
+@pytest.mark.parametrize("name", ENGINES)
+def test_the_result_does_not_depend_on_jobs(name: str) -> None:
     rng = np.random.default_rng(1)
     problem = Problem(
-        DECAY, 50, {"k": rng.uniform(0.1, 2, 50)}, np.linspace(0, 5, 6), ("x",), events=(Event(2.0, "x", 1.0),)
+        DECAY, 150, {"k": rng.uniform(0.1, 2, 150)}, np.linspace(0, 5, 6), ("x",), events=(Event(2.0, "x", 1.0),)
     )
-    serial = get_engine(jobs=1).simulate(problem)
-    pool = get_engine(jobs=2)
+    serial = get_engine(name, jobs=1).simulate(problem)
+    pool = get_engine(name, jobs=2)
     try:
         np.testing.assert_array_equal(serial.values, pool.simulate(problem).values)
     finally:
         pool.close()
 
 
-def test_the_result_does_not_depend_on_the_neighbours() -> None:
+def test_the_result_does_not_depend_on_the_neighbours(engine: Engine) -> None:
     rng = np.random.default_rng(2)
     problem = Problem(COUPLED, 20, {"a": rng.uniform(0.1, 5, 20)}, np.linspace(0, 5, 6), ("x", "z"))
-    everyone = get_engine().simulate(problem).values
-    alone = get_engine().simulate(problem.take(np.array([17]))).values
+    everyone = engine.simulate(problem).values
+    alone = engine.simulate(problem.take(np.array([17]))).values
     np.testing.assert_array_equal(everyone[17], alone[0])
 
 
-def test_steady_state_matches_the_closed_form() -> None:
+def test_steady_state_matches_the_closed_form(engine: Engine) -> None:
     a = np.array([0.5, 2.0, 7.0])
-    found = get_engine().steady_state(Problem(COUPLED, 3, {"a": a}))
+    found = engine.steady_state(Problem(COUPLED, 3, {"a": a}))
     values = dict(zip(found.states, found.values.T, strict=True))
     np.testing.assert_allclose(values["x"], a, rtol=1e-9)
     np.testing.assert_allclose(values["z"], a**2, rtol=1e-9)
     assert (found.residual < 1e-10).all()
 
 
-def test_a_parameter_is_solved_from_an_output() -> None:
+def test_a_parameter_is_solved_from_an_output(engine: Engine) -> None:
     wanted = np.array([2.0, 12.0, 0.75])  # a + a^2
-    found = get_engine().steady_state(Problem(COUPLED, 3, {}), solve={"a": ("out", wanted)})
+    found = engine.steady_state(Problem(COUPLED, 3, {}), solve={"a": ("out", wanted)})
     np.testing.assert_allclose(found.solved["a"], [1.0, 3.0, 0.5], rtol=1e-8)
 
 
-def test_no_steady_state_is_a_status() -> None:
-    found = get_engine().steady_state(Problem(GROWTH, 1, {}))
+def test_no_steady_state_is_a_status(engine: Engine) -> None:
+    found = engine.steady_state(Problem(GROWTH, 1, {}))
     assert not found.ok[0]
 
 
-def test_an_unstable_steady_state_is_refused() -> None:
+def test_an_unstable_steady_state_is_refused(engine: Engine) -> None:
     # x = 0 solves the rates of x - x^3 and is a repeller
-    found = get_engine().steady_state(Problem(BISTABLE, 1, {}))
+    found = engine.steady_state(Problem(BISTABLE, 1, {}))
     assert found.failures[0].status is Status.UNSTABLE
 
 
-def test_unknown_names_are_explained() -> None:
+def test_unknown_names_are_explained(engine: Engine) -> None:
     with pytest.raises(ModelError, match="'nothing'"):
-        get_engine().simulate(one(DECAY, parameters={"nothing": np.ones(1)}))
+        engine.simulate(one(DECAY, parameters={"nothing": np.ones(1)}))
     with pytest.raises(UsageError, match="unknown engine 'fast-and-loose'"):
         get_engine("fast-and-loose")
     with pytest.raises(UsageError, match="jobs = 0"):
         get_engine(jobs=0)
 
 
-def test_to_frame_is_tidy() -> None:
-    frame = get_engine().simulate(Problem(DECAY, 2, {}, np.array([0.0, 1.0]), ("x", "y"))).to_frame()
+def test_to_frame_is_tidy(engine: Engine) -> None:
+    frame = engine.simulate(Problem(DECAY, 2, {}, np.array([0.0, 1.0]), ("x", "y"))).to_frame()
     assert list(frame.columns) == ["patient", "time_h", "variable", "value"]
     assert len(frame) == 8
     row = frame[(frame.patient == 1) & (frame.variable == "y") & (frame.time_h == 0)]

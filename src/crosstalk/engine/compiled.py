@@ -1,0 +1,163 @@
+"""Machine code of a model: compiled for this processor once, kept on disk, loaded in milliseconds.
+
+A kept file is used only if its checksum is right and its name (a hash of the model, the processor, the versions of LLVM
+and of the code that wrote it) fits; anything else is compiled again.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from crosstalk.engine.rodas import RODAS5P, Rosenbrock
+from crosstalk.engine.sbml import TIME, TimedEvent
+from crosstalk.errors import OutputError
+from crosstalk.provenance import atomic_write, cache_folder, hash_bytes
+
+__all__ = ["CompiledSystem", "compile_system"]
+
+FUNCTIONS = ("hoist", "rhs", "outputs", "jacobian", "factor", "solve", "step", "dense")
+SOURCES = ("expressions", "mathematics", "sbml", "factorization", "rodas", "kernel", "compiled")
+MAGIC = b"crosstalk kernel 1\n"
+
+
+@dataclass(frozen=True)
+class CompiledSystem:
+    """A model as machine code.
+
+    Attributes
+    ----------
+    states, variables : tuple of str
+    initial : tuple of float
+        Initial values of the states.
+    parameters : mapping of str to float
+        The model's own values.
+    events : tuple of TimedEvent
+        The model's own events at fixed times.
+    pattern : tuple of (row, column)
+        Entries of the Jacobian, in the order in which the kernel writes them.
+    width : int
+        Patients per vector.
+    n_hoisted, n_work : int
+        Sizes of the kernel's work space, in vectors.
+    address : mapping of str to int
+        Of the kernel's functions.
+    """
+
+    states: tuple[str, ...]
+    variables: tuple[str, ...]
+    initial: tuple[float, ...]
+    parameters: Mapping[str, float]
+    events: tuple[TimedEvent, ...]
+    pattern: tuple[tuple[int, int], ...]
+    width: int
+    n_hoisted: int
+    n_work: int
+    address: Mapping[str, int]
+    clock: int  # place of the state that is time itself, -1 if none
+    keep: Any  # the loaded object; its code lives as long as this
+
+
+@lru_cache(maxsize=64)
+def compile_system(sbml: str, method: Rosenbrock = RODAS5P) -> CompiledSystem:
+    """Compile SBML text, or load what was compiled before.
+
+    Raises
+    ------
+    ModelError
+        If the model uses what is not supported.
+    """
+    import llvmlite
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    cpu, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+    width = 8 if "+avx512f" in features else 4
+    key = hash_bytes(
+        repr((_code_hash(), hash_bytes(sbml), method.name, width, cpu, features, llvmlite.__version__,
+              llvm.llvm_version_info, platform.machine()))
+    )  # fmt: skip
+    path = cache_folder() / f"kernel-{key[:32]}.bin"
+    machine = llvm.Target.from_default_triple().create_target_machine(cpu=cpu, features=features, opt=2, jit=True)
+    kept = _read(path)
+    if kept is None:
+        kept = _compile(sbml, method, width, machine)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            atomic_write(path, _pack(*kept))
+        except (OSError, OutputError):
+            pass
+    header, code = kept
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    return CompiledSystem(
+        tuple(header["states"]),
+        tuple(header["variables"]),
+        tuple(float(x) for x in header["initial"]),
+        {k: float(v) for k, v in header["parameters"].items()},
+        tuple(TimedEvent(float(t), bool(i), tuple((a, b) for a, b in items)) for t, i, items in header["events"]),
+        tuple((i, j) for i, j in header["pattern"]),
+        width,
+        header["n_hoisted"],
+        header["n_work"],
+        {name: engine.get_function_address(name) for name in FUNCTIONS},
+        header["states"].index(TIME) if TIME in header["states"] else -1,
+        engine,
+    )
+
+
+@lru_cache(maxsize=1)
+def _code_hash() -> str:
+    folder = Path(__file__).parent
+    return hash_bytes(b"".join((folder / f"{name}.py").read_bytes() for name in SOURCES))
+
+
+def _compile(sbml: str, method: Rosenbrock, width: int, machine: Any) -> tuple[dict[str, Any], bytes]:
+    import llvmlite.binding as llvm
+
+    from crosstalk.engine.kernel import write_kernel
+    from crosstalk.engine.sbml import read_sbml
+
+    system = read_sbml(sbml)
+    kernel = write_kernel(system, method, width)
+    module = llvm.parse_assembly(kernel.text)
+    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=2))
+    builder.getModulePassManager().run(module, builder)
+    header = {
+        "states": system.states,
+        "variables": kernel.variables,
+        # text keeps NaN and every digit
+        "initial": [repr(x) for x in system.initial],
+        "parameters": {k: repr(v) for k, v in system.parameters.items()},
+        "events": [(repr(e.time_h), e.inclusive, e.assignments) for e in system.events],
+        "pattern": kernel.pattern,
+        "n_hoisted": kernel.n_hoisted,
+        "n_work": kernel.n_work,
+    }
+    return json.loads(json.dumps(header)), machine.emit_object(module)
+
+
+def _pack(header: dict[str, Any], code: bytes) -> bytes:
+    body = json.dumps(header).encode() + b"\n" + code
+    return MAGIC + hash_bytes(body).encode() + b"\n" + body
+
+
+def _read(path: Path) -> tuple[dict[str, Any], bytes] | None:
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    if not content.startswith(MAGIC):
+        return None
+    checksum, _, body = content[len(MAGIC) :].partition(b"\n")
+    if checksum.decode("ascii", "replace") != hash_bytes(body):
+        return None
+    header, _, code = body.partition(b"\n")
+    return json.loads(header), code

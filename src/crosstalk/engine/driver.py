@@ -1,0 +1,355 @@
+"""The model-independent driver: lanes refilled as patients finish, each with its own step, events and output times.
+
+Compiled by Numba once and kept on disk; it knows a model only by the addresses of its kernel's functions. The
+interpreter is free while it runs, so chunks of patients run in threads.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+
+__all__ = ["CODES", "integrate"]
+
+# what became of a patient, in the order of `ensemble.Status`
+RUNNING, OK, STEP_LIMIT, NON_FINITE, NEGATIVE = -1, 0, 1, 2, 3
+CODES = {OK: "OK", STEP_LIMIT: "STEP_LIMIT", NON_FINITE: "NON_FINITE", NEGATIVE: "NEGATIVE"}
+
+SAFETY, SHRINK, GROW = 0.9, 0.2, 6.0
+FIRST_CHANGE = 0.03  # relative change that the first step after a start or an event may make
+NEGATIVE_TOLERANCE = 1e-6
+TINY = 1e-12  # step [h], relative to time or absolute, below which a patient has failed
+
+
+@intrinsic
+def _call(context, address, arguments):
+    """Call a kernel function at an address with pointers given as integers."""
+    signature = types.void(types.intp, arguments)
+
+    def generate(context, builder, signature, values):
+        pointers = [builder.extract_value(values[1], i) for i in range(len(arguments))]
+        kind = ir.FunctionType(ir.VoidType(), [p.type for p in pointers])
+        builder.call(builder.inttoptr(values[0], kind.as_pointer()), pointers)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def integrate(
+    kernel,  # addresses of hoist, rhs, outputs, step, dense
+    parameters,  # (n_patients, n_parameters)
+    start,  # (n_patients, n_states)
+    times,  # (n_times,), increasing from times[0]
+    sources,  # (n_outputs, 2): table (0 state, 1 variable, 2 parameter) and index
+    event_time,  # (n_events,), increasing
+    event_target,  # (n_events,): a state, or n_states + a parameter
+    event_set,  # (n_events,): set instead of add
+    event_amount,  # (n_events, n_patients)
+    atol,  # (n_states,)
+    nonnegative,  # (n_states,) bool
+    sizes,  # width, n_hoisted, n_work, n_variables, place of the state that is time itself or -1
+    rtol,
+    max_steps,
+    values,  # (n_patients, n_outputs, n_times), filled
+    status,  # (n_patients,), filled
+    worst,  # (n_patients,): state to blame, filled
+    last_time,  # (n_patients,), filled
+    final,  # (n_patients, n_states), filled
+):
+    """Integrate every patient of a chunk; returns accepted and rejected steps."""
+    width, n_hoisted, n_work, n_variables = sizes[0], sizes[1], sizes[2], sizes[3]
+    clock = sizes[4]
+    n_patients, n_states = start.shape
+    n_parameters, n_times, n_events, n_outputs = parameters.shape[1], len(times), len(event_time), len(sources)
+    y, y1 = np.ones((n_states, width)), np.ones((n_states, width))
+    point, slope = np.ones((n_states, width)), np.zeros((n_states, width))
+    p, h = np.ones((n_parameters + 1, width)), np.ones((n_hoisted + 1, width))
+    work, shown = np.zeros((n_work, width)), np.zeros((n_variables + 1, width))
+    dt, error, place = np.ones(width), np.zeros(width), np.zeros(width)
+    tolerance = np.full(width, rtol)
+    patient = np.full(width, -1)
+    t, step, before = np.zeros(width), np.zeros(width), np.ones(width)
+    event, output, steps = np.zeros(width, np.int64), np.zeros(width, np.int64), np.zeros(width, np.int64)
+    fresh = np.zeros(width, np.bool_)  # needs a first step size
+    stop = np.zeros(width)
+    following, running, accepted, rejected = 0, 0, 0, 0
+    end = times[n_times - 1]
+    needs_variables = False
+    for j in range(n_outputs):
+        needs_variables |= sources[j, 0] == 1
+    hoist, rhs, outputs, advance, dense = kernel[0], kernel[1], kernel[2], kernel[3], kernel[4]
+
+    while True:
+        # refill lanes
+        changed = False
+        for lane in range(width):
+            while patient[lane] < 0 and following < n_patients:
+                i = following
+                following += 1
+                if status[i] != RUNNING:
+                    continue
+                patient[lane] = i
+                running += 1
+                changed = True
+                for j in range(n_parameters):
+                    p[j, lane] = parameters[i, j]
+                for j in range(n_states):
+                    y[j, lane] = start[i, j]
+                t[lane], event[lane], output[lane], steps[lane] = times[0], 0, 0, 0
+                fresh[lane] = True
+        if running == 0:
+            return accepted, rejected
+        if changed:
+            _call(hoist, (p.ctypes.data, h.ctypes.data))
+            # outputs at the start, before any event
+            if needs_variables:
+                _call(outputs, (y.ctypes.data, h.ctypes.data, shown.ctypes.data))
+            for lane in range(width):
+                i = patient[lane]
+                if i >= 0 and fresh[lane] and output[lane] == 0:
+                    _show(values, sources, i, 0, lane, y, shown, p)
+                    output[lane] = 1
+        # events due now
+        moved = False
+        for lane in range(width):
+            i = patient[lane]
+            if i < 0:
+                continue
+            while event[lane] < n_events and event_time[event[lane]] <= t[lane]:
+                e = event[lane]
+                target, amount = event_target[e], event_amount[e, i]
+                if target < n_states:
+                    y[target, lane] = amount if event_set[e] else y[target, lane] + amount
+                else:
+                    k = target - n_states
+                    p[k, lane] = amount if event_set[e] else p[k, lane] + amount
+                    moved = True
+                if amount != 0.0 or event_set[e]:
+                    fresh[lane] = True
+                event[lane] += 1
+            if t[lane] >= end and output[lane] >= n_times:
+                status[i], last_time[i] = OK, t[lane]
+                for j in range(n_states):
+                    final[i, j] = y[j, lane]
+                patient[lane] = -1
+                running -= 1
+                continue
+            stop[lane] = end
+            if event[lane] < n_events and event_time[event[lane]] < end:
+                stop[lane] = event_time[event[lane]]
+        if running == 0:
+            continue
+        if moved:
+            _call(hoist, (p.ctypes.data, h.ctypes.data))
+        # first step sizes
+        needed = False
+        for lane in range(width):
+            needed |= patient[lane] >= 0 and fresh[lane]
+        if needed:
+            _call(rhs, (y.ctypes.data, h.ctypes.data, slope.ctypes.data))
+            for lane in range(width):
+                if patient[lane] >= 0 and fresh[lane]:
+                    fastest = 0.0
+                    for j in range(n_states):
+                        scale = max(abs(y[j, lane]), atol[j] / rtol)
+                        fastest = max(fastest, abs(slope[j, lane]) / scale)
+                    step[lane] = FIRST_CHANGE / max(fastest, FIRST_CHANGE / max(end - t[lane], TINY))
+                    before[lane] = 1.0
+                    fresh[lane] = False
+        for lane in range(width):
+            if patient[lane] >= 0:
+                left = stop[lane] - t[lane]
+                dt[lane] = step[lane]
+                if step[lane] >= 0.99 * left:
+                    dt[lane] = left
+                elif step[lane] > 0.5 * left:
+                    dt[lane] = 0.5 * left
+            else:
+                dt[lane] = 1.0
+        _call(
+            advance,
+            (
+                y.ctypes.data,
+                h.ctypes.data,
+                dt.ctypes.data,
+                atol.ctypes.data,
+                tolerance.ctypes.data,
+                work.ctypes.data,
+                y1.ctypes.data,
+                error.ctypes.data,
+            ),
+        )
+        # output times inside the accepted steps
+        while True:
+            due = False
+            for lane in range(width):
+                place[lane] = 1.0
+                if patient[lane] >= 0 and error[lane] <= 1.0 and output[lane] < n_times:
+                    if times[output[lane]] <= t[lane] + dt[lane] or (
+                        dt[lane] == stop[lane] - t[lane] and times[output[lane]] <= stop[lane]
+                    ):
+                        place[lane] = min(1.0, (times[output[lane]] - t[lane]) / dt[lane])
+                        due = True
+            if not due:
+                break
+            _call(dense, (y.ctypes.data, y1.ctypes.data, work.ctypes.data, place.ctypes.data, point.ctypes.data))
+            if clock >= 0:
+                for lane in range(width):
+                    point[clock, lane] = t[lane] + place[lane] * dt[lane]
+                    if output[lane] < n_times and place[lane] < 1.0:
+                        point[clock, lane] = times[output[lane]]
+            if needs_variables:
+                _call(outputs, (point.ctypes.data, h.ctypes.data, shown.ctypes.data))
+            for lane in range(width):
+                if patient[lane] >= 0 and error[lane] <= 1.0 and output[lane] < n_times:
+                    if times[output[lane]] <= t[lane] + dt[lane] or (
+                        dt[lane] == stop[lane] - t[lane] and times[output[lane]] <= stop[lane]
+                    ):
+                        _show(values, sources, patient[lane], output[lane], lane, point, shown, p)
+                        output[lane] += 1
+        # accept or reject
+        for lane in range(width):
+            i = patient[lane]
+            if i < 0:
+                continue
+            steps[lane] += 1
+            e = error[lane]
+            if e <= 1.0:
+                accepted += 1
+                hit = dt[lane] == stop[lane] - t[lane]
+                t[lane] = stop[lane] if hit else t[lane] + dt[lane]
+                for j in range(n_states):
+                    y[j, lane] = y1[j, lane]
+                if clock >= 0:
+                    y[clock, lane] = t[lane]
+                e = max(e, 1e-10)
+                # a PI controller, which does not overreact to one easy step
+                factor = SAFETY * e ** (-0.7 / 5) * before[lane] ** (0.4 / 5)
+                grown = dt[lane] * min(GROW, max(SHRINK, factor))
+                # a step that was cut short for an event or the end says little about the size of the next
+                step[lane] = max(step[lane], grown) if dt[lane] < step[lane] and factor >= 1.0 else grown
+                before[lane] = e
+                bad = -1
+                for j in range(n_states):
+                    if nonnegative[j] and y[j, lane] < -NEGATIVE_TOLERANCE:
+                        bad = j
+                        break
+                if bad >= 0:
+                    status[i], worst[i] = NEGATIVE, bad
+                elif t[lane] >= end and output[lane] >= n_times:
+                    status[i] = OK
+            else:
+                rejected += 1
+                step[lane] = dt[lane] * (max(SHRINK, SAFETY * e ** (-1 / 5)) if e < 1e30 else SHRINK)
+                fresh[lane] = False
+            if status[i] == RUNNING and (
+                steps[lane] >= max_steps or step[lane] < TINY * max(1.0, abs(t[lane])) or step[lane] != step[lane]
+            ):
+                status[i] = STEP_LIMIT
+                _call(rhs, (y.ctypes.data, h.ctypes.data, slope.ctypes.data))
+                largest = -1.0
+                for j in range(n_states):
+                    rate = abs(slope[j, lane]) / max(abs(y[j, lane]), atol[j] / rtol)
+                    if not np.isfinite(rate):
+                        status[i], worst[i] = NON_FINITE, j
+                        break
+                    if rate > largest:
+                        largest, worst[i] = rate, j
+                if status[i] == STEP_LIMIT and e != e:
+                    status[i] = NON_FINITE
+            if status[i] != RUNNING:
+                last_time[i] = t[lane]
+                for j in range(n_states):
+                    final[i, j] = y[j, lane]
+                    # an idle lane repeats a harmless state
+                    y[j, lane] = 1.0
+                patient[lane] = -1
+                running -= 1
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _show(values, sources, i, k, lane, y, shown, p):
+    for j in range(len(sources)):
+        table, place = sources[j, 0], sources[j, 1]
+        if table == 0:
+            values[i, j, k] = y[place, lane]
+        elif table == 1:
+            values[i, j, k] = shown[place, lane]
+        else:
+            values[i, j, k] = p[place, lane]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def evaluate(kernel, parameters, states, sizes, with_variables, with_jacobian):
+    """Rates, variables and entries of the Jacobian of many patients at given states, a row each."""
+    width, n_hoisted, n_entries, n_variables = sizes[0], sizes[1], sizes[2], sizes[3]
+    n_patients, n_states = states.shape
+    n_parameters = parameters.shape[1]
+    rates = np.empty((n_patients, n_states))
+    variables = np.empty((n_patients if with_variables else 0, n_variables))
+    entries = np.empty((n_patients if with_jacobian else 0, n_entries))
+    y, p, h = np.ones((n_states, width)), np.ones((n_parameters + 1, width)), np.ones((n_hoisted + 1, width))
+    f, o, j = np.empty((n_states, width)), np.empty((n_variables + 1, width)), np.empty((n_entries + 1, width))
+    for first in range(0, n_patients, width):
+        count = min(width, n_patients - first)
+        for lane in range(width):
+            i = first + min(lane, count - 1)
+            for k in range(n_parameters):
+                p[k, lane] = parameters[i, k]
+            for k in range(n_states):
+                y[k, lane] = states[i, k]
+        _call(kernel[0], (p.ctypes.data, h.ctypes.data))
+        if with_jacobian:
+            _call(kernel[3], (y.ctypes.data, h.ctypes.data, f.ctypes.data, j.ctypes.data))
+        else:
+            _call(kernel[1], (y.ctypes.data, h.ctypes.data, f.ctypes.data))
+        if with_variables:
+            _call(kernel[2], (y.ctypes.data, h.ctypes.data, o.ctypes.data))
+        for lane in range(count):
+            for k in range(n_states):
+                rates[first + lane, k] = f[k, lane]
+            if with_jacobian:
+                for k in range(n_entries):
+                    entries[first + lane, k] = j[k, lane]
+            if with_variables:
+                for k in range(n_variables):
+                    variables[first + lane, k] = o[k, lane]
+    return rates, variables, entries
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def output_gradient(kernel, parameters, states, sizes, place, floor):
+    """Central differences of one variable by every state, shape (n_patients, n_states)."""
+    width, n_hoisted, n_variables = sizes[0], sizes[1], sizes[3]
+    n_patients, n_states = states.shape
+    n_parameters = parameters.shape[1]
+    gradient = np.empty((n_patients, n_states))
+    y, p, h = np.ones((n_states, width)), np.ones((n_parameters + 1, width)), np.ones((n_hoisted + 1, width))
+    o = np.empty((n_variables + 1, width))
+    step, above = np.empty(width), np.empty(width)
+    for first in range(0, n_patients, width):
+        count = min(width, n_patients - first)
+        for lane in range(width):
+            i = first + min(lane, count - 1)
+            for k in range(n_parameters):
+                p[k, lane] = parameters[i, k]
+            for k in range(n_states):
+                y[k, lane] = states[i, k]
+        _call(kernel[0], (p.ctypes.data, h.ctypes.data))
+        for k in range(n_states):
+            for lane in range(width):
+                step[lane] = 1e-6 * max(abs(y[k, lane]), floor)
+                y[k, lane] += step[lane]
+            _call(kernel[2], (y.ctypes.data, h.ctypes.data, o.ctypes.data))
+            for lane in range(width):
+                above[lane] = o[place, lane]
+                y[k, lane] -= 2 * step[lane]
+            _call(kernel[2], (y.ctypes.data, h.ctypes.data, o.ctypes.data))
+            for lane in range(width):
+                y[k, lane] += step[lane]
+            for lane in range(count):
+                gradient[first + lane, k] = (above[lane] - o[place, lane]) / (2 * step[lane])
+    return gradient
