@@ -353,3 +353,33 @@ def output_gradient(kernel, parameters, states, sizes, place, floor):
             for lane in range(count):
                 gradient[first + lane, k] = (above[lane] - o[place, lane]) / (2 * step[lane])
     return gradient
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def take_step(kernel, parameters, start, duration, sizes):
+    """States after one step of given length from one start, whatever its error, shape (n_states,)."""
+    width, n_hoisted, n_work = sizes[0], sizes[1], sizes[2]
+    n_states, n_parameters = len(start), len(parameters)
+    y, y1 = np.ones((n_states, width)), np.ones((n_states, width))
+    p, h, work = np.ones((n_parameters + 1, width)), np.ones((n_hoisted + 1, width)), np.zeros((n_work, width))
+    dt, error = np.full(width, duration), np.zeros(width)
+    for k in range(n_states):
+        y[k, :] = start[k]
+    for k in range(n_parameters):
+        p[k, :] = parameters[k]
+    atol, rtol = np.full(n_states, 1e-6), np.full(width, 1e-6)
+    _call(kernel[0], (p.ctypes.data, h.ctypes.data))
+    _call(
+        kernel[3],
+        (
+            y.ctypes.data,
+            h.ctypes.data,
+            dt.ctypes.data,
+            atol.ctypes.data,
+            rtol.ctypes.data,
+            work.ctypes.data,
+            y1.ctypes.data,
+            error.ctypes.data,
+        ),
+    )
+    return y1[:, 0].copy()
