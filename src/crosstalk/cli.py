@@ -40,8 +40,9 @@ Draws = Annotated[int, typer.Option("--draws", min=20, help="Virtual patients wh
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 Jobs = Annotated[
     int | None,
-    typer.Option("--jobs", "-j", min=1, help="Worker processes, one per processor by default; they change no result."),
+    typer.Option("--jobs", "-j", min=1, help="Threads, one per processor by default; they change no result."),
 ]
+EngineName = Annotated[str, typer.Option("--engine", help="fast, or reference (libRoadRunner, to compare).")]
 
 
 def main() -> None:
@@ -84,6 +85,7 @@ def assess(
     seed: Seed = 1,
     draws: Draws = 200,
     jobs: Jobs = None,
+    engine_name: EngineName = "fast",
     quiet: Quiet = False,
 ) -> None:
     """Read a panel against references and infer the mechanism scores."""
@@ -94,7 +96,7 @@ def assess(
 
     file = read_panel(panel)
     _warn(file.warnings, quiet)
-    with _engine(jobs) as engine, _status("reading the mechanisms from the panel", quiet):
+    with _engine(engine_name, jobs) as engine, _status("reading the mechanisms from the panel", quiet):
         result = run(one_patient(file, patient), engine=engine, seed=seed, draws=draws)
     contents: dict[Path, str] = {}
     if json is not None:
@@ -125,6 +127,7 @@ def forecast(
     seed: Seed = 1,
     draws: Draws = 200,
     jobs: Jobs = None,
+    engine_name: EngineName = "fast",
     quiet: Quiet = False,
 ) -> None:
     """Forecast one patient under each regimen: a hypothesis, not advice."""
@@ -138,7 +141,7 @@ def forecast(
         load_knowledge().regimen(name)
     file = read_panel(panel)
     _warn(file.warnings, quiet)
-    with _engine(jobs) as engine, _status("forecasting", quiet) as say:
+    with _engine(engine_name, jobs) as engine, _status("forecasting", quiet) as say:
         result = run(
             one_patient(file, patient), regimens=regimen or (), engine=engine, seed=seed, draws=draws, weeks=weeks,
             progress=say,
@@ -177,6 +180,7 @@ def simulate(
     html: HtmlFile = None,
     seed: Seed = 1,
     jobs: Jobs = None,
+    engine_name: EngineName = "fast",
     quiet: Quiet = False,
 ) -> None:
     """Run a study, challenge or trial on virtual patients."""
@@ -188,7 +192,7 @@ def simulate(
     from crosstalk.study.schema import read_study
 
     plan = read_study(study)
-    with _engine(jobs) as engine, _status(f"simulating {plan.id}", quiet):
+    with _engine(engine_name, jobs) as engine, _status(f"simulating {plan.id}", quiet):
         result = run(plan, patients=patients, seed=seed, worlds=worlds, true_daily=true_daily, engine=engine)
         summary = summarise(result, load_knowledge())
     contents: dict[Path, str] = {}
@@ -339,10 +343,10 @@ def _console() -> Console:
 
 
 @contextmanager
-def _engine(jobs: int | None) -> Iterator[Engine]:
+def _engine(name: str, jobs: int | None) -> Iterator[Engine]:
     from crosstalk.engine import get_engine
 
-    engine = get_engine(jobs=jobs or os.cpu_count() or 1)
+    engine = get_engine(name, jobs=jobs)
     try:
         yield engine
     finally:

@@ -76,9 +76,9 @@ def parse_unit(text: str) -> str:
 
 
 def _tidy(text: str) -> str:
-    clean = text.strip().replace("µ", "u").replace("μ", "u").replace(" ", "").replace("²", "2").replace("·", "*")
-    clean = clean.replace("[IU]", "IU").replace("mcg", "ug").replace("per", "/")
-    clean = re.sub(r"(?<![A-Za-z])U/", "IU/", clean)
+    clean = re.sub(r"\bper\b", "/", text.strip()).replace("µ", "u").replace("μ", "u")
+    clean = clean.replace(" ", "").replace("²", "2").replace("·", "*").replace("[IU]", "IU").replace("mcg", "ug")
+    clean = re.sub(r"(?<![A-Za-z])([muM]?)U/", r"\1IU/", clean)
     clean = re.sub(r"([a-zA-Z]?)l\b", lambda m: f"{m.group(1)}L" if m.group(1) in "mdu" else m.group(0), clean)
     return re.sub(r"\bI\.?U\.?\b", "IU", clean)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from crosstalk.engine.ensemble import Engine, Ensemble, Event, Failure, Problem, Status, SteadyStates
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["Engine", "Ensemble", "Event", "Failure", "Problem", "Status", "SteadyStates", "get_engine"]
 
 
-def get_engine(name: str = "fast", *, jobs: int = 1, executor: Executor | None = None) -> Engine:
+def get_engine(name: str = "fast", *, jobs: int | None = None, executor: Executor | None = None) -> Engine:
     """Make an engine by name.
 
     Parameters
@@ -20,8 +21,9 @@ def get_engine(name: str = "fast", *, jobs: int = 1, executor: Executor | None =
     name : {"fast", "reference"}
         ``fast`` compiles the model to vector code; ``reference`` integrates with libRoadRunner (CVODE), which the extra
         ``reference`` installs.
-    jobs : int
-        Threads (fast) or worker processes (reference); the result does not depend on it.
+    jobs : int, optional
+        Threads (fast, by default one per processor) or worker processes (reference, by default one); the result does
+        not depend on it.
     executor : concurrent.futures.Executor, optional
         Runs the chunks of the fast engine, on this machine or a cluster; the result does not depend on it.
 
@@ -37,12 +39,12 @@ def get_engine(name: str = "fast", *, jobs: int = 1, executor: Executor | None =
     """
     from crosstalk.errors import UsageError
 
-    if jobs < 1:
+    if jobs is not None and jobs < 1:
         raise UsageError(f"jobs = {jobs}; expected 1 or more")
     if name == "fast":
         from crosstalk.engine.fast import FastEngine
 
-        return FastEngine(jobs=jobs, executor=executor)
+        return FastEngine(jobs=jobs or os.cpu_count() or 1, executor=executor)
     if name == "reference":
         try:
             from crosstalk.engine.parallel import ReferenceEngine
@@ -51,5 +53,5 @@ def get_engine(name: str = "fast", *, jobs: int = 1, executor: Executor | None =
                 f"the engine 'reference' needs libRoadRunner ({error}); "
                 "install it with: pip install 'crosstalk-mdd[reference]'"
             ) from None
-        return ReferenceEngine(jobs=jobs)
+        return ReferenceEngine(jobs=jobs or 1)
     raise UsageError(f"unknown engine '{name}'; expected 'fast' or 'reference'")

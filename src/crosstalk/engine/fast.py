@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -20,6 +22,7 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 
 CHUNK = 512
+WAITING = 4  # chunks under way for each worker
 MAX_STEPS = 100_000
 STATE_FLOOR = 1e-3  # states are scaled near 1; smaller ones are judged on this scale
 
@@ -47,10 +50,33 @@ class FastEngine:
     def __init__(self, jobs: int = 1, executor: Executor | None = None) -> None:
         self.jobs, self.executor = jobs, executor
 
-    def simulate(self, problem: Problem, *, rtol: float = 1e-6, strict: bool = False) -> Ensemble:
-        """Integrate every patient; a failure is a status, or `SimulationError` if ``strict``."""
-        parts = self._map(simulate_chunk, [Chunk(problem.take(i), rtol) for i in self._chunks(problem.n)])
-        ensemble = _join_ensembles(problem, parts)
+    def simulate(
+        self, problem: Problem, *, rtol: float = 1e-6, strict: bool = False, out: Path | None = None
+    ) -> Ensemble:
+        """Integrate every patient; a failure is a status, or `SimulationError` if ``strict``.
+
+        Parameters
+        ----------
+        out : Path, optional
+            A file (``.npy``) that the values are written to chunk by chunk, for more patients than memory holds; the
+            ensemble's values are then read from it as needed.
+        """
+        shape = (problem.n, len(problem.outputs), len(problem.times_h))
+        if out is None:
+            values: Array = np.empty(shape)
+        else:
+            values = np.lib.format.open_memmap(out, mode="w+", dtype=np.float64, shape=shape)
+        failures: dict[int, Failure] = {}
+        chunks = self._chunks(problem.n)
+        parts = self._map(simulate_chunk, (Chunk(problem.take(i), rtol) for i in chunks))
+        for index, part in zip(chunks, parts, strict=True):
+            values[index[0] : index[-1] + 1] = part.values
+            failures.update({int(index[0]) + i: f for i, f in part.failures.items()})
+            if out is not None and isinstance(values, np.memmap):
+                # written pages need not stay in memory
+                values.flush()
+                values = np.lib.format.open_memmap(out, mode="r+")
+        ensemble = Ensemble(np.asarray(problem.times_h, dtype=np.float64), problem.outputs, values, failures)
         if strict:
             ensemble.raise_for_status()
         return ensemble
@@ -61,11 +87,11 @@ class FastEngine:
         """Find the steady state of every patient, see `crosstalk.engine.ensemble.Engine.steady_state`."""
         from crosstalk.engine.steady import SteadyChunk, join_steady_states, steady_chunk
 
-        pieces = []
-        for index in self._chunks(problem.n):
+        def piece(index: NDArray[np.intp]) -> SteadyChunk:
             part = {k: (output, np.asarray(value)[index]) for k, (output, value) in (solve or {}).items()}
-            pieces.append(SteadyChunk(problem.take(index), part, warm))
-        return join_steady_states(problem.n, self._map(steady_chunk, pieces))
+            return SteadyChunk(problem.take(index), part, warm)
+
+        return join_steady_states(list(self._map(steady_chunk, map(piece, self._chunks(problem.n)))))
 
     def close(self) -> None:
         """Nothing to release; a given executor belongs to its owner."""
@@ -75,13 +101,25 @@ class FastEngine:
         size = min(CHUNK, max(32, -(-n // self.jobs)))
         return [np.arange(i, min(i + size, n)) for i in range(0, n, size)]
 
-    def _map(self, function: Callable[[_T], _R], pieces: list[_T]) -> list[_R]:
+    def _map(self, function: Callable[[_T], _R], pieces: Iterable[_T]) -> Iterator[_R]:
+        """Results in order, with a bounded number of chunks under way."""
         if self.executor is not None:
-            return list(self.executor.map(function, pieces))
-        if self.jobs == 1 or len(pieces) == 1:
-            return [function(piece) for piece in pieces]
-        with ThreadPoolExecutor(self.jobs) as pool:
-            return list(pool.map(function, pieces))
+            yield from _bounded(self.executor, function, pieces, WAITING * max(self.jobs, 8))
+        elif self.jobs == 1:
+            yield from map(function, pieces)
+        else:
+            with ThreadPoolExecutor(self.jobs) as pool:
+                yield from _bounded(pool, function, pieces, WAITING * self.jobs)
+
+
+def _bounded(pool: Executor, function: Callable[[_T], _R], pieces: Iterable[_T], limit: int) -> Iterator[_R]:
+    waiting: deque[Future[_R]] = deque()
+    for piece in pieces:
+        waiting.append(pool.submit(function, piece))
+        if len(waiting) >= limit:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
 def simulate_chunk(chunk: Chunk) -> Ensemble:
@@ -224,15 +262,3 @@ def _events(
         np.array([e.action == "set" for e in ordered], dtype=np.bool_),
         amounts,
     )
-
-
-def _join_ensembles(problem: Problem, parts: list[Ensemble]) -> Ensemble:
-    if len(parts) == 1:
-        return parts[0]
-    failures: dict[int, Failure] = {}
-    start = 0
-    for part in parts:
-        failures.update({start + i: f for i, f in part.failures.items()})
-        start += len(part.values)
-    times = np.asarray(problem.times_h, dtype=np.float64)
-    return Ensemble(times, problem.outputs, np.concatenate([p.values for p in parts]), failures)

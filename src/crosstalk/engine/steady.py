@@ -272,7 +272,7 @@ def _solve(matrix: Array, right: Array) -> tuple[Array, NDArray[np.bool_]]:
     return solution, usable
 
 
-def join_steady_states(n: int, parts: list[SteadyStates]) -> SteadyStates:
+def join_steady_states(parts: list[SteadyStates]) -> SteadyStates:
     """Put chunks together again."""
     if len(parts) == 1:
         return parts[0]

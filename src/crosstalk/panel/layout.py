@@ -44,7 +44,7 @@ class Entry:
     confirmed: str = ""
 
 
-def read_entries(path: Path) -> tuple[list[Entry], list[str], list[str], bytes]:
+def read_entries(path: Path) -> tuple[list[Entry], list[str], bytes]:
     """Read a CSV or TSV in the long or the wide layout.
 
     Returns
@@ -52,7 +52,6 @@ def read_entries(path: Path) -> tuple[list[Entry], list[str], list[str], bytes]:
     entries : list of Entry
     problems : list of str
         Lines that are not entries: ragged, repeated headers, without a patient.
-    warnings : list of str
     content : bytes
         The file as it is.
 
@@ -62,7 +61,7 @@ def read_entries(path: Path) -> tuple[list[Entry], list[str], list[str], bytes]:
         If the file is no table of text at all.
     """
     content = _read(path)
-    text, warnings = _decode(path, content)
+    text = _decode(path, content)
     lines = [(n, line) for n, line in enumerate(text.splitlines(), start=1) if line.strip()]
     lines = [(n, line) for n, line in lines if not line.lstrip().startswith("#")]
     if not lines:
@@ -81,7 +80,7 @@ def read_entries(path: Path) -> tuple[list[Entry], list[str], list[str], bytes]:
     entries, problems = (
         _long(path, header, rows[1:], columns) if columns is not None else _wide(path, header, rows[1:], rows[0][0])
     )
-    return entries, problems, warnings, content
+    return entries, problems, content
 
 
 def _read(path: Path) -> bytes:
@@ -98,25 +97,24 @@ def _read(path: Path) -> bytes:
         raise PanelError(f"{path}: cannot be read ({error.strerror}); check the permissions") from error
 
 
-def _decode(path: Path, content: bytes) -> tuple[str, list[str]]:
+def _decode(path: Path, content: bytes) -> str:
     if not content.strip():
         raise PanelError(f"{path}: the file is empty; expected a CSV with a header and at least one row")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         try:
-            return content.decode("utf-16"), []
+            return content.decode("utf-16")
         except UnicodeDecodeError:
             raise PanelError(f"{path}: starts like UTF-16 but is not; save it as UTF-8 CSV") from None
     if b"\x00" in content or content.startswith((b"PK\x03\x04", b"%PDF", b"\x1f\x8b", b"\x89PNG")):
         raise PanelError(f"{path}: is a binary file, not text; export the table as CSV")
     try:
-        return content.decode("utf-8-sig"), []
-    except UnicodeDecodeError:
-        pass
-    text = content.decode("cp1252", errors="replace")
-    strange = sum(c == "�" or (ord(c) < 32 and c not in "\t\r\n") for c in text)
-    if strange:
-        raise PanelError(f"{path}: is neither UTF-8 nor Windows text ({strange} odd bytes); save it as UTF-8 CSV")
-    return text, [f"{path}: is not UTF-8; read as Windows-1252, so check special characters such as the micro sign"]
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise PanelError(
+            f"{path}, line {line}: holds the byte 0x{content[error.start]:02x}, which is not UTF-8 (the micro sign of "
+            f"another encoding?); expected UTF-8 text; save the file as 'CSV UTF-8'"
+        ) from None
 
 
 def _delimiter(header: str) -> str:

@@ -51,7 +51,8 @@ def read_panel(path: str | Path, *, knowledge: Knowledge | None = None) -> Panel
     (5.2, 'left')
     """
     file = Path(path)
-    entries, problems, warnings, content = read_entries(file)
+    entries, problems, content = read_entries(file)
+    warnings: list[str] = []
     interpreter = Interpreter(knowledge or load_knowledge())
     values: dict[str, dict[str, Measurement]] = {}
     missing: dict[str, list[str]] = {}

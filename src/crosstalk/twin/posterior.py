@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosstalk.engine.ensemble import Engine
-from crosstalk.errors import TwinError
+from crosstalk.errors import PopulationError, TwinError
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.knowledge.records import Scale
 from crosstalk.panel.records import Panel
@@ -193,7 +193,10 @@ def _rejuvenate(
         made = make_patients(
             knowledge, space.latent, near.index, space.to_prior(coordinates), seed=population.seed, worlds=worlds
         )
-        settled = baseline(replace(made, states=near.states), knowledge, engine, outputs=outputs)
+        try:
+            settled = baseline(replace(made, states=near.states), knowledge, engine, outputs=outputs)
+        except PopulationError:  # none of them has a steady state
+            return near, np.full(len(near), -np.inf)
         value = log_likelihood(observed, settled.outputs, len(settled))
         return settled, np.where(settled.ok, value, -np.inf)
 
@@ -263,7 +266,13 @@ def _with_score(
     outputs = (*particles.outputs, "NV", "MOOD", scale.id)
     # a new index for each particle: what happens by chance after baseline is its own
     single = replace(particles, index=np.arange(n))
-    settled = baseline(single, knowledge, engine, outputs=outputs, score=(scale.id, true))
+    try:
+        settled = baseline(single, knowledge, engine, outputs=outputs, score=(scale.id, true))
+    except PopulationError as error:
+        raise TwinError(
+            f"patient {panel.patient}: a {scale.id} of {recorded.mean():.0f} cannot be reached by any of {n} virtual "
+            f"patients ({error}); the model speaks of depressed patients"
+        ) from None
     good = np.flatnonzero(settled.ok)
     if len(good) < 0.5 * n:
         reason = next(iter(settled.failures.values()))

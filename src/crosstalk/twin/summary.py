@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from crosstalk.twin.records import Interval
 
@@ -65,5 +65,5 @@ def knowledge_interval(probability: Array, world: NDArray[np.intp]) -> Interval:
     if variance <= 1e-12 or limit <= 1e-9:
         return Interval(mean, mean, mean)
     concentration = max(limit / min(variance, 0.95 * limit) - 1, 1e-3)
-    low, high = beta.ppf([0.05, 0.95], mean * concentration, (1 - mean) * concentration)
+    low, high = betaincinv(mean * concentration, (1 - mean) * concentration, np.array([0.05, 0.95]))
     return Interval(mean, float(low), float(high))

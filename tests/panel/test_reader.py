@@ -1,0 +1,190 @@
+"""Panels as people write them: both layouts, censored and missing values, and every mistake with its message."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crosstalk.errors import CrosstalkError, PanelError
+from crosstalk.panel.reader import one_patient, read_panel
+from crosstalk.panel.records import Panel
+from crosstalk.units import convert
+
+LONG = "patient,analyte,value,unit\n"
+
+
+def write(folder: Path, text: str | bytes, name: str = "panel.csv") -> Path:
+    path = folder / name
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def read(folder: Path, text: str | bytes) -> Panel:
+    return one_patient(read_panel(write(folder, text)))
+
+
+def test_the_long_layout(tmp_path: Path) -> None:
+    panel = read(
+        tmp_path, "# from the ward\n" + LONG + "A,hsCRP,0.52,mg/dL\nA,IL-6,<0.4,pg/mL\nA,sex,female,\nA,TNF,,pg/mL\n"
+    )
+    assert panel.patient == "A"
+    crp, il6 = panel.measurements["hsCRP"], panel.measurements["IL-6"]
+    assert (crp.value, crp.censored, crp.given, crp.line) == (5.2, "", "0.52 mg/dL", 3)
+    assert (il6.value, il6.censored) == (0.4, "left")
+    assert panel.measurements["sex"].value == 1.0
+    assert panel.missing == ("TNF",)
+
+
+def test_the_wide_layout_and_several_patients(tmp_path: Path) -> None:
+    file = read_panel(
+        write(tmp_path, "patient;hsCRP [mg/L];BMI [kg/m2];HAMD17\nA;5,2;31;24\n".replace("5,2", "5.2") + "B;;22;18\n")
+    )
+    assert [p.patient for p in file.panels] == ["A", "B"]
+    assert file.panels[0].measurements["HAMD17"].value == 24
+    assert file.panels[1].missing == ("hsCRP",)
+    assert one_patient(file, "B").measurements["BMI"].value == 22
+
+
+def test_detection_limits(tmp_path: Path) -> None:
+    head = "patient,analyte,value,unit,lod\n"
+    for text, value, censored in (
+        ("A,IL-6,<0.4,pg/mL,\n", 0.4, "left"),
+        ("A,IL-6,0.2,pg/mL,0.5\n", 0.5, "left"),
+        ("A,IL-6,BLQ,pg/mL,0.5\n", 0.5, "left"),
+        ("A,hsCRP,>20,mg/L,\n", 20.0, "right"),
+        ("A,IL-6,0.7,pg/mL,0.5\n", 0.7, ""),
+    ):
+        found = next(iter(read(tmp_path, head + text).measurements.values()))
+        assert (found.value, found.censored) == (value, censored), text
+
+
+def test_derived_values_are_noted_and_never_replace_measured_ones(tmp_path: Path) -> None:
+    body = "A,weight,90,kg\nA,height,180,cm\nA,tryptophan,60,umol/L\nA,kynurenine,2.4,umol/L\n"
+    body += "A,glucose,90,mg/dL\nA,insulin,9,uIU/mL\n"
+    panel = read(tmp_path, LONG + body)
+    assert panel.measurements["BMI"].value == pytest.approx(90 / 1.8**2)
+    assert panel.measurements["KYN/TRP"].value == pytest.approx(40.0)
+    assert panel.measurements["HOMA-IR"].value == pytest.approx(2.0)
+    assert any("BMI" in note for note in panel.notes)
+    assert read(tmp_path, LONG + body + "A,BMI,25,kg/m2\n").measurements["BMI"].value == 25
+
+
+BAD = {
+    "unknown analyte": ("A,CRPX,5,mg/L\n", ["line 2", "patient A", "CRPX", "did you mean", "crosstalk analytes"]),
+    "unconvertible unit": ("A,hsCRP,5,mL\n", ["line 2", "patient A", "hsCRP", "mL", "mg/L"]),
+    "unknown unit": ("A,hsCRP,5,zork\n", ["line 2", "hsCRP", "unknown unit 'zork'"]),
+    "missing unit": ("A,hsCRP,5,\n", ["line 2", "patient A", "hsCRP", "no unit", "mg/L"]),
+    "decimal comma": ('A,hsCRP,"1,5",mg/L\n', ["line 2", "1,5", "comma", "1.5"]),
+    "negative": ("A,hsCRP,-1,mg/L\n", ["line 2", "-1", "negative", "0 or more"]),
+    "text": ("A,hsCRP,high,mg/L\n", ["line 2", "high", "expected a number"]),
+    "two numbers": ("A,hsCRP,5 6,mg/L\n", ["line 2", "5 6", "expected a number"]),
+    "infinite": ("A,hsCRP,1e999,mg/L\n", ["line 2", "not finite"]),
+    "a thousand times too high": (
+        "A,hsCRP,5000,mg/L\n",
+        ["line 2", "5000", "times the upper reference limit", "confirmed"],
+    ),
+    "duplicate": ("A,hsCRP,5,mg/L\nA,hsCRP,6,mg/L\n", ["line 3", "patient A", "hsCRP", "twice", "line 2"]),
+    "no patient": (",hsCRP,5,mg/L\n", ["line 2", "patient"]),
+    "limit without a number": ("A,IL-6,BLQ,pg/mL\n", ["line 2", "IL-6", "<0.11"]),
+    "sex as a number": ("A,sex,1,\n", ["line 2", "female or male"]),
+    "ragged row": ("A,hsCRP,5,mg/L,7,8\n", ["line 2", "6 columns", "expected 4"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_each_mistake_names_its_place_and_the_remedy(case: str, tmp_path: Path) -> None:
+    text, words = BAD[case]
+    with pytest.raises(PanelError) as caught:
+        read_panel(write(tmp_path, LONG + text))
+    for word in ["panel.csv", *words]:
+        assert word in str(caught.value), (word, str(caught.value))
+
+
+def test_all_mistakes_of_a_file_are_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(PanelError) as caught:
+        read_panel(write(tmp_path, LONG + "A,hsCRP,x,mg/L\nB,IL-6,-2,pg/mL\n"))
+    assert "line 2" in str(caught.value)
+    assert "line 3" in str(caught.value)
+
+
+def test_a_confirmed_value_is_taken(tmp_path: Path) -> None:
+    panel = read(tmp_path, "patient,analyte,value,unit,confirmed\nA,hsCRP,5000,mg/L,yes\n")
+    assert panel.measurements["hsCRP"].value == 5000
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "empty"),
+        (b"\n\n# nothing\n", "empty"),
+        (LONG.encode(), "no row"),
+        (b'{"a": 1}\n', "not the header of a table"),
+        (b"just some words\nand more\n", "not the header of a table"),
+        (b"\x7fELF\x00\x01\x02", "binary"),
+        (b"PK\x03\x04zip", "binary"),
+        ((LONG + "A,hsCRP,5,").encode() + b"\xb5g/mL\n", "line 2: holds the byte 0xb5, which is not UTF-8"),
+        (b"\xff\xfeA", "UTF-16"),
+    ],
+)
+def test_files_that_are_no_tables(content: bytes, words: str, tmp_path: Path) -> None:
+    with pytest.raises(PanelError, match=words):
+        read_panel(write(tmp_path, content))
+
+
+def test_paths_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(PanelError, match="no such file"):
+        read_panel(tmp_path / "absent.csv")
+    with pytest.raises(PanelError, match="folder"):
+        read_panel(tmp_path)
+    with pytest.raises(PanelError, match="spreadsheet"):
+        read_panel(write(tmp_path, b"PK", "panel.xlsx"))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_without_permission(tmp_path: Path) -> None:
+    path = write(tmp_path, LONG + "A,hsCRP,5,mg/L\n")
+    path.chmod(0)
+    with pytest.raises(PanelError, match="permissions"):
+        read_panel(path)
+
+
+def test_two_patients_where_one_is_expected(tmp_path: Path) -> None:
+    file = read_panel(write(tmp_path, LONG + "A,hsCRP,5,mg/L\nB,hsCRP,1,mg/L\n"))
+    with pytest.raises(PanelError, match="holds 2 patients, expected one; choose with --patient: A, B"):
+        one_patient(file)
+    with pytest.raises(PanelError, match="C"):
+        one_patient(file, "C")
+
+
+@given(st.floats(0.01, 200), st.sampled_from(["mg/L", "mg/dL", "ug/mL", "ng/mL", "g/L"]))
+def test_a_value_survives_every_unit(tmp_path_factory: pytest.TempPathFactory, value: float, unit: str) -> None:
+    folder = tmp_path_factory.mktemp("units")
+    written = convert(value, "mg/L", unit)
+    found = read(folder, LONG + f"A,hsCRP,{written!r},{unit}\n").measurements["hsCRP"].value
+    assert found == pytest.approx(value, rel=1e-12)
+
+
+@given(st.one_of(st.binary(max_size=300), st.text(max_size=300).map(str.encode)))
+def test_any_file_is_a_panel_or_a_plain_error(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = write(tmp_path_factory.mktemp("any"), content)
+    try:
+        file = read_panel(path)
+    except CrosstalkError as error:
+        assert str(path) in str(error)
+    else:
+        assert file.panels
+
+
+@given(st.text(alphabet="A,\n\"';<>=0123456789.-hsCRPmg/L[] patient", max_size=120))
+def test_any_body_below_a_header_is_a_panel_or_a_plain_error(
+    tmp_path_factory: pytest.TempPathFactory, body: str
+) -> None:
+    path = write(tmp_path_factory.mktemp("body"), LONG + body)
+    try:
+        read_panel(path)
+    except CrosstalkError as error:
+        assert str(path) in str(error)
