@@ -7,7 +7,6 @@ means, typed with their source.
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
@@ -55,7 +54,7 @@ def main() -> None:
     panels = list(read_panel(survey).panels)
     for name in ("depression_inflamed", "depression_uninflamed"):
         panels.append(one_patient(read_panel(ROOT / "examples" / "panels" / f"{name}.csv")))
-    engine = get_engine(jobs=os.cpu_count() or 1)
+    engine = get_engine()
     for panel in panels:
         tell(panel, engine)
     engine.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -21,7 +20,7 @@ BLUE, ORANGE = "#0072B2", "#D55E00"
 
 def main() -> None:
     """Forecast both panels, write the picture, replace the table in the README."""
-    engine = get_engine(jobs=os.cpu_count() or 1)
+    engine = get_engine()
     found = {
         words: forecast(one_patient(read_panel(ROOT / "examples" / "panels" / f"{name}.csv")), engine=engine)
         for words, name in PANELS.items()

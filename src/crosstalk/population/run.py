@@ -54,6 +54,8 @@ class StudyRun:
         Candidates screened for the patients enrolled.
     failures : mapping of str to mapping of int to Failure
         By arm and position of the patient.
+    engine : str
+        Kind of engine that ran it.
     """
 
     study: Study
@@ -64,6 +66,7 @@ class StudyRun:
     baseline: Mapping[str, Array]
     screened: int
     failures: Mapping[str, Mapping[int, Failure]]
+    engine: str = ""
 
     def stratum(self, limits: Eligibility) -> NDArray[np.bool_]:
         """Which patients fall into a stratum by what was measured at enrolment, shape (n_patients,)."""
@@ -147,7 +150,7 @@ def simulate(
         failures[arm.id] = result.failures
         for output, variable in zip(study.outputs, run.variables, strict=True):
             courses[arm.id, output] = _record(run, output, result[variable], recorded)
-    return StudyRun(study, seed, times, courses, enrolled, measured, screened, failures)
+    return StudyRun(study, seed, times, courses, enrolled, measured, screened, failures, type(engine).__name__)
 
 
 class _Arm:

@@ -51,7 +51,7 @@ def summarise(run: StudyRun, knowledge: Knowledge) -> Simulation:
             )
         )  # fmt: skip
     provenance = Provenance(
-        package_version(), assemble((), knowledge).sha256, knowledge.sha256, hash_bytes(repr(study)), "ReferenceEngine",
+        package_version(), assemble((), knowledge).sha256, knowledge.sha256, hash_bytes(repr(study)), run.engine,
         False, len(run.patients), len(run.patients), len(np.unique(run.patients.world)),
     )  # fmt: skip
     return Simulation(

@@ -1,0 +1,38 @@
+"""One small assessment, forecast and simulation that the tests of the reports share."""
+
+from __future__ import annotations
+
+import pytest
+
+from crosstalk.knowledge.loader import load_knowledge
+from crosstalk.panel.reader import one_patient, read_panel
+from crosstalk.population.run import simulate
+from crosstalk.report.documents import Simulation
+from crosstalk.report.simulation import summarise
+from crosstalk.study.schema import read_study
+from crosstalk.twin import assess, forecast
+from crosstalk.twin.records import Assessment, Forecast
+
+NASTY = 'Ann <script>alert("1")</script> & "Co"'
+
+
+@pytest.fixture(scope="session")
+def forecasted(tmp_path_factory: pytest.TempPathFactory) -> Forecast:
+    path = tmp_path_factory.mktemp("panel") / "panel.csv"
+    name = NASTY.replace('"', '""')
+    rows = ("hsCRP,6.2,mg/L", "IL-6,<0.9,pg/mL", "BMI,31,kg/m2", "sex,female,", "HAMD17,24,")
+    path.write_text("patient,analyte,value,unit\n" + "".join(f'"{name}",{row}\n' for row in rows))
+    regimens = ["ssri-infliximab", "nortriptyline", "placebo"]
+    return forecast(one_patient(read_panel(path)), regimens=regimens, draws=40, seed=2)
+
+
+@pytest.fixture(scope="session")
+def assessed(tmp_path_factory: pytest.TempPathFactory) -> Assessment:
+    path = tmp_path_factory.mktemp("panel") / "panel.csv"
+    path.write_text("patient,analyte,value,unit\nB,hsCRP,0.4,mg/L\nB,BMI,22,kg/m2\nB,MADRS,30,\n")
+    return assess(one_patient(read_panel(path)), draws=40)
+
+
+@pytest.fixture(scope="session")
+def simulated() -> Simulation:
+    return summarise(simulate(read_study("raison2013"), patients=12, seed=4), load_knowledge())

@@ -1,0 +1,124 @@
+"""The pages: self-contained, escaped, well-formed, and the same bytes each time."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import pytest
+
+from crosstalk.report.documents import Simulation
+from crosstalk.report.html import assessment_html, forecast_html, simulation_html
+from crosstalk.twin.records import Assessment, Forecast
+
+from .conftest import NASTY
+
+VOID = {"meta", "br", "link", "img", "hr", "input"}
+
+
+class Checker(HTMLParser):
+    """Collects tags, and checks that they close in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, tag
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+@pytest.fixture(scope="session")
+def pages(forecasted: Forecast, assessed: Assessment, simulated: Simulation) -> dict[str, str]:
+    return {
+        "forecast": forecast_html(forecasted),
+        "assessment": assessment_html(assessed),
+        "simulation": simulation_html(simulated),
+    }
+
+
+@pytest.mark.parametrize("name", ["forecast", "assessment", "simulation"])
+def test_a_page_is_well_formed_and_asks_for_nothing(pages: dict[str, str], name: str) -> None:
+    page = pages[name]
+    checker = Checker()
+    checker.feed(page)
+    assert not checker.open
+    for tag, attributes in checker.tags:
+        assert tag not in ("script", "link", "iframe", "object", "embed", "img")
+        for key, value in attributes.items():
+            assert not key.startswith("on"), (tag, key)
+            if key in ("href", "src", "xlink:href"):
+                assert (value or "").startswith(("https://doi.org/", "#")), (tag, key, value)
+    assert "@import" not in page
+    assert not re.search(r"url\((?!#)", page)
+    ids = [a["id"] for _, a in checker.tags if "id" in a]
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("name", ["forecast", "assessment", "simulation"])
+def test_figures_and_tables_can_be_read_by_everyone(pages: dict[str, str], name: str) -> None:
+    page = pages[name]
+    for figure in re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL):
+        root = ElementTree.fromstring(figure)
+        assert root.get("role") == "img"
+        assert root.get("aria-label")
+        assert "metadata" not in figure
+    assert page.count("<table") == page.count("<caption>")
+    for cell in re.findall(r"<th\b[^>]*>", page):
+        assert "scope=" in cell
+    assert 'lang="en"' in page
+
+
+def test_it_says_uncalibrated_in_the_heading_and_is_no_advice(pages: dict[str, str]) -> None:
+    for page in pages.values():
+        heading = re.search(r"<h1>(.*?)</h1>", page, flags=re.DOTALL)
+        assert heading is not None
+        assert "uncalibrated" in heading[1].lower()
+        assert "Research use only; not a medical device." in page
+        for word in ("recommend", "should be treated", "prescribe", "advise"):
+            assert word not in page.lower()
+
+
+def test_names_from_outside_are_escaped(pages: dict[str, str]) -> None:
+    page = pages["forecast"]
+    assert "<script" not in page
+    checker = Checker()
+    checker.feed(page)
+    assert any(NASTY in text for text in checker.text)
+
+
+def test_the_page_holds_every_figure_of_the_forecast(pages: dict[str, str], forecasted: Forecast) -> None:
+    page = pages["forecast"]
+    for regimen in forecasted.regimens:
+        assert regimen.name in page
+        assert f"{regimen.change.mean:.1f}".replace("-", "\N{MINUS SIGN}") in page
+        for rest in regimen.rests_on:
+            assert rest.doi in page
+    for score in forecasted.mechanisms:
+        assert score.name in page
+    for item in forecasted.profile:
+        assert item.name in page
+    assert "&lt; 0.9 pg/mL" in page
+    assert forecasted.provenance.model_sha256 in page
+
+
+def test_the_same_result_gives_the_same_bytes(
+    forecasted: Forecast, assessed: Assessment, simulated: Simulation
+) -> None:
+    assert forecast_html(forecasted) == forecast_html(forecasted)
+    assert assessment_html(assessed) == assessment_html(assessed)
+    assert simulation_html(simulated) == simulation_html(simulated)

@@ -1,0 +1,222 @@
+"""The command line: what it writes, its exit codes, one message for bad input, no harm to earlier results."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from crosstalk import cli
+
+Run = Callable[..., tuple[int, str, str]]
+PANEL = "patient,analyte,value,unit\nA,hsCRP,6.2,mg/L\nA,BMI,31,kg/m2\nA,HAMD17,24,\n"
+STUDY = """
+[study]
+id = "small"
+role = "design"
+duration_weeks = 2
+[population]
+diagnosis = "mdd"
+[[arm]]
+id = "ssri"
+dose = [{ drug = "escitalopram", amount = 10, unit = "mg", route = "oral", every_h = 24 }]
+[[arm]]
+id = "placebo"
+[[result]]
+endpoint = "change"
+of = "HAMD17"
+week = 2
+arm = "ssri"
+versus = "placebo"
+"""
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["crosstalk", *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        out, err = capfd.readouterr()
+        assert "Traceback" not in out + err
+        return code, out, err
+
+    return call
+
+
+@pytest.fixture
+def panel(tmp_path: Path) -> Path:
+    path = tmp_path / "panel.csv"
+    path.write_text(PANEL)
+    return path
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    path = tmp_path / "study.toml"
+    path.write_text(STUDY)
+    return path
+
+
+def test_a_forecast_writes_json_and_html(run: Run, panel: Path, tmp_path: Path) -> None:
+    outputs = [tmp_path / f"{name}.{kind}" for name in ("one", "two") for kind in ("json", "html")]
+    common = ("forecast", panel, "-r", "ssri", "-r", "placebo", "--draws", 20, "--weeks", 4, "--seed", 3)
+    code, out, err = run(*common, "--json", outputs[0], "--html", outputs[1], "--jobs", 1)
+    assert code == 0, err
+    assert "uncalibrated" in out
+    assert f"written: {outputs[0]}" in out
+    code, out, err = run(*common, "--json", outputs[2], "--html", outputs[3], "--jobs", 3, "--quiet")
+    assert (code, out, err) == (0, "", "")
+    assert outputs[0].read_bytes() == outputs[2].read_bytes()
+    assert outputs[1].read_bytes() == outputs[3].read_bytes()
+    content = json.loads(outputs[0].read_text())
+    assert [r["id"] for r in content["regimens"]] == ["ssri", "placebo"]
+    assert content["seed"] == 3
+    assert content["regimens"][0]["change"]["week"] == 4
+
+
+def test_an_assessment_writes_json_and_html(run: Run, panel: Path, tmp_path: Path) -> None:
+    code, out, _ = run("assess", panel, "--json", tmp_path / "a.json", "--html", tmp_path / "a.html", "--draws", 20)
+    assert code == 0
+    assert "Mechanisms" in out
+    assert json.loads((tmp_path / "a.json").read_text())["patient"] == "A"
+    assert "<svg" in (tmp_path / "a.html").read_text()
+
+
+def test_a_simulation_writes_csv_json_and_html(run: Run, study: Path, tmp_path: Path) -> None:
+    paths = {kind: tmp_path / f"s.{kind}" for kind in ("csv", "json", "html")}
+    arguments = [x for kind, path in paths.items() for x in (f"--{kind}", path)]
+    code, out, err = run("simulate", study, "--patients", 5, "--seed", 7, *arguments)
+    assert code == 0, err
+    assert "placebo" in out
+    with paths["csv"].open() as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["arm", "patient", "time_h", "variable", "value"]
+    assert {r["arm"] for r in rows} == {"ssri", "placebo"}
+    arms = json.loads(paths["json"].read_text())["arms"]
+    assert {q["variable"] for arm in arms for q in arm["quantiles"]} == {"HAMD17"}
+    before = paths["csv"].read_bytes()
+    run("simulate", study, "--patients", 5, "--seed", 7, "--csv", paths["csv"], "--jobs", 2, "-q")
+    assert paths["csv"].read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("drugs",), "infliximab"),
+        (("drugs", "escitalopram"), "16.3 L/h"),
+        (("regimens",), "ssri-celecoxib"),
+        (("regimens", "ssri"), "escitalopram"),
+        (("analytes",), "hsCRP"),
+        (("analytes", "IL-6"), "pg/mL"),
+        (("schema", "forecast"), '"properties"'),
+        (("model", "check"), "steady state"),
+        (("model", "export", "--format", "antimony"), "TNF' ="),
+        (("model", "export", "--drug", "ketamine"), "<sbml"),
+        (("--version",), "crosstalk 0."),
+        (("--help",), "forecast"),
+    ],
+)
+def test_what_only_shows(run: Run, arguments: tuple[str, ...], words: str) -> None:
+    code, out, err = run(*arguments)
+    assert code == 0, err
+    assert words in out
+
+
+def test_a_catalogue_as_json(run: Run, tmp_path: Path) -> None:
+    assert run("drugs", "--json", tmp_path / "d.json")[0] == 0
+    assert "infliximab" in (tmp_path / "d.json").read_text()
+
+
+BAD_PANELS = {
+    "two patients": (PANEL + "B,hsCRP,1,mg/L\n", "choose with --patient"),
+    "unknown analyte": (PANEL + "A,CRPX,1,mg/L\n", "unknown analyte 'CRPX'"),
+    "binary": ("\x7fELF\x00\x01", "binary"),
+    "empty": ("", "empty"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_PANELS)
+def test_bad_panels(run: Run, tmp_path: Path, case: str) -> None:
+    text, words = BAD_PANELS[case]
+    path = tmp_path / "bad.csv"
+    path.write_text(text)
+    for verb in ("assess", "forecast"):
+        code, out, err = run(verb, path)
+        assert code == 1
+        assert out == ""
+        assert err.startswith("crosstalk: ")
+        assert str(path) in err
+        assert words in err
+
+
+def test_bad_use(run: Run, panel: Path, study: Path, tmp_path: Path) -> None:
+    cases: list[tuple[int, str, tuple[object, ...]]] = [
+        (2, "unknown regimen 'nope'", ("forecast", panel, "-r", "nope")),
+        (2, "unknown drug 'nope'", ("drugs", "nope")),
+        (2, "unknown regimen 'nope'", ("regimens", "nope")),
+        (2, "unknown analyte 'nope'", ("analytes", "nope")),
+        (2, "unknown schema 'nope'", ("schema", "nope")),
+        (2, "unknown engine 'nope'", ("assess", panel, "--engine", "nope")),
+        (2, "--draws", ("forecast", panel, "--draws", 1)),
+        (2, "PANEL", ("forecast",)),
+        (2, "unknown format", ("model", "export", "--format", "nope")),
+        (1, "no such file", ("forecast", tmp_path / "absent.csv")),
+        (1, "Z", ("forecast", panel, "--patient", "Z")),
+        (1, "does not exist", ("forecast", panel, "--json", tmp_path / "no" / "f.json")),
+        (1, "is a folder", ("forecast", panel, "--html", tmp_path)),
+        (2, "same path", ("forecast", panel, "--html", tmp_path / "x", "--json", tmp_path / "x")),
+        (1, "studies that ship", ("simulate", "nope")),
+    ]
+    for code, words, arguments in cases:
+        found, out, err = run(*arguments)
+        assert found == code, (arguments, found, out, err)
+        assert words in err, (arguments, err)
+
+
+def test_bad_studies(run: Run, study: Path) -> None:
+    for old, new, words in (
+        ('role = "design"', 'role = "design"\ncolour = "red"', "colour: unknown key"),
+        ("amount = 10, ", "", "without dose"),
+        ('drug = "escitalopram"', 'drug = "aspirin"', "unknown drug 'aspirin'"),
+        ('diagnosis = "mdd"', 'diagnosis = "flu"', "flu"),
+        ("duration_weeks = 2", "duration_weeks = two", "line 5"),
+    ):
+        study.write_text(STUDY.replace(old, new))
+        code, _, err = run("simulate", study)
+        assert code in (1, 2)
+        assert words in err, err
+        assert "study.toml" in err
+
+
+def test_results_of_an_earlier_run_stay_untouched(run: Run, panel: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.json"
+    kept.write_text("the result of yesterday")
+    bad = tmp_path / "bad.csv"
+    bad.write_text(PANEL.replace("6.2", "-1"))
+    assert run("forecast", bad, "--json", kept)[0] == 1
+    assert run("forecast", panel, "-r", "nope", "--json", kept)[0] == 2
+    assert kept.read_text() == "the result of yesterday"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.csv", "kept.json", "panel.csv"]
+
+
+def test_help_is_light() -> None:
+    """Nothing heavy is imported to show the help."""
+    heavy = ("numpy", "pandas", "scipy", "numba", "antimony", "pydantic", "roadrunner")
+    lines = (
+        "import sys; sys.argv = ['crosstalk', '--help']",
+        "from crosstalk.cli import main",
+        "try: main()",
+        "except SystemExit: pass",
+        f"print([m for m in {heavy} if m in sys.modules])",
+    )
+    found = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
+    assert found.stdout.rstrip().endswith("[]")
