@@ -167,3 +167,12 @@ def test_to_frame_is_tidy(engine: Engine) -> None:
     assert len(frame) == 8
     row = frame[(frame.patient == 1) & (frame.variable == "y") & (frame.time_h == 0)]
     assert row["value"].item() == pytest.approx(6.0)
+
+
+def test_a_far_target_is_approached_in_steps(engine: Engine) -> None:
+    """The output saturates, so that Newton from afar overshoots."""
+    text = sbml("x' = a*(1 - x) - x; x = 0; a = 0.05; y := x*x*x*x; odds := x/(1 - x)")
+    found = engine.steady_state(Problem(text, 2, {}), solve={"a": ("y", np.array([0.5, 0.97]))})
+    assert found.ok.all(), found.failures
+    share = np.array([0.5, 0.97]) ** 0.25
+    np.testing.assert_allclose(found.solved["a"], share / (1 - share), rtol=1e-6)

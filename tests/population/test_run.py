@@ -14,8 +14,9 @@ from crosstalk.errors import PopulationError, StudyError, UsageError
 from crosstalk.knowledge.loader import load_knowledge
 from crosstalk.population import run as module
 from crosstalk.population.latent import latent_space
+from crosstalk.population.measure import LOWEST_SHARE
 from crosstalk.population.patients import Patients, baseline, draw_patients
-from crosstalk.population.run import LOWEST_TRUE_SHARE, StudyRun, simulate, true_score
+from crosstalk.population.run import StudyRun, simulate, true_score
 from crosstalk.study.records import Eligibility, Study
 from crosstalk.study.schema import read_study
 
@@ -222,7 +223,7 @@ def test_impossible_covariate_and_score_are_named(
 
 
 def test_candidates_whose_score_is_out_of_reach_are_passed_over(tmp_path: Path) -> None:
-    study = study_of(tmp_path, 'severity = { scale = "HAMD17", mean = 38, sd = 3 }')
+    study = study_of(tmp_path, 'severity = { scale = "HAMD17", mean = 7, sd = 1 }')
     run = simulate(study, patients=5, seed=1)
     assert len(run.patients) == 5
     assert run.patients.ok.all()
@@ -283,7 +284,7 @@ def test_the_true_score_is_the_recorded_one_less_inflation_and_rater_error() -> 
 def test_the_true_score_is_never_far_below_the_recorded_one(recorded: float) -> None:
     scale = load_knowledge().scales["HAMD17"]
     true = true_score(np.full(200, recorded), scale, someone())
-    assert true.min() >= LOWEST_TRUE_SHARE * recorded
+    assert true.min() >= LOWEST_SHARE * recorded
     assert true.max() <= scale.maximum
 
 

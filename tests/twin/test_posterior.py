@@ -237,13 +237,12 @@ def test_a_panel_that_nobody_can_explain_is_refused(twin_of: Infer, panel_of: Ma
         twin_of(panel_of({"hsCRP": float("inf")}, **PERSON))
 
 
-@pytest.mark.parametrize("score", [50.0, 0.0])
-def test_a_score_that_cannot_be_reached_is_refused(twin_of: Infer, panel_of: MakePanel, score: float) -> None:
+def test_a_score_that_cannot_be_reached_is_refused(twin_of: Infer, panel_of: MakePanel) -> None:
     with pytest.raises(TwinError) as caught:
-        twin_of(panel_of({"hsCRP": 3.0}, **{**PERSON, "HAMD17": score}))
+        twin_of(panel_of({"hsCRP": 3.0}, **{**PERSON, "HAMD17": 0.0}))
     message = str(caught.value)
     assert "patient A" in message
-    assert f"HAMD17 of {score:.0f} cannot be reached by" in message
+    assert "HAMD17 of 0 cannot be reached by" in message
     assert "of 30 virtual patients" in message
 
 

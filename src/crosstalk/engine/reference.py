@@ -21,6 +21,7 @@ SETTLING_H = 20 * 365.25 * 24
 MAX_STEPS = 200_000
 RESIDUAL_LIMIT = 1e-10  # largest relative rate of change at a steady state [1/h]
 NEWTON_STEPS = 40
+APPROACH = tuple(np.linspace(0.1, 1.0, 10))  # shares of the way to targets that are far away
 NEGATIVE_TOLERANCE = 1e-6
 UNDERFLOW = 1e-100
 STATE_FLOOR = 1e-3  # states are scaled near 1; smaller ones are judged on this scale
@@ -48,6 +49,7 @@ class CompiledModel:
         self.states: tuple[str, ...] = tuple(s.rstrip("'") for s in symbols)
         ids = self.model.getGlobalParameterIds()
         self._index = np.array([ids.index(s) for s in self.states], dtype=np.int32)
+        self._origin = np.array(self.model.getGlobalParameterValues(), dtype=np.float64)
         self.runner.setIntegrator("cvode")
         self.integrator = self.runner.getIntegrator()
         self.integrator.setValue("maximum_num_steps", MAX_STEPS)
@@ -64,6 +66,11 @@ class CompiledModel:
             self.set(name, value)
         for name, value in initial.items():
             self.set(name, value)
+
+    def origin(self, name: str) -> float:
+        """Value of a parameter in the model as loaded."""
+        ids = self.model.getGlobalParameterIds()
+        return float(self._origin[ids.index(name)])
 
     def set(self, name: str, value: float) -> None:
         """Set a parameter or a state."""
@@ -220,7 +227,22 @@ def _settle(
         model.integrate(np.array([0.0, SETTLING_H]), ())
     except RuntimeError as error:
         return _diagnose(model, str(error), 0.0), np.nan
-    return _newton(model, targets, problem.nonnegative)
+    settled = model.vector
+    failure, residual = _newton(model, targets, problem.nonnegative)
+    if failure is None or not targets:
+        return failure, residual
+    # by way of nearer targets, from where the unsolved parameters lead
+    for name in targets:
+        model.set(name, parameters.get(name, model.origin(name)))
+    model.vector = settled
+    failure, residual = _newton(model, {}, problem.nonnegative)
+    now = {name: model.get(output) for name, (output, _) in targets.items()}
+    for share in APPROACH:
+        if failure is not None:
+            break
+        nearer = {k: (output, now[k] + share * (wanted - now[k])) for k, (output, wanted) in targets.items()}
+        failure, residual = _newton(model, nearer, problem.nonnegative)
+    return failure, residual
 
 
 def _newton(
@@ -263,7 +285,9 @@ def _newton(
             step = np.linalg.solve(jacobian, -f)
         except np.linalg.LinAlgError:
             break
-        step[n:] = np.clip(step[n:], -1.5, 1.5)
+        if names:
+            # shortened as a whole, so that the states stay on the way of the parameter
+            step *= min(1.0, 1.5 / max(float(np.abs(step[n:]).max()), 1e-300))
         for damping in (1.0, 0.5, 0.25, 0.1, 0.03, 0.01):
             trial = z + damping * step
             trial_f = place(trial)

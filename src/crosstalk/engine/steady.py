@@ -24,6 +24,7 @@ SETTLING_H = 20 * 365.25 * 24
 SETTLING_RTOL = 1e-4
 RESIDUAL_LIMIT = 1e-10  # largest relative rate of change at a steady state [1/h]
 NEWTON_STEPS = 40
+APPROACH = tuple(np.linspace(0.1, 1.0, 10))  # shares of the way to targets that are far away
 DAMPING = (1.0, 0.5, 0.25, 0.1, 0.03, 0.01)
 LOG_STEP = 1.5  # largest change of the logarithm of a solved parameter in one step
 NEGATIVE_TOLERANCE = 1e-6
@@ -101,6 +102,8 @@ def steady_chunk(chunk: SteadyChunk) -> SteadyStates:
             failures.setdefault(int(rest[k]), failure)
         there = np.setdiff1d(np.arange(len(rest)), list(lost))
         states[rest[there]], found[rest[there]] = root.newton(settled[there], rest[there])
+    if chunk.solve and len(lost_way := np.flatnonzero(~found)):
+        states[lost_way], found[lost_way] = root.approach(start[lost_way], parameters[lost_way], lost_way)
     for j in np.flatnonzero(~found):
         failures.setdefault(int(j), root.reasons.get(int(j), Failure(Status.NO_STEADY_STATE)))
     gone = sorted(failures)
@@ -151,7 +154,9 @@ class _Root:
             if not len(active):
                 break
             step, solvable = _solve(self.matrix(z[active], f[active], patients[active]), -f[active])
-            step[:, n:] = np.clip(step[:, n:], -LOG_STEP, LOG_STEP)
+            if m:
+                # shortened as a whole, so that the states stay on the way of the parameter
+                step *= np.minimum(1.0, LOG_STEP / np.maximum(np.abs(step[:, n:]).max(axis=1), 1e-300))[:, None]
             active, step = active[solvable], step[solvable]
             waiting = np.ones(len(active), dtype=np.bool_)
             for damping in DAMPING:
@@ -176,6 +181,28 @@ class _Root:
             for k, name in enumerate(self.names):
                 self.parameters[patients, self.place[name]] = np.exp(np.clip(z[:, n + k], -700.0, 700.0))
         return z[:, :n], self.accept(z, f, norm, patients)
+
+    def approach(self, start: Array, parameters: Array, patients: NDArray[np.intp]) -> tuple[Array, NDArray[np.bool_]]:
+        """Solve by way of nearer targets, from where the unsolved parameters lead to the wanted outputs."""
+        names, wanted = self.names, self.wanted
+        assert wanted is not None
+        self.parameters[patients] = parameters
+        self.names, self.wanted = (), None
+        settled, lost = settle(self.system, parameters, start, SETTLING_H, SETTLING_RTOL)
+        states, found = self.newton(settled, patients)
+        found[list(lost)] = False
+        self.names, self.wanted = names, wanted
+        z = np.concatenate([states, self.logs(patients)], axis=1)
+        now = self.function(z, patients)[:, len(self.system.states) :] + wanted[patients]
+        for share in APPROACH:
+            at = np.flatnonzero(found)
+            if not len(at):
+                break
+            self.wanted = wanted.copy()
+            self.wanted[patients[at]] = now[at] + share * (wanted[patients[at]] - now[at])
+            states[at], found[at] = self.newton(states[at], patients[at])
+        self.wanted = wanted
+        return states, found
 
     def accept(self, z: Array, f: Array, norm: Array, patients: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Check residual, sign and stability; note the reason of each refusal."""
@@ -218,7 +245,7 @@ class _Root:
         states = np.ascontiguousarray(z[:, :n])
         rates, variables, _ = evaluate(self.kernel, parameters, states, self.sizes, bool(self.names), False)
         f[:, :n] = rates
-        for k, (table, place) in enumerate(self.outputs):
+        for k, (table, place) in enumerate(self.outputs[: len(self.names)]):
             source = (states, variables, parameters)[table]
             assert self.wanted is not None
             f[:, n + k] = source[:, place] - self.wanted[patients, k]

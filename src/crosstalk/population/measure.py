@@ -11,9 +11,12 @@ from crosstalk.model.assembly import Model
 from crosstalk.population.latent import patient_normals
 from crosstalk.units import convert
 
-__all__ = ["analyte_log_sd", "noise_table", "observable_factor", "record_analyte", "record_scale"]
+__all__ = ["analyte_log_sd", "noise_table", "observable_factor", "plausible_score", "record_analyte", "record_scale"]
 
 Array = NDArray[np.float64]
+
+LOWEST_SHARE = 0.5  # of the recorded score (assumed)
+HIGHEST_SHARE = 0.97  # of the scale's maximum, which only full severity of every symptom would give (assumed)
 
 
 def record_scale(true: Array, scale: Scale, noise: Array) -> Array:
@@ -29,6 +32,11 @@ def record_scale(true: Array, scale: Scale, noise: Array) -> Array:
     if scale.integer:
         score = np.round(score)
     return np.asarray(np.clip(score, 0.0, scale.maximum), dtype=np.float64)
+
+
+def plausible_score(true: Array, recorded: Array, scale: Scale) -> Array:
+    """Keep the score behind a recorded one within what the symptoms can reach: never their very maximum."""
+    return np.asarray(np.clip(true, LOWEST_SHARE * recorded, HIGHEST_SHARE * scale.maximum), dtype=np.float64)
 
 
 def analyte_log_sd(analyte: Analyte, *, between_weeks: bool = True, between_assays: bool = False) -> float:

@@ -16,7 +16,7 @@ from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.knowledge.records import Scale
 from crosstalk.model.assembly import Model, assemble
 from crosstalk.population.latent import latent_space, patient_normals, patient_uniforms, quantile
-from crosstalk.population.measure import noise_table, observable_factor, record_analyte, record_scale
+from crosstalk.population.measure import noise_table, observable_factor, plausible_score, record_analyte, record_scale
 from crosstalk.population.patients import Patients, baseline, draw_patients, drug_parameters, weight_kg
 from crosstalk.study.endpoints import Estimate, estimate
 from crosstalk.study.protocol import background as background_inputs
@@ -33,8 +33,6 @@ Array = NDArray[np.float64]
 # covariate: what raters add to scores at enrolment, as a share of the scale
 INFLATION = "baseline_inflation"
 SCREENING_LIMIT = 400  # candidates screened per patient wanted
-# the true score behind a recorded one is not taken below this share of it
-LOWEST_TRUE_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -318,7 +316,7 @@ def true_score(recorded: Array, scale: Scale, patients: Patients) -> Array:
     """The score behind a recorded baseline: without the rater's error and the inflation at enrolment, shape (n,)."""
     noise = patient_normals(patients.seed, "rater-at-baseline", patients.index) * scale.rater_sd
     inflation = patients.covariates.get(INFLATION, np.zeros(len(patients)))
-    return np.clip(recorded - noise - inflation * scale.maximum, LOWEST_TRUE_SHARE * recorded, scale.maximum)
+    return plausible_score(recorded - noise - inflation * scale.maximum, recorded, scale)
 
 
 def _measure(

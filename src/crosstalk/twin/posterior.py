@@ -20,6 +20,7 @@ from crosstalk.knowledge.records import Scale
 from crosstalk.panel.records import Panel
 from crosstalk.population.cache import virtual_population
 from crosstalk.population.latent import latent_space, patient_uniforms, quantile
+from crosstalk.population.measure import plausible_score
 from crosstalk.population.patients import Patients, baseline, make_patients
 from crosstalk.twin.likelihood import Observation, log_likelihood, observations
 
@@ -262,7 +263,7 @@ def _with_score(
         scale = knowledge.scales[definition.scale]
         uniform = patient_uniforms(population.seed, "severity", np.arange(n))
         recorded = np.round(quantile(definition.severity, uniform))
-    true = np.clip(recorded - scale.rater_sd * noise, 0.5 * recorded, scale.maximum)
+    true = plausible_score(recorded - scale.rater_sd * noise, recorded, scale)
     outputs = (*particles.outputs, "NV", "MOOD", scale.id)
     # a new index for each particle: what happens by chance after baseline is its own
     single = replace(particles, index=np.arange(n))
