@@ -56,7 +56,12 @@ def peak_flops() -> float:
     lines += [f"  %a{k} = phi {v} [splat (double 1.{k + 1:02d}e+00), %entry], [%b{k}, %loop]" for k in names]
     call = f"call {v} @llvm.fma.v{width}f64"
     lines += [f"  %b{k} = {call}({v} %a{k}, {v} splat (double 0.5), {v} splat (double 0.25))" for k in names]
-    lines += ["  %next = add i64 %i, 1", "  %more = icmp ult i64 %next, %n", "  br i1 %more, label %loop, label %end", "end:"]
+    lines += [
+        "  %next = add i64 %i, 1",
+        "  %more = icmp ult i64 %next, %n",
+        "  br i1 %more, label %loop, label %end",
+        "end:",
+    ]
     total = "%b0"
     for k in names[1:]:
         lines.append(f"  %s{k} = fadd {v} {total}, %b{k}")

@@ -93,7 +93,9 @@ def numba_rates(system: OdeSystem) -> Any:
     places = {name: f"p[{j}]" for j, name in enumerate(system.parameters)}
     places.update({name: f"y[{j}]" for j, name in enumerate(system.states)})
     lines, rates = source(system, places.__getitem__)
-    body = "\n    ".join([*lines, "out = np.empty(len(y))", *(f"out[{j}] = {r}" for j, r in enumerate(rates)), "return out"])
+    body = "\n    ".join(
+        [*lines, "out = np.empty(len(y))", *(f"out[{j}] = {r}" for j, r in enumerate(rates)), "return out"]
+    )
     scope: dict[str, Any] = {"np": np, "exp": np.exp, "sqrt": np.sqrt, "log": np.log}
     exec(f"def rates(t, y, p):\n    {body}", scope)
     return numba.njit(scope["rates"])
@@ -125,7 +127,7 @@ def crosstalk(problem: Problem) -> Solve:
 
 
 def roadrunner(problem: Problem) -> Solve:
-    """libRoadRunner (CVODE) with its LLVM backend."""
+    """LibRoadRunner (CVODE) with its LLVM backend."""
     engine = get_engine("reference", jobs=1)
 
     def run(rtol: float) -> tuple[Array, float]:
@@ -145,7 +147,9 @@ def lsoda(problem: Problem) -> Solve:
     rates(0.0, start[0], np.array(list(system.parameters.values())))
 
     def solve(p: Array, y: Array, rtol: float) -> Array:
-        return np.asarray(odeint(rates, y, problem.times_h, (p,), rtol=rtol, atol=rtol * 1e-3, tfirst=True, mxstep=100_000))
+        return np.asarray(
+            odeint(rates, y, problem.times_h, (p,), rtol=rtol, atol=rtol * 1e-3, tfirst=True, mxstep=100_000)
+        )
 
     return one_by_one(problem, solve)
 
@@ -214,23 +218,31 @@ def copasi(problem: Problem) -> Solve:
 
     system, parameters, start = tables(problem)
     model = basico.load_model_from_string(problem.sbml)
-    names = [*system.parameters, *system.states]
-    columns = [f"Values[{s}]" for s in system.states]
-    given = [j for j, name in enumerate(system.parameters) if name in problem.parameters]
+    names = list(system.parameters)
+    columns = ["Time", *(f"Values[{s}]" for s in system.states)]
+    given = [j for j, name in enumerate(names) if name in problem.parameters]
+    for name in system.states:
+        # an initial assignment would win over a patient's own value
+        basico.set_parameters(name, initial_expression="", exact=True, model=model)
 
     def run(rtol: float) -> tuple[Array, float]:
         found, seconds = [], 0.0
         for p, y in zip(parameters, start, strict=True):
             for j in given:
-                basico.set_parameters(f"^{names[j]}$", initial_value=float(p[j]), exact=False, model=model)
+                basico.set_parameters(names[j], initial_value=float(p[j]), exact=True, model=model)
             for name, value in zip(system.states, y, strict=True):
-                basico.set_parameters(f"^{name}$", initial_value=float(value), exact=False, model=model)
+                basico.set_parameters(name, initial_value=float(value), exact=True, model=model)
             began = time.perf_counter()
             course = basico.run_time_course_with_output(
-                columns, values=list(problem.times_h), use_initial_values=True, r_tol=rtol, a_tol=rtol * 1e-3, model=model
+                columns,
+                values=list(problem.times_h),
+                use_initial_values=True,
+                r_tol=rtol,
+                a_tol=rtol * 1e-3,
+                model=model,
             )
             seconds += time.perf_counter() - began
-            found.append(course.to_numpy().T)
+            found.append(course.to_numpy()[:, 1:].T)
         return np.stack(found), seconds
 
     return run

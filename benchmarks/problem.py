@@ -1,4 +1,4 @@
-"""The benchmark's problem: 12 weeks on an SSRI in virtual patients of the shipped model, weekly output of every state."""
+"""The benchmark's problem: 12 weeks on an SSRI in virtual patients of the shipped model, every state weekly."""
 
 from __future__ import annotations
 
