@@ -58,9 +58,8 @@ def main() -> None:
             compiled = time.perf_counter() - began
             found = ladder(solve, case, part.n)
         except Exception as error:  # a peer's own trouble must not stop the others
-            notes.append(
-                f"{peer.name}: left out ({type(error).__name__}: {str(error).splitlines()[0][:100] if str(error) else ''})"
-            )
+            reason = next(iter(str(error).splitlines()), "")[:100]
+            notes.append(f"{peer.name}: left out ({type(error).__name__}: {reason})")
             print(notes[-1], file=sys.stderr)
             continue
         if found is None:
@@ -137,8 +136,8 @@ def table(results: dict) -> str:  # type: ignore[type-arg]
         lines.append(f"| {' | '.join(cells)} |")
     lines += [
         "",
-        f"Floating-point limit of this core for the same steps: {results['limit_patients_per_second_per_core']} patients/s "
-        f"({results['peak_gflops']} GFLOP/s, its peak in the same run, over "
+        "Floating-point limit of this core for the same steps: "
+        f"{results['limit_patients_per_second_per_core']} patients/s ({results['peak_gflops']} GFLOP/s, its peak in the same run, over "
         f"{results['flops_per_patient'] / 1e3:.0f} thousand operations per patient).",
     ]
     lines += [f"- {note}" for note in results["left_out"]]

@@ -195,7 +195,8 @@ def conclude(regimens: Sequence[RegimenForecast], reference: RegimenForecast, sc
         )
         return (
             f"No evidence of a difference: for no regimen does the 90 % interval against {reference.name} at week "
-            f"{week} lie below zero by an amount that matters. {mean if v.mean < 0 else 'None has a lower mean.'} {best}"
+            f"{week} lie below zero by an amount that matters. "
+            f"{mean if v.mean < 0 else 'None has a lower mean.'} {best}"
         )
     top = better[0]
     v = top.versus_reference
