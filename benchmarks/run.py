@@ -137,8 +137,8 @@ def table(results: dict) -> str:  # type: ignore[type-arg]
     lines += [
         "",
         "Floating-point limit of this core for the same steps: "
-        f"{results['limit_patients_per_second_per_core']} patients/s ({results['peak_gflops']} GFLOP/s, its peak in the "
-        f"same run, over {results['flops_per_patient'] / 1e3:.0f} thousand operations per patient).",
+        f"{results['limit_patients_per_second_per_core']} patients/s ({results['peak_gflops']} GFLOP/s, its peak in "
+        f"the same run, over {results['flops_per_patient'] / 1e3:.0f} thousand operations per patient).",
     ]
     lines += [f"- {note}" for note in results["left_out"]]
     return "\n".join(lines) + "\n"
