@@ -116,19 +116,17 @@ def one_by_one(problem: Problem, solve: Callable[[Array, Array, float], Array]) 
 
 def crosstalk(problem: Problem) -> Solve:
     """Crosstalk's own engine, one thread."""
-    engine = get_engine("fast", jobs=1)
-
-    def run(rtol: float) -> tuple[Array, float]:
-        began = time.perf_counter()
-        values = engine.simulate(problem, rtol=rtol).values
-        return values, time.perf_counter() - began
-
-    return run
+    return through("fast", problem)
 
 
 def roadrunner(problem: Problem) -> Solve:
     """LibRoadRunner (CVODE) with its LLVM backend."""
-    engine = get_engine("reference", jobs=1)
+    return through("reference", problem)
+
+
+def through(name: str, problem: Problem) -> Solve:
+    """One of the package's engines."""
+    engine = get_engine(name, jobs=1)
 
     def run(rtol: float) -> tuple[Array, float]:
         began = time.perf_counter()

@@ -92,20 +92,14 @@ def assess(
     _check_outputs(json, html)
     from crosstalk.panel.reader import one_patient, read_panel
     from crosstalk.report.documents import dump
+    from crosstalk.report.html import assessment_html
     from crosstalk.twin import assess as run
 
     file = read_panel(panel)
     _warn(file.warnings, quiet)
     with _engine(engine_name, jobs) as engine, _status("reading the mechanisms from the panel", quiet):
         result = run(one_patient(file, patient), engine=engine, seed=seed, draws=draws)
-    contents: dict[Path, str] = {}
-    if json is not None:
-        contents[json] = dump(result)
-    if html is not None:
-        from crosstalk.report.html import assessment_html
-
-        contents[html] = assessment_html(result)
-    _write(contents)
+    _write_wanted((json, lambda: dump(result)), (html, lambda: assessment_html(result)))
     if not quiet:
         from crosstalk.report.terminal import render_assessment
 
@@ -135,6 +129,7 @@ def forecast(
     from crosstalk.knowledge.loader import load_knowledge
     from crosstalk.panel.reader import one_patient, read_panel
     from crosstalk.report.documents import dump
+    from crosstalk.report.html import forecast_html
     from crosstalk.twin import forecast as run
 
     for name in regimen or ():
@@ -146,14 +141,7 @@ def forecast(
             one_patient(file, patient), regimens=regimen or (), engine=engine, seed=seed, draws=draws, weeks=weeks,
             progress=say,
         )  # fmt: skip
-    contents: dict[Path, str] = {}
-    if json is not None:
-        contents[json] = dump(result)
-    if html is not None:
-        from crosstalk.report.html import forecast_html
-
-        contents[html] = forecast_html(result)
-    _write(contents)
+    _write_wanted((json, lambda: dump(result)), (html, lambda: forecast_html(result)))
     if not quiet:
         from crosstalk.report.terminal import render_forecast
 
@@ -188,6 +176,7 @@ def simulate(
     from crosstalk.knowledge.loader import load_knowledge
     from crosstalk.population.run import simulate as run
     from crosstalk.report.documents import dump
+    from crosstalk.report.html import simulation_html
     from crosstalk.report.simulation import summarise
     from crosstalk.study.schema import read_study
 
@@ -195,16 +184,11 @@ def simulate(
     with _engine(engine_name, jobs) as engine, _status(f"simulating {plan.id}", quiet):
         result = run(plan, patients=patients, seed=seed, worlds=worlds, true_daily=true_daily, engine=engine)
         summary = summarise(result, load_knowledge())
-    contents: dict[Path, str] = {}
-    if csv is not None:
-        contents[csv] = result.to_frame().to_csv(index=False, lineterminator="\n")
-    if json is not None:
-        contents[json] = dump(summary)
-    if html is not None:
-        from crosstalk.report.html import simulation_html
-
-        contents[html] = simulation_html(summary)
-    _write(contents)
+    _write_wanted(
+        (csv, lambda: result.to_frame().to_csv(index=False, lineterminator="\n")),
+        (json, lambda: dump(summary)),
+        (html, lambda: simulation_html(summary)),
+    )
     if not quiet:
         from crosstalk.report.terminal import render_simulation
 
@@ -315,6 +299,11 @@ def _check_outputs(*paths: Path | None) -> None:
             raise OutputError(f"{path}: is a folder; give the name of a file in it")
         if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
             raise OutputError(f"{path}: cannot be written; check the permissions")
+
+
+def _write_wanted(*outputs: tuple[Path | None, Callable[[], str]]) -> None:
+    """Make the contents that have a path, all before any is written."""
+    _write({path: make() for path, make in outputs if path is not None})
 
 
 def _write(contents: dict[Path, str]) -> None:

@@ -282,6 +282,17 @@ def _show(values, sources, i, k, lane, y, shown, p):
             values[i, j, k] = p[place, lane]
 
 
+@njit(nogil=True, cache=True, inline="always")
+def _fill(p, y, parameters, states, first, count):
+    """Put some patients into the lanes; idle lanes repeat the last."""
+    for lane in range(p.shape[1]):
+        i = first + min(lane, count - 1)
+        for k in range(parameters.shape[1]):
+            p[k, lane] = parameters[i, k]
+        for k in range(states.shape[1]):
+            y[k, lane] = states[i, k]
+
+
 @njit(nogil=True, cache=True, error_model="numpy")
 def evaluate(kernel, parameters, states, sizes, with_variables, with_jacobian):
     """Rates, variables and entries of the Jacobian of many patients at given states, a row each."""
@@ -295,12 +306,7 @@ def evaluate(kernel, parameters, states, sizes, with_variables, with_jacobian):
     f, o, j = np.empty((n_states, width)), np.empty((n_variables + 1, width)), np.empty((n_entries + 1, width))
     for first in range(0, n_patients, width):
         count = min(width, n_patients - first)
-        for lane in range(width):
-            i = first + min(lane, count - 1)
-            for k in range(n_parameters):
-                p[k, lane] = parameters[i, k]
-            for k in range(n_states):
-                y[k, lane] = states[i, k]
+        _fill(p, y, parameters, states, first, count)
         _call(kernel[0], (p.ctypes.data, h.ctypes.data))
         if with_jacobian:
             _call(kernel[3], (y.ctypes.data, h.ctypes.data, f.ctypes.data, j.ctypes.data))
@@ -332,12 +338,7 @@ def output_gradient(kernel, parameters, states, sizes, place, floor):
     step, above = np.empty(width), np.empty(width)
     for first in range(0, n_patients, width):
         count = min(width, n_patients - first)
-        for lane in range(width):
-            i = first + min(lane, count - 1)
-            for k in range(n_parameters):
-                p[k, lane] = parameters[i, k]
-            for k in range(n_states):
-                y[k, lane] = states[i, k]
+        _fill(p, y, parameters, states, first, count)
         _call(kernel[0], (p.ctypes.data, h.ctypes.data))
         for k in range(n_states):
             for lane in range(width):
