@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from crosstalk.engine import Problem
+from crosstalk.engine.chunk import Run, tables
 from crosstalk.engine.compiled import compile_system
-from crosstalk.engine.fast import Run, tables
 from crosstalk.engine.kernel import write_kernel
 from crosstalk.engine.rodas import RODAS5P, STAGES
 from crosstalk.engine.sbml import read_sbml

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from crosstalk.engine import Problem
-from crosstalk.engine.fast import Chunk, simulate_chunk
+from crosstalk.engine.chunk import Chunk, simulate_chunk
 from crosstalk.errors import ModelError
 
 ARCHIVE = "sbml_semantic_pass_ship.tar.xz"

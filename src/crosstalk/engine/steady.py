@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from crosstalk.engine.chunk import STATE_FLOOR, invalid_patients, place_of, settle, tables
 from crosstalk.engine.compiled import CompiledSystem, compile_system
 from crosstalk.engine.ensemble import Array, Failure, Problem, Status, SteadyStates
-from crosstalk.engine.fast import STATE_FLOOR, invalid_patients, place_of, settle, tables
 from crosstalk.errors import ModelError
 
 __all__ = ["Linearization", "SteadyChunk", "join_steady_states", "linearize", "steady_chunk"]
