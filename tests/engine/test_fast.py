@@ -73,7 +73,7 @@ def test_the_order_of_convergence_is_five(method: Rosenbrock) -> None:
 
 def one_step(system: CompiledSystem, h: float) -> Array:
     """States after one step of the kernel, whatever its error."""
-    kernel = np.array([system.address[k] for k in ("hoist", "rhs", "outputs", "step", "dense")], dtype=np.int64)
+    kernel = np.array([system.address[k] for k in ("hoist", "rhs", "outputs", "step")], dtype=np.int64)
     sizes = np.array([system.width, system.n_hoisted, system.n_work], dtype=np.int64)
     parameters = np.array(list(system.parameters.values()))
     return np.asarray(take_step(kernel, parameters, np.array(system.initial), h, sizes))

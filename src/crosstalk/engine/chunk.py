@@ -65,12 +65,17 @@ class Run:
         self.status[list(skipped)] = -2
         self.worst, self.last, self.final = np.full(len(start), -1), np.zeros(len(start)), start.copy()
 
-    def go(self, times: Array, outputs: Sequence[str], events: Sequence[Event], values: Array) -> None:
-        """Integrate; fill ``values``, shape (n_patients, n_outputs, n_times)."""
+    def go(
+        self, times: Array, outputs: Sequence[str], events: Sequence[Event], values: Array, *, shared: bool = False
+    ) -> None:
+        """Integrate; fill ``values``, shape (n_patients, n_outputs, n_times).
+
+        ``shared``: each vector of patients, in order, takes the same steps.
+        """
         from crosstalk.engine.driver import integrate
 
         system = self.system
-        names = ("hoist", "rhs", "outputs", "step", "dense")
+        names = ("hoist", "rhs", "outputs", "step", "prepare", "dense")
         integrate(
             np.array([system.address[name] for name in names], dtype=np.int64),
             self.parameters,
@@ -85,6 +90,7 @@ class Run:
             ),
             float(self.rtol),
             MAX_STEPS,
+            shared,
             values,
             self.status,
             self.worst,

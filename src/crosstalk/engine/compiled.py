@@ -21,7 +21,7 @@ from crosstalk.provenance import atomic_write, cache_folder, hash_bytes
 
 __all__ = ["CompiledSystem", "compile_system"]
 
-FUNCTIONS = ("hoist", "rhs", "outputs", "jacobian", "factor", "solve", "step", "dense")
+FUNCTIONS = ("hoist", "rhs", "outputs", "jacobian", "factor", "solve", "step", "prepare", "dense")
 SOURCES = ("expressions", "mathematics", "sbml", "factorization", "rodas", "kernel", "compiled")
 MAGIC = b"crosstalk kernel 1\n"
 

@@ -39,7 +39,7 @@ def _call(context, address, arguments):
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def integrate(
-    kernel,  # addresses of hoist, rhs, outputs, step, dense
+    kernel,  # addresses of hoist, rhs, outputs, step, prepare, dense
     parameters,  # (n_patients, n_parameters)
     start,  # (n_patients, n_states)
     times,  # (n_times,), increasing from times[0]
@@ -53,6 +53,7 @@ def integrate(
     sizes,  # width, n_hoisted, n_work, n_variables, place of the state that is time itself or -1
     rtol,
     max_steps,
+    shared,  # the lanes of a vector take the same steps
     values,  # (n_patients, n_outputs, n_times), filled
     status,  # (n_patients,), filled
     worst,  # (n_patients,): state to blame, filled
@@ -74,32 +75,46 @@ def integrate(
     t, step, before = np.zeros(width), np.zeros(width), np.ones(width)
     event, output, steps = np.zeros(width, np.int64), np.zeros(width, np.int64), np.zeros(width, np.int64)
     fresh = np.zeros(width, np.bool_)  # needs a first step size
+    loaded = np.zeros(width, np.bool_)
     stop = np.zeros(width)
     following, running, accepted, rejected = 0, 0, 0, 0
     end = times[n_times - 1]
     needs_variables = False
     for j in range(n_outputs):
         needs_variables |= sources[j, 0] == 1
-    hoist, rhs, outputs, advance, dense = kernel[0], kernel[1], kernel[2], kernel[3], kernel[4]
+    hoist, rhs, outputs, advance = kernel[0], kernel[1], kernel[2], kernel[3]
+    prepare, dense = kernel[4], kernel[5]
 
     while True:
         # refill lanes
         changed = False
+        if shared:
+            # a whole vector at a time, each patient in his own lane
+            while running == 0 and following < n_patients:
+                for lane in range(width):
+                    i = following + lane
+                    if i < n_patients and status[i] == RUNNING:
+                        patient[lane] = i
+                        running += 1
+                        fresh[lane] = True
+                following += width
+        else:
+            for lane in range(width):
+                while patient[lane] < 0 and following < n_patients:
+                    if status[following] == RUNNING:
+                        patient[lane] = following
+                        running += 1
+                        fresh[lane] = True
+                    following += 1
         for lane in range(width):
-            while patient[lane] < 0 and following < n_patients:
-                i = following
-                following += 1
-                if status[i] != RUNNING:
-                    continue
-                patient[lane] = i
-                running += 1
-                changed = True
+            i = patient[lane]
+            if i >= 0 and fresh[lane] and not loaded[lane]:
                 for j in range(n_parameters):
                     p[j, lane] = parameters[i, j]
                 for j in range(n_states):
                     y[j, lane] = start[i, j]
                 t[lane], event[lane], output[lane], steps[lane] = times[0], 0, 0, 0
-                fresh[lane] = True
+                loaded[lane], changed = True, True
         if running == 0:
             return accepted, rejected
         if changed:
@@ -134,7 +149,7 @@ def integrate(
                 status[i], last_time[i] = OK, t[lane]
                 for j in range(n_states):
                     final[i, j] = y[j, lane]
-                patient[lane] = -1
+                patient[lane], loaded[lane] = -1, False
                 running -= 1
                 continue
             stop[lane] = end
@@ -169,6 +184,12 @@ def integrate(
                     dt[lane] = 0.5 * left
             else:
                 dt[lane] = 1.0
+        if shared:
+            shortest = np.inf
+            for lane in range(width):
+                if patient[lane] >= 0:
+                    shortest = min(shortest, dt[lane])
+            dt[:] = shortest
         _call(
             advance,
             (
@@ -182,7 +203,17 @@ def integrate(
                 error.ctypes.data,
             ),
         )
+        if shared:
+            largest_error = 0.0
+            for lane in range(width):
+                if patient[lane] >= 0:
+                    if not error[lane] <= largest_error:
+                        largest_error = error[lane]
+                    if error[lane] != error[lane]:
+                        break
+            error[:] = largest_error
         # output times inside the accepted steps
+        prepared = False
         while True:
             due = False
             for lane in range(width):
@@ -195,6 +226,9 @@ def integrate(
                         due = True
             if not due:
                 break
+            if not prepared:
+                _call(prepare, (work.ctypes.data,))
+                prepared = True
             _call(dense, (y.ctypes.data, y1.ctypes.data, work.ctypes.data, place.ctypes.data, point.ctypes.data))
             if clock >= 0:
                 for lane in range(width):
@@ -266,7 +300,7 @@ def integrate(
                     final[i, j] = y[j, lane]
                     # an idle lane repeats a harmless state
                     y[j, lane] = 1.0
-                patient[lane] = -1
+                patient[lane], loaded[lane] = -1, False
                 running -= 1
 
 

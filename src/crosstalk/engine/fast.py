@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from crosstalk.engine.chunk import Chunk, simulate_chunk
 from crosstalk.engine.ensemble import Array, Ensemble, Failure, Problem, SteadyStates
+from crosstalk.engine.sensitivity import Sensitivities, SensitivityChunk, join, sensitivity_chunk
 from crosstalk.engine.steady import SteadyChunk, join_steady_states, steady_chunk
 
 __all__ = ["FastEngine"]
@@ -79,6 +80,37 @@ class FastEngine:
             return SteadyChunk(problem.take(index), part, warm)
 
         return join_steady_states(list(self._map(steady_chunk, map(piece, self._chunks(problem.n)))))
+
+    def sensitivities(
+        self,
+        problem: Problem,
+        parameters: Sequence[str],
+        *,
+        rtol: float = 1e-6,
+        relative_step: float = 1e-3,
+        from_steady_state: bool = False,
+    ) -> Sensitivities:
+        """Derivatives of every output by some parameters.
+
+        Parameters
+        ----------
+        relative_step : float
+            Half distance of the central difference, relative to the parameter.
+        from_steady_state : bool
+            Start each changed patient in the steady state of the changed parameters, near ``problem.initial`` if that
+            is given; otherwise all start in the same state.
+
+        Raises
+        ------
+        ModelError
+            On an unknown parameter, or a model with events of its own.
+        """
+        names = tuple(parameters)
+
+        def piece(index: NDArray[np.intp]) -> SensitivityChunk:
+            return SensitivityChunk(problem.take(index), names, rtol, relative_step, from_steady_state)
+
+        return join(list(self._map(sensitivity_chunk, map(piece, self._chunks(problem.n)))))
 
     def close(self) -> None:
         """Nothing to release; a given executor belongs to its owner."""

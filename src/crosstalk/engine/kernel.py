@@ -29,9 +29,10 @@ class KernelText:
     Attributes
     ----------
     text : str
-        Functions ``hoist(p, h)``, ``rhs(y, h, f)``, ``factor(y, h, c, f, lu)``, ``solve(lu, b)``,
-        ``outputs(y, h, o)``, ``jacobian(y, h, f, j)``, ``step(y, h, dt, atol, rtol, work, y1, error)`` and
-        ``dense(y, y1, work, q, out)``; every argument points to vectors of W doubles, except ``atol`` to doubles.
+        Functions ``hoist(p, h)``, ``rhs(y, h, f)``, ``factor(y, h, c, f, lu)``, ``solve(lu, b)``, ``outputs(y, h, o)``,
+        ``jacobian(y, h, f, j)``, ``step(y, h, dt, atol, rtol, work, y1, error)``, and for output inside a step
+        ``prepare(work)`` and ``dense(y, y1, work, q, out)``. Every argument points to vectors of W doubles, except
+        ``atol`` to doubles.
     variables : tuple of str
         What ``outputs`` writes.
     pattern : tuple of (row, column)
@@ -219,7 +220,8 @@ def write_kernel(system: OdeSystem, method: Rosenbrock, width: int) -> KernelTex
     _solve(f, plan)
     lines += f.finish()
     lines += _step(method, n, len(plan.entries), width)
-    lines += _dense(method, n, width)
+    n_work = (STAGES + 1) * n + len(plan.entries) + 1
+    lines += _dense(method, n, n_work, width)
     for name in sorted(libm):
         two = "double, double" if name == "pow" else "double"
         lines.append(f"declare double @{name if name != 'abs' else 'fabs'}({two})")
@@ -231,8 +233,7 @@ def write_kernel(system: OdeSystem, method: Rosenbrock, width: int) -> KernelTex
     lines.append(f"declare {vector} @llvm.maximum.v{width}f64({vector}, {vector})")
     bits = 64 * width
     lines.append(f'attributes #0 = {{ nounwind "prefer-vector-width"="{bits}" "min-legal-vector-width"="{bits}" }}')
-    n_work = (STAGES + 1) * n + len(plan.entries) + 2
-    return KernelText("\n".join(lines) + "\n", variables, pattern, len(hoisted), n_work)
+    return KernelText("\n".join(lines) + "\n", variables, pattern, len(hoisted), n_work + 3 * n)
 
 
 def _hoisted(graph: Graph, roots: Sequence[int]) -> list[int]:
@@ -385,16 +386,24 @@ def _step(method: Rosenbrock, n: int, n_lu: int, width: int) -> list[str]:
     return f.finish()
 
 
-def _dense(method: Rosenbrock, n: int, width: int) -> list[str]:
+def _dense(method: Rosenbrock, n: int, first: int, width: int) -> list[str]:
+    """Output inside a step: its polynomial once per step, then a value per place."""
+    f = _Function("prepare", ["work"], width)
+    index = f.loop(n, "d")
+    zero = f.constant(0.0)
+    for k, row in enumerate(method.dense):
+        value = _combine(f, zero, list(zip(row, range(STAGES), strict=True)), n, index)
+        f.store(value, "work", f.new(f"add i64 {index}, {first + k * n}"))
+    f.close(n, "d")
+    lines = f.finish()
     f = _Function("dense", ["y", "y1", "work", "q", "out"], width)
     q = f.load("q")
     rest = f.op("fsub", f.constant(1.0), q)
     index = f.loop(n, "d")
-    zero = f.constant(0.0)
-    d = [_combine(f, zero, list(zip(row, range(STAGES), strict=True)), n, index) for row in method.dense]
+    d = [f.load("work", f.new(f"add i64 {index}, {first + k * n}")) for k in range(3)]
     inner = f.op("fadd", d[1], f.op("fmul", q, d[2]))
     inner = f.op("fadd", d[0], f.op("fmul", q, inner))
     inner = f.op("fadd", f.load("y1", index), f.op("fmul", rest, inner))
     f.store(f.op("fadd", f.op("fmul", rest, f.load("y", index)), f.op("fmul", q, inner)), "out", index)
     f.close(n, "d")
-    return f.finish()
+    return [*lines, *f.finish()]
