@@ -218,3 +218,24 @@ def test_quoted_outputs_are_what_the_commands_print(name: str, tmp_path: Path) -
     assert make.run(block, make.working_copy(tmp_path)) == kept, (
         "run python docs/make_outputs.py and look at the change"
     )
+
+
+def test_the_readme_counts_what_there_is() -> None:
+    from crosstalk.knowledge.loader import load_knowledge
+    from crosstalk.model.assembly import assemble
+
+    knowledge = load_knowledge()
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    kinds = [p.source.kind for p in knowledge.parameters.values()]
+    laboratory = [a for a in knowledge.analytes.values() if a.kind == "laboratory"]
+    for phrase in (
+        f"{len(assemble().states)} states",
+        f"{len(kinds)} constants",
+        f"{kinds.count('assumed')} are assumed",
+        f"{kinds.count('fitted')} fitted",
+        f"{len(knowledge.drugs)} drugs",
+        f"{len(knowledge.regimens)} regimens",
+        f"{len(knowledge.study_files)} published studies",
+        f"{len(laboratory)} laboratory analytes",
+    ):
+        assert phrase in text, phrase

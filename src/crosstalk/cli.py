@@ -161,6 +161,9 @@ def simulate(
     true_daily: Annotated[
         bool, typer.Option("--true-daily", help="Give daily drugs dose by dose, not as a mean rate.")
     ] = False,
+    circadian: Annotated[
+        bool, typer.Option("--circadian", help="Add the 24-hour rhythm of cortisol; slower. Time 0 is about 6 a.m.")
+    ] = False,
     csv: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="Write arm, patient, time_h, variable, value.")
     ] = None,
@@ -182,7 +185,9 @@ def simulate(
 
     plan = read_study(study)
     with _engine(engine_name, jobs) as engine, _status(f"simulating {plan.id}", quiet):
-        result = run(plan, patients=patients, seed=seed, worlds=worlds, true_daily=true_daily, engine=engine)
+        result = run(
+            plan, patients=patients, seed=seed, worlds=worlds, true_daily=true_daily, circadian=circadian, engine=engine
+        )
         summary = summarise(result, load_knowledge())
     _write_wanted(
         (csv, lambda: result.to_frame().to_csv(index=False, lineterminator="\n")),

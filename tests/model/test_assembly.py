@@ -116,7 +116,9 @@ def test_the_export_is_valid_sbml_with_sources() -> None:
     assert parameter.getCVTerm(0).getResources().getValue(0) == "https://identifiers.org/doi/10.1172/jci116336"
     assert "half-life 19 h" in parameter.getNotesString()
     # every constant of the table carries its note
-    for name in load_knowledge().parameters:
+    for name, parameter in load_knowledge().parameters.items():
+        if parameter.module == "circadian":
+            continue  # an option that is not switched on
         assert document.getModel().getParameter(name).isSetNotes(), name
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["MODULES", "Model", "Regulator", "assemble"]
 
 MODULES = ("innate", "hpa", "metabolic", "kynurenine", "tcell", "brain", "symptoms", "crosstalk")
+OPTION = "circadian"
 MODEL_ID = "crosstalk"
 
 
@@ -69,7 +70,7 @@ class Model:
     sha256: str
 
 
-def assemble(drugs: Sequence[str] = (), knowledge: Knowledge | None = None) -> Model:
+def assemble(drugs: Sequence[str] = (), knowledge: Knowledge | None = None, *, circadian: bool = False) -> Model:
     """Assemble the mechanism with the given drugs.
 
     Parameters
@@ -78,6 +79,8 @@ def assemble(drugs: Sequence[str] = (), knowledge: Knowledge | None = None) -> M
         Ids of the drug library; order and repeats do not matter.
     knowledge : Knowledge, optional
         The shipped knowledge base by default.
+    circadian : bool
+        Add the 24-hour rhythm of the stress axis; such a model has no steady state.
 
     Raises
     ------
@@ -94,14 +97,14 @@ def assemble(drugs: Sequence[str] = (), knowledge: Knowledge | None = None) -> M
     """
     knowledge = knowledge or load_knowledge()
     chosen = tuple(sorted(set(drugs)))
-    key = (chosen, knowledge.sha256)
+    key = (chosen, knowledge.sha256, circadian)
     if key not in _CACHE:
-        antimony, units = _write_antimony(chosen, knowledge)
+        antimony, units = _write_antimony(chosen, knowledge, circadian)
         _CACHE[key] = _finish(antimony, _to_sbml(antimony), chosen, units)
     return _CACHE[key]
 
 
-_CACHE: dict[tuple[tuple[str, ...], str], Model] = {}
+_CACHE: dict[tuple[tuple[str, ...], str, bool], Model] = {}
 
 
 def unit_id(unit: str) -> str:
@@ -116,15 +119,16 @@ def unit_id(unit: str) -> str:
     return re.sub(r"^1_per_", "per_", text.replace("/", "_per_"))
 
 
-def _write_antimony(drugs: tuple[str, ...], knowledge: Knowledge) -> tuple[str, dict[str, str]]:
-    missing = [m for m in (*MODULES, "functions", "units") if m not in knowledge.mechanisms]
+def _write_antimony(drugs: tuple[str, ...], knowledge: Knowledge, circadian: bool) -> tuple[str, dict[str, str]]:
+    modules = (*MODULES, OPTION) if circadian else MODULES
+    missing = [m for m in (*modules, "functions", "units") if m not in knowledge.mechanisms]
     if missing:
         raise ModelError(f"no file mechanisms/{missing[0]}.ant in {knowledge.root}; a model needs {', '.join(MODULES)}")
     known_units = set(re.findall(r"^unit (\w+)", knowledge.mechanisms["units"], re.MULTILINE))
     known_units |= {"dimensionless", "gram", "litre", "mole", "kilogram"}
     units: dict[str, str] = {}
     lines = [knowledge.mechanisms["functions"], f"model {MODEL_ID}", knowledge.mechanisms["units"]]
-    for module in MODULES:
+    for module in modules:
         text = knowledge.mechanisms[module]
         units.update(dict(re.findall(r"(\w+) has (\w+)", text)))
         lines.append(f"// --- {module}\n{text}")
@@ -143,7 +147,10 @@ def _write_antimony(drugs: tuple[str, ...], knowledge: Knowledge) -> tuple[str, 
             else:
                 lines.append(f"{name} = {right!r}; {name} has {unit_id(unit)}")
 
-    add([(p.id, p.value, p.unit) for p in knowledge.parameters.values()], "constants, from parameters.tsv")
+    # what a module computes by a rule replaces the constant of the same name
+    ruled = {name for m in modules for name in re.findall(r"^(\w+) :=", knowledge.mechanisms[m], re.MULTILINE)}
+    constants = [p for p in knowledge.parameters.values() if p.id not in ruled and (circadian or p.module != OPTION)]
+    add([(p.id, p.value, p.unit) for p in constants], "constants, from parameters.tsv")
     library = [knowledge.drug(d) for d in drugs]
     for drug in library:
         add(drug_block(drug), f"drug: {drug.name}")

@@ -9,7 +9,7 @@ from typing import Any
 from crosstalk.errors import ModelError, UsageError
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.knowledge.records import Source
-from crosstalk.model.assembly import assemble
+from crosstalk.model.assembly import OPTION, assemble
 from crosstalk.model.pharmacokinetics import pk_parameters, prefix
 
 __all__ = ["FORMATS", "export_model"]
@@ -51,6 +51,8 @@ def export_model(form: str = "sbml", drugs: Sequence[str] = (), knowledge: Knowl
     sbml.setName("Crosstalk: immune system and brain in major depressive disorder")
     _describe(sbml, FRAMEWORK_DOI)
     for parameter in knowledge.parameters.values():
+        if parameter.module == OPTION:
+            continue  # the exported model has no option switched on
         _annotate(sbml.getParameter(parameter.id), parameter.meaning, parameter.source)
     for drug_id in model.drugs:
         drug = knowledge.drug(drug_id)

@@ -46,7 +46,7 @@ def check_model(knowledge: Knowledge | None = None) -> tuple[Finding, ...]:
     """
     knowledge = knowledge or load_knowledge()
     core = assemble((), knowledge)
-    full = assemble(tuple(knowledge.drugs), knowledge)
+    full = assemble(tuple(knowledge.drugs), knowledge, circadian=True)
     return (
         _units(full),
         _unused(full, knowledge),

@@ -109,6 +109,7 @@ def simulate(
     engine: Engine | None = None,
     worlds: int = 0,
     true_daily: bool = False,
+    circadian: bool = False,
 ) -> StudyRun:
     """Run a study on virtual patients.
 
@@ -122,6 +123,8 @@ def simulate(
         Draws of the uncertain population parameters that the patients are spread over; 0 takes the central values.
     true_daily : bool
         Give daily drugs dose by dose instead of as a mean input rate.
+    circadian : bool
+        Add the 24-hour rhythm of the stress axis after enrolment; time 0 is then about six in the morning.
 
     Raises
     ------
@@ -140,6 +143,8 @@ def simulate(
     doses = (*study.population.background, *(dose for arm in study.arms for dose in arm.doses))
     model = assemble(tuple(sorted({dose.drug for dose in doses})), knowledge)
     enrolled, measured, recorded, screened = _enrol(study, model, knowledge, engine, patients, seed, worlds)
+    if circadian:
+        model = assemble(model.drugs, knowledge, circadian=True)
     courses: dict[tuple[str, str], Array] = {}
     failures: dict[str, Mapping[int, Failure]] = {}
     for arm in study.arms:
