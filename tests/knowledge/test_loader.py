@@ -339,6 +339,8 @@ TABLE_BREACHES = {
     "analyte kind": ("analytes.toml", 'kind = "covariate"', 'kind = "score"', [".kind", "'score'"]),
     "alias twice": ("analytes.toml", '"IL6",', '"hs CRP",', ["'hs CRP'", "both hsCRP and IL-6"]),
     "top level": ("analytes.toml", "[analyte.hsCRP]", "[note]\nx = 1\n[analyte.hsCRP]", ["only tables [analyte.<id>]"]),
+    "discount grade": ("evidence.toml", "near = 0.15", "near = -1", ["mismatch.indication.near", "-1"]),
+    "discount missing": ("evidence.toml", "memory = 0.5", "", ["memory", "missing"]),
     "weights": ("scales.toml", "neurovegetative = 22", "neurovegetative = 21", ["scale.HAMD17", "sum to 51"]),
     "response": ("scales.toml", "response_fraction = 0.5", "response_fraction = 50", ["response_fraction", "50"]),
     "score text": ("scores.toml", 'unit = "fold of healthy"', 'unit = ""', ["score.innate_activation.unit"]),

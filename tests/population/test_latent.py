@@ -18,7 +18,6 @@ from crosstalk.knowledge.loader import load_knowledge
 from crosstalk.knowledge.records import Correlation, Diagnosis, Distribution, Source
 from crosstalk.population.latent import (
     Latent,
-    knowledge_draws,
     latent_space,
     patient_normals,
     patient_uniforms,
@@ -292,30 +291,6 @@ def test_correlation_of_an_unknown_variable() -> None:
 def test_impossible_correlations() -> None:
     with pytest.raises(PopulationError, match="not jointly possible"):
         latent_space(diagnosis_of(("a", "b", 0.9), ("b", "c", 0.9), ("a", "c", -0.9)))
-
-
-def test_draws_of_knowledge_are_within_bounds_spread_as_stated_and_independent_of_their_number() -> None:
-    knowledge = load_knowledge()
-    few, many = knowledge_draws(knowledge, 3, 10), knowledge_draws(knowledge, 3, 4000)
-    expected = {k for k, p in knowledge.parameters.items() if p.role == "population" and p.prior != "fixed"}
-    assert set(many) == expected
-    assert expected
-    for name, column in many.items():
-        parameter = knowledge.parameters[name]
-        assert (few[name] == column[:10]).all(), name
-        assert column.min() >= parameter.lower, name
-        assert column.max() <= parameter.upper, name
-        family, spread = parameter.prior.rstrip(")").split("(")
-        table = {
-            "family": family,
-            "center": parameter.value,
-            "spread": float(spread),
-            "lower": parameter.lower,
-            "upper": parameter.upper,
-        }
-        for q in (0.1, 0.5, 0.9):
-            found = cumulative(table, float(np.quantile(column, q)))
-            assert abs(found - q) < 5 * np.sqrt(q * (1 - q) / len(column)), (name, q)
 
 
 def test_pharmacokinetic_factors_spread_around_one() -> None:

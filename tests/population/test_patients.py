@@ -15,7 +15,7 @@ from crosstalk.errors import PopulationError
 from crosstalk.knowledge.loader import load_knowledge
 from crosstalk.model.assembly import assemble
 from crosstalk.model.pharmacokinetics import pk_parameters, prefix
-from crosstalk.population.latent import knowledge_draws, latent_space, patient_normals
+from crosstalk.population.latent import latent_space, patient_normals
 from crosstalk.population.patients import (
     DEFAULT_HEIGHT_CM,
     Patients,
@@ -24,6 +24,7 @@ from crosstalk.population.patients import (
     drug_parameters,
     weight_kg,
 )
+from crosstalk.population.worlds import prior_worlds
 
 Array = NDArray[np.float64]
 
@@ -76,7 +77,7 @@ def test_patients_are_dealt_to_worlds_and_share_their_parameters() -> None:
     knowledge = load_knowledge()
     patients = people(range(12), worlds=4)
     assert (patients.world == np.arange(12) % 4).all()
-    shared = set(knowledge_draws(knowledge, 3, 4))
+    shared = set(prior_worlds(knowledge, 3, 4).values) & set(knowledge.parameters)
     own = shared & set(knowledge.diagnosis("mdd").distributions)
     assert shared - own
     for name in shared - own:
@@ -90,7 +91,7 @@ def test_a_parameter_that_is_uncertain_and_individual_keeps_both_spreads() -> No
     knowledge = load_knowledge()
     index = np.arange(12)
     worlds, central = people(index, worlds=4).parameters, people(index, worlds=0).parameters
-    draws = knowledge_draws(knowledge, 3, 4)
+    draws = prior_worlds(knowledge, 3, 4).values
     both = set(draws) & set(knowledge.diagnosis("mdd").distributions)
     assert both
     for name in both:
@@ -197,7 +198,9 @@ def test_doses_by_weight_scale_the_constants_given_per_kilogram() -> None:
     patients = people(range(5))
     heavy = replace(patients, parameters={**patients.parameters, "BMI": 2 * patients.parameters["BMI"]})
     light_pk, heavy_pk = (drug_parameters(knowledge, ["ketamine"], p) for p in (patients, heavy))
-    assert set(light_pk) == {f"{prefix('ketamine')}_{name}" for name in ("CL", "V")}
+    effect = f"{prefix('ketamine')}_synaptogenic_signal_max"
+    assert set(light_pk) == {*(f"{prefix('ketamine')}_{name}" for name in ("CL", "V")), effect}
+    assert heavy_pk.pop(effect) == pytest.approx(light_pk.pop(effect))
     for name, column in light_pk.items():
         assert heavy_pk[name] == pytest.approx(2 * column), name
     fixed_light, fixed_heavy = (drug_parameters(knowledge, ["escitalopram"], p) for p in (patients, heavy))

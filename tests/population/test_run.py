@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from crosstalk.engine import get_engine
 from crosstalk.errors import PopulationError, StudyError, UsageError
 from crosstalk.knowledge.loader import load_knowledge
-from crosstalk.population import run as module
+from crosstalk.population import enrolment as module
+from crosstalk.population.enrolment import true_score
 from crosstalk.population.latent import latent_space
 from crosstalk.population.measure import LOWEST_SHARE
 from crosstalk.population.patients import Patients, baseline, draw_patients
-from crosstalk.population.run import StudyRun, simulate, true_score
+from crosstalk.population.run import StudyRun, simulate
 from crosstalk.study.records import Eligibility, Study
 from crosstalk.study.schema import read_study
 

@@ -7,7 +7,18 @@ from pathlib import Path
 import pytest
 
 from crosstalk.knowledge.loader import Knowledge
-from crosstalk.knowledge.records import Analyte, Diagnosis, Distribution, Dose, Drug, Quantity, Regimen, Scale, Source
+from crosstalk.knowledge.records import (
+    Analyte,
+    Diagnosis,
+    Discounts,
+    Distribution,
+    Dose,
+    Drug,
+    Quantity,
+    Regimen,
+    Scale,
+    Source,
+)
 
 SOURCE = Source("assumed", "test")
 
@@ -119,6 +130,7 @@ def knowledge() -> Knowledge:
         mechanisms={"core": "MOOD := 0.1\nMOOD has dimensionless\nTNF_free := 2\nTNF_free has pg_per_mL\n"},
         study_files={},
         references={},
+        discounts=Discounts({}, 0, {}, 0, 0, {}),
         sha256="",
         analyte_names={"hscrp": "hsCRP", "crp": "hsCRP", "il6": "IL-6", "hamd": "HAMD17", "hamd17": "HAMD17"},
     )

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from crosstalk.errors import StudyError
 from crosstalk.knowledge import Knowledge, load_knowledge
+from crosstalk.knowledge.records import Discounts
 from crosstalk.study import Study, read_study
 from crosstalk.study.locate import line_of
 
@@ -390,7 +391,7 @@ def test_no_file_gets_past_as_anything_but_a_study_error(
 
 KNOWN = Knowledge(
     root=Path(), parameters={}, slots={}, drugs={}, regimens={}, analytes={}, scales={}, diagnoses={}, scores={},
-    mechanisms={}, study_files={}, references={}, sha256="", analyte_names={},
+    mechanisms={}, study_files={}, references={}, discounts=Discounts({}, 0, {}, 0, 0, {}), sha256="", analyte_names={},
 )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from crosstalk.knowledge.records import (
     Analyte,
     Correlation,
     Diagnosis,
+    Discounts,
     Distribution,
     Dose,
     Drug,
@@ -37,6 +38,7 @@ from crosstalk.knowledge.schema import (
     DOI,
     AnalyteTable,
     DrugFile,
+    EvidenceFile,
     PopulationFile,
     RegimenFile,
     ScaleTable,
@@ -53,7 +55,7 @@ PARAMETER_COLUMNS = (
     "id", "module", "value", "unit", "lower", "upper", "prior", "role", "kind", "doi", "place", "meaning",
 )  # fmt: skip
 REFERENCE_COLUMNS = ("key", "doi", "citation")
-_KNOWLEDGE_SUFFIXES = {".ant", ".toml", ".tsv"}
+_KNOWLEDGE_SUFFIXES = {".ant", ".nc", ".toml", ".tsv"}
 _PRIOR = re.compile(r"fixed|(lognormal|normal)\((\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)\)")
 _GREEK = str.maketrans({"α": "alpha", "β": "beta", "γ": "gamma", "κ": "kappa"})  # noqa: RUF001
 
@@ -89,6 +91,7 @@ class Knowledge:
     mechanisms: Mapping[str, str]
     study_files: Mapping[str, Path]
     references: Mapping[str, str]
+    discounts: Discounts
     sha256: str
     analyte_names: Mapping[str, str]
 
@@ -176,6 +179,7 @@ def _load(root: Path, extra: tuple[Path, ...], stamps: tuple[tuple[Path, int, in
         mechanisms=_read_mechanisms(root / "mechanisms"),
         study_files=_by_stem(folders, "studies"),
         references=_read_references(root / "references.tsv"),
+        discounts=_validate(EvidenceFile, _toml(root / "evidence.toml"), root / "evidence.toml").record(),
         sha256=_hash(root, extra),
         analyte_names=_name_index(analytes, root / "analytes.toml"),
     )
@@ -409,7 +413,7 @@ def _read_population(path: Path, scales: Mapping[str, Scale]) -> dict[str, Diagn
             raise KnowledgeError(f"{place}: {name!r} is both a distribution and a constant; drop one of them")
         constants = {name: value for name, value in constants.items() if name not in table.distribution}
         distributions = {name: entry for name, entry in distributions.items() if name not in table.constants}
-        distributions |= {key: entry.record(key) for key, entry in table.distribution.items()}
+        distributions |= {key: entry.record(key, id_) for key, entry in table.distribution.items()}
         own = [entry.record() for entry in table.correlation]
         pairs |= {frozenset((entry.first, entry.second)): entry for entry in own}
         for entry in pairs.values():

@@ -237,7 +237,8 @@ class Distribution:
 
     ``family``: ``normal``, ``lognormal`` (``center`` is the median, ``spread`` the log-SD), ``shifted-lognormal``
     (``shift + lognormal``), ``uniform`` (``lower``, ``upper``), ``bernoulli`` (``center`` is the probability).
-    Draws are cut to ``lower .. upper``.
+    Draws are cut to ``lower .. upper``. Where the center or the spread is uncertain, ``center_log_sd`` and
+    ``spread_log_sd`` are the log-SD of a factor on it; ``owner`` is the population that defines the entry.
     """
 
     id: str
@@ -250,6 +251,27 @@ class Distribution:
     shift: float = 0.0
     unit: str = "dimensionless"
     covariate: bool = False
+    center_log_sd: float = 0.0
+    spread_log_sd: float = 0.0
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Discounts:
+    """What widens the error of a published result before the model is fitted to it.
+
+    ``mismatch`` maps a grade such as ``indication.near`` to a share of the result's size that is added to its standard
+    error in quadrature, ``memory`` is the share for a figure that nobody looked up. ``bias`` maps the name of a
+    study-bias term to its standard deviation in standardized units. ``visits`` is the correlation of errors of results
+    of the same patients at different times; ``drug_effect`` the log-SD of an assumed effect of a drug.
+    """
+
+    mismatch: Mapping[str, float]
+    memory: float
+    bias: Mapping[str, float]
+    visits: float
+    drug_effect: float
+    floor: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)

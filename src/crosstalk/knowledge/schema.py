@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from crosstalk.knowledge.records import (
     Analyte,
     Correlation,
+    Discounts,
     Distribution,
     Dose,
     Drug,
@@ -36,6 +37,7 @@ __all__ = [
     "DistributionTable",
     "DoseTable",
     "DrugFile",
+    "EvidenceFile",
     "PopulationFile",
     "RegimenFile",
     "ScaleTable",
@@ -500,6 +502,8 @@ class DistributionTable(SourceTable):
     shift: Number = 0.0
     unit: Text = "dimensionless"
     covariate: bool = False
+    center_log_sd: NonNegative = 0.0
+    spread_log_sd: NonNegative = 0.0
 
     @model_validator(mode="after")
     def _check_distribution(self) -> Self:
@@ -521,9 +525,9 @@ class DistributionTable(SourceTable):
             raise ValueError(f"center {middle} lies outside lower .. upper ({self.lower} .. {self.upper})")
         return self
 
-    def record(self, id_: str) -> Distribution:
+    def record(self, id_: str, owner: str = "") -> Distribution:
         """Return the distribution record."""
-        return Distribution(id=id_, **self._values())
+        return Distribution(id=id_, owner=owner, **self._values())
 
 
 class CorrelationTable(SourceTable):
@@ -549,6 +553,22 @@ class DiagnosisTable(_Table):
     correlation: list[CorrelationTable] = []
     constants: dict[str, Number] = {}
     enrolment: dict[str, Number] = {}
+
+
+class EvidenceFile(_Table):
+    """``evidence.toml``: how published results are discounted."""
+
+    mismatch: dict[Id, dict[str, NonNegative]]
+    memory: NonNegative
+    bias: dict[Id, NonNegative]
+    visits: Annotated[float, Field(ge=0, lt=1)]
+    drug_effect: NonNegative
+    floor: dict[str, NonNegative]
+
+    def record(self) -> Discounts:
+        """Return the record, with grades such as ``indication.near``."""
+        grades = {f"{kind}.{grade}": value for kind, table in self.mismatch.items() for grade, value in table.items()}
+        return Discounts(grades, self.memory, self.bias, self.visits, self.drug_effect, self.floor)
 
 
 class PopulationFile(_Table):

@@ -16,13 +16,11 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from crosstalk.errors import PopulationError
-from crosstalk.knowledge.loader import Knowledge
-from crosstalk.knowledge.records import Diagnosis, Distribution, Drug, Parameter
+from crosstalk.knowledge.records import Diagnosis, Distribution, Drug
 
 __all__ = [
     "Conditional",
     "Latent",
-    "knowledge_draws",
     "latent_space",
     "patient_normals",
     "patient_uniforms",
@@ -55,8 +53,13 @@ def patient_normals(seed: int, name: str, index: NDArray[np.intp]) -> Array:
     return np.asarray(ndtri(patient_uniforms(seed, name, index)), dtype=np.float64)
 
 
-def quantile(distribution: Distribution, uniform: Array) -> Array:
-    """Quantile function of a distribution cut to its bounds, shape of ``uniform``."""
+def quantile(
+    distribution: Distribution, uniform: Array, center_factor: Array | float = 1.0, spread_factor: Array | float = 1.0
+) -> Array:
+    """Quantile function of a distribution cut to its bounds, shape of ``uniform``.
+
+    ``center_factor`` and ``spread_factor`` multiply its center and spread, for all or one by one.
+    """
     d = distribution
     if d.family == "uniform":
         return d.lower + uniform * (d.upper - d.lower)
@@ -66,16 +69,18 @@ def quantile(distribution: Distribution, uniform: Array) -> Array:
     shift = d.shift if d.family == "shifted-lognormal" else 0.0
     if d.spread == 0.0:
         return np.full(np.shape(uniform), d.center + shift)
-    center = np.log(d.center) if log else d.center
+    center, spread = d.center * center_factor, d.spread * spread_factor
+    if log:
+        center = np.log(center)
 
-    def score(bound: float) -> float:
+    def score(bound: float) -> Array | float:
         if not log:
-            return float((bound - center) / d.spread)
-        return float((np.log(bound - shift) - center) / d.spread) if bound > shift else -np.inf
+            return (bound - center) / spread
+        return (np.log(bound - shift) - center) / spread if bound > shift else -np.inf
 
     low, high = ndtr(score(d.lower)), ndtr(score(d.upper))
     z = ndtri(low + uniform * (high - low))
-    values = np.exp(center + d.spread * z) + shift if log else center + d.spread * z
+    values = np.exp(center + spread * z) + shift if log else center + spread * z
     return np.asarray(np.clip(values, d.lower, d.upper), dtype=np.float64)
 
 
@@ -103,10 +108,19 @@ class Latent:
         """Independent coordinates of some patients, shape (n, n_variables)."""
         return np.stack([patient_normals(seed, name, index) for name in self.names], axis=1)
 
-    def values(self, coordinates: Array) -> dict[str, Array]:
-        """Parameters and covariates, each of shape (n,), at given coordinates."""
+    def values(self, coordinates: Array, factors: Mapping[str, Array] | None = None) -> dict[str, Array]:
+        """Parameters and covariates, each of shape (n,), at given coordinates.
+
+        ``factors`` on centers and spreads are keyed as the unknowns are, see `crosstalk.population.worlds`.
+        """
         uniform = np.clip(ndtr(coordinates @ self.factor.T), 1e-12, 1 - 1e-12)
-        drawn = {d.id: quantile(d, uniform[:, j]) for j, d in enumerate(self.distributions)}
+        given = factors or {}
+
+        def column(j: int, d: Distribution) -> Array:
+            center, spread = (given.get(f"{d.owner}.{d.id}.{part}", 1.0) for part in ("center", "spread"))
+            return quantile(d, uniform[:, j], center, spread)
+
+        drawn = {d.id: column(j, d) for j, d in enumerate(self.distributions)}
         return {**{name: np.full(len(coordinates), value) for name, value in self.constants.items()}, **drawn}
 
     def condition(self, known: Mapping[str, float]) -> Conditional:
@@ -192,38 +206,6 @@ def latent_space(diagnosis: Diagnosis, overrides: Mapping[str, Distribution] | N
         ) from None
     constants = {k: v for k, v in diagnosis.constants.items() if k not in names}
     return Latent(names, ordered, factor.astype(np.float64), constants)
-
-
-def knowledge_draws(knowledge: Knowledge, seed: int, n: int) -> dict[str, Array]:
-    """Draws of the population parameters from their priors, each of shape (n,), cut to their bounds.
-
-    These differ between possible worlds, not between patients: what nobody knows yet.
-    """
-    index = np.arange(n)
-    draws: dict[str, Array] = {}
-    for parameter in knowledge.parameters.values():
-        if parameter.role == "population" and parameter.prior != "fixed":
-            draws[parameter.id] = quantile(
-                _prior(parameter), patient_uniforms(seed, f"knowledge:{parameter.id}", index)
-            )
-    return draws
-
-
-def _prior(parameter: Parameter) -> Distribution:
-    family, spread = parameter.prior.rstrip(")").split("(")
-    if family == "lognormal":
-        return Distribution(
-            parameter.id,
-            "lognormal",
-            parameter.value,
-            float(spread),
-            parameter.lower,
-            parameter.upper,
-            parameter.source,
-        )
-    return Distribution(
-        parameter.id, "normal", parameter.value, float(spread), parameter.lower, parameter.upper, parameter.source
-    )
 
 
 def pharmacokinetic_factors(drug: Drug, seed: int, index: NDArray[np.intp]) -> dict[str, Array]:

@@ -14,11 +14,12 @@ from crosstalk.knowledge.loader import Knowledge
 from crosstalk.model.assembly import Model, assemble
 from crosstalk.model.pharmacokinetics import pk_parameters, prefix
 from crosstalk.model.qa import check_positivity
+from crosstalk.population.calibrated import possible_worlds
 from crosstalk.population.latent import (
     Latent,
-    knowledge_draws,
     pharmacokinetic_factors,
 )
+from crosstalk.population.worlds import Worlds
 
 __all__ = ["Patients", "baseline", "draw_patients", "drug_parameters", "make_patients", "weight_kg"]
 
@@ -39,7 +40,8 @@ class Patients:
     coordinates : array, shape (n, n_variables)
         Independent normal coordinates in the latent space.
     world : array of int, shape (n,)
-        Which draw of the unknown population parameters they live in.
+        Which of the worlds they live in.
+    worlds : Worlds
     parameters : mapping of str to array, shape (n,)
         What enters the model.
     covariates : mapping of str to array, shape (n,)
@@ -56,6 +58,7 @@ class Patients:
     index: NDArray[np.intp]
     coordinates: Array
     world: NDArray[np.intp]
+    worlds: Worlds
     parameters: Mapping[str, Array]
     covariates: Mapping[str, Array]
     states: Mapping[str, Array]
@@ -97,37 +100,47 @@ def draw_patients(
     index: NDArray[np.intp],
     *,
     seed: int,
-    worlds: int,
+    worlds: int | Worlds,
+    world: NDArray[np.intp] | None = None,
 ) -> Patients:
     """Draw patients without their baseline.
 
     Parameters
     ----------
     index : array of int, shape (n,)
-        Numbers of the patients; patient ``i`` lives in world ``i % worlds``. With ``worlds = 0`` all live at the
-        central values of the population parameters.
+        Numbers of the patients.
+    worlds : int or Worlds
+        The possible worlds, or how many to take of those that `crosstalk.population.calibrated.worlds` gives.
+    world : array of int, shape (n,), optional
+        Which world each lives in; patient ``i`` in world ``i % worlds`` by default.
     """
-    return make_patients(knowledge, latent, index, latent.draw(seed, index), seed=seed, worlds=worlds)
+    return make_patients(knowledge, latent, index, latent.draw(seed, index), seed=seed, worlds=worlds, world=world)
 
 
 def make_patients(
-    knowledge: Knowledge, latent: Latent, index: NDArray[np.intp], coordinates: Array, *, seed: int, worlds: int
+    knowledge: Knowledge,
+    latent: Latent,
+    index: NDArray[np.intp],
+    coordinates: Array,
+    *,
+    seed: int,
+    worlds: int | Worlds,
+    world: NDArray[np.intp] | None = None,
 ) -> Patients:
     """Make patients at given coordinates of the latent space, see `draw_patients`."""
-    values = latent.values(coordinates)
-    world = index % worlds if worlds else np.zeros(len(index), dtype=np.intp)
-    parameters: dict[str, Array] = {}
-    if worlds:
-        parameters = {k: v[world] for k, v in knowledge_draws(knowledge, seed, worlds).items()}
+    table = worlds if isinstance(worlds, Worlds) else possible_worlds(knowledge, seed, worlds)
+    world = index % table.n if world is None else world
+    shared = {name: column[world] for name, column in table.values.items()}
+    parameters = {name: column for name, column in shared.items() if name in knowledge.parameters}
     covariates: dict[str, Array] = {}
-    for name, column in values.items():
+    for name, column in latent.values(coordinates, shared).items():
         if name in knowledge.parameters:
             # an individual parameter that is also uncertain keeps both spreads: the draw of the world is its center
             known = parameters.get(name)
             parameters[name] = column if known is None else column * known / knowledge.parameters[name].value
         else:
             covariates[name] = column
-    return Patients(seed, index, coordinates, world, parameters, covariates, {}, {}, {})
+    return Patients(seed, index, coordinates, world, table, parameters, covariates, {}, {}, {})
 
 
 def weight_kg(patients: Patients) -> Array:
@@ -137,7 +150,7 @@ def weight_kg(patients: Patients) -> Array:
 
 
 def drug_parameters(knowledge: Knowledge, drugs: Sequence[str], patients: Patients) -> dict[str, Array]:
-    """Individual pharmacokinetic constants of some drugs, by model parameter, shape (n,)."""
+    """Pharmacokinetic constants and uncertain effects of some drugs, by model parameter, shape (n,)."""
     parameters: dict[str, Array] = {}
     weight = weight_kg(patients)
     for drug_id in drugs:
@@ -154,6 +167,10 @@ def drug_parameters(knowledge: Knowledge, drugs: Sequence[str], patients: Patien
                 # a longer half-life is a smaller rate
                 column = column / factor if key.endswith("half_life") else column * factor
             parameters[f"{prefix(drug_id)}_{name}"] = column
+        for target in drug.targets:
+            name = f"{prefix(drug_id)}_{target.slot}_max"
+            if name in patients.worlds.values:
+                parameters[name] = patients.worlds.values[name][patients.world]
     return parameters
 
 

@@ -10,7 +10,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from crosstalk.study.endpoints import Estimate, error_scale, estimate
+    from crosstalk.study.counterpart import estimate
+    from crosstalk.study.endpoints import Estimate, error_scale
     from crosstalk.study.protocol import Protocol, background
     from crosstalk.study.records import Arm, Eligibility, Endpoint, Population, Result, Study
     from crosstalk.study.schema import read_study
@@ -33,7 +34,7 @@ __all__ = [
 _HOME = {
     "Estimate": "endpoints",
     "error_scale": "endpoints",
-    "estimate": "endpoints",
+    "estimate": "counterpart",
     "Protocol": "protocol",
     "background": "protocol",
     "read_study": "schema",

@@ -102,6 +102,8 @@ class _Builder:
             duration_h=duration,
             output_times_h=self.times(duration, results),
             outputs=outputs,
+            bias=head.bias,
+            missing=head.missing,
         )
 
     # Population
@@ -137,6 +139,7 @@ class _Builder:
             background=tuple(dose for doses in background for dose in doses),
             failed_steps=table.failed_steps,
             n=table.n,
+            dropout=table.dropout,
         )
 
     def source(self, text: str) -> Source:
@@ -206,7 +209,9 @@ class _Builder:
         if table.id in [other.id for other in self.file.arm[:index]]:
             fail(("arm", index, "id"), f"received {table.id!r}, which another arm has; give each arm its own id")
         doses = self.attempts(lambda i: self.dose(table.dose[i], ("arm", index, "dose", i)), table.dose)
-        return Arm(table.id, tuple(doses), table.n, table.blinded)
+        if table.diagnosis:
+            find(self.knowledge.diagnosis, table.diagnosis, ("arm", index, "diagnosis"))
+        return Arm(table.id, tuple(doses), table.n, table.blinded, table.diagnosis, table.dropout)
 
     def dose(self, entry: DoseEntry, path: KeyPath) -> Dose:
         drug = find(self.knowledge.drug, entry.drug, (*path, "drug"))
@@ -294,7 +299,7 @@ class _Builder:
             times = {float(time) for time in grid if time < duration_h} | {duration_h}
         else:
             times = {float(time) for time in np.arange(0, duration_h, HOURS_PER_WEEK)} | {duration_h}
-        wanted = {result.time_h for result in results if result.time_h is not None}
+        wanted = {time for result in results for time in (result.time_h, result.partner_h) if time is not None}
         return tuple(sorted({0.0} | times | wanted))
 
     def outputs(self, results: Iterable[Result]) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ finite are left out; fewer than two patients give NaN, since a stratum may be em
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import atanh, gamma, lgamma, log, sqrt
 from typing import NamedTuple
 
@@ -14,23 +13,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosstalk.errors import StudyError
-from crosstalk.knowledge.records import Scale
-from crosstalk.study.records import Endpoint, Result
+from crosstalk.study.records import Endpoint
 
 __all__ = [
     "Estimate",
     "change",
     "correlation",
     "error_scale",
-    "estimate",
     "hedges_correction",
     "incidence",
     "level",
     "odds_ratio",
+    "prevalence",
     "proportion_se",
     "ratio",
     "remission",
+    "responder_smd",
     "response",
+    "sd",
     "smd",
     "smd_se",
     "time_of_peak",
@@ -45,7 +45,7 @@ _TIME_TOLERANCE_H = 1e-6
 class Estimate(NamedTuple):
     """A statistic and its standard error.
 
-    ``se`` refers to `error_scale` of the value: the logarithm for ``ratio`` and ``odds-ratio``, Fisher's z for
+    ``se`` refers to `error_scale` of the value: the logarithm for ``ratio``, ``odds-ratio`` and ``sd``, Fisher's z for
     ``correlation``, the value itself for all others.
     """
 
@@ -68,14 +68,14 @@ def error_scale(endpoint: Endpoint, value: float) -> float:
     Returns
     -------
     float
-        The logarithm for ``ratio`` and ``odds-ratio``, Fisher's z for ``correlation``, else the value.
+        The logarithm for ``ratio``, ``odds-ratio`` and ``sd``, Fisher's z for ``correlation``, else the value.
 
     Examples
     --------
     >>> error_scale("odds-ratio", 1.0), error_scale("change", -3.1)
     (0.0, -3.1)
     """
-    if endpoint in ("ratio", "odds-ratio"):
+    if endpoint in ("ratio", "odds-ratio", "sd"):
         return log(value)
     if endpoint == "correlation":
         return atanh(value)
@@ -210,10 +210,31 @@ def incidence(
     return _share_difference(cases(values), None if versus is None else cases(versus))
 
 
-def odds_ratio(values: Array, times_h: Array, at_h: float, *, fraction: float = 0.5, versus: Array) -> Estimate:
-    """Odds ratio of response of an arm against another.
+def prevalence(
+    values: Array, times_h: Array, at_h: float, *, threshold: float, versus: Array | None = None
+) -> Estimate:
+    """Share of patients whose value at a time is at least ``threshold``, or the difference of the shares.
 
-    Parameters are those of `response`.
+    Parameters and returns are those of `incidence`, which looks at the whole course.
+    """
+    return _share_difference(
+        _reached(values, times_h, at_h, threshold),
+        None if versus is None else _reached(versus, times_h, at_h, threshold),
+    )
+
+
+def odds_ratio(
+    values: Array,
+    times_h: Array,
+    at_h: float,
+    *,
+    versus: Array,
+    fraction: float = 0.5,
+    threshold: float | None = None,
+) -> Estimate:
+    """Odds ratio of response of an arm against another, or of a value of at least ``threshold``.
+
+    The other parameters are those of `response`.
 
     Returns
     -------
@@ -226,7 +247,13 @@ def odds_ratio(values: Array, times_h: Array, at_h: float, *, fraction: float = 
     .. [1] Woolf B. On estimating the relation between blood group and disease. Ann Hum Genet 1955.
        doi:10.1111/j.1469-1809.1955.tb01348.x
     """
-    first, second = (_responders(arm, times_h, at_h, fraction) for arm in (values, versus))
+
+    def cases(courses: Array) -> Array:
+        if threshold is None:
+            return _responders(courses, times_h, at_h, fraction)
+        return _reached(courses, times_h, at_h, threshold)
+
+    first, second = cases(values), cases(versus)
     if min(len(first), len(second)) < 2:
         return _UNKNOWN
     cells = np.array([first.sum(), (1 - first).sum(), second.sum(), (1 - second).sum()])
@@ -234,6 +261,22 @@ def odds_ratio(values: Array, times_h: Array, at_h: float, *, fraction: float = 
         cells = cells + 0.5
     a, b, c, d = cells
     return Estimate(float(a * d / (b * c)), float(np.sqrt((1 / cells).sum())))
+
+
+def sd(values: Array, times_h: Array, at_h: float) -> Estimate:
+    """Standard deviation between patients of the change from baseline, or of the level if ``at_h`` is 0.
+
+    Parameters are those of `level`.
+
+    Returns
+    -------
+    Estimate
+        In the unit of ``values``; the standard error is that of the logarithm, ``1 / sqrt(2 (n - 1))``.
+    """
+    spread = _finite(_at(values, times_h, 0.0) if at_h == 0 else _change(values, times_h, at_h))
+    if len(spread) < 2 or spread.std() == 0:
+        return _UNKNOWN
+    return Estimate(float(spread.std(ddof=1)), 1 / sqrt(2 * (len(spread) - 1)))
 
 
 def smd(values: Array, times_h: Array, at_h: float, versus: Array | None = None) -> Estimate:
@@ -261,15 +304,7 @@ def smd(values: Array, times_h: Array, at_h: float, versus: Array | None = None)
        doi:10.1037/1082-989X.13.2.99
     """
     if versus is not None:
-        first, second = (_finite(_at(arm, times_h, at_h)) for arm in (values, versus))
-        n1, n2 = len(first), len(second)
-        if min(n1, n2) < 2:
-            return _UNKNOWN
-        pooled = sqrt(((n1 - 1) * first.var(ddof=1) + (n2 - 1) * second.var(ddof=1)) / (n1 + n2 - 2))
-        if pooled == 0:
-            return _UNKNOWN
-        g = hedges_correction(n1 + n2 - 2) * float(first.mean() - second.mean()) / pooled
-        return Estimate(g, smd_se(g, n1, n2))
+        return _group_smd(*(_finite(_at(arm, times_h, at_h)) for arm in (values, versus)))
     before, after = _at(values, times_h, 0.0), _at(values, times_h, at_h)
     both = np.isfinite(before) & np.isfinite(after)
     before, after = before[both], after[both]
@@ -280,6 +315,28 @@ def smd(values: Array, times_h: Array, at_h: float, versus: Array | None = None)
     spread = float(moved.std(ddof=1) / before.std(ddof=1))
     g = hedges_correction(n - 1) * float(moved.mean() / before.std(ddof=1))
     return Estimate(g, sqrt((spread * spread + g * g / 2) / (n - 1)))
+
+
+def responder_smd(values: Array, scores: Array, times_h: Array, at_h: float, *, fraction: float = 0.5) -> Estimate:
+    """Standardized difference of a baseline value between responders and non-responders of one arm.
+
+    Parameters
+    ----------
+    values, scores : array, shape (n_patients, n_times)
+        The same patients in the same order; ``scores`` defines the response at ``at_h``, see `response`.
+    times_h : array, shape (n_times,) [h]
+    at_h : float [h]
+    fraction : float
+
+    Returns
+    -------
+    Estimate
+        In standard deviations, positive where responders have more.
+    """
+    baseline, before, after = _at(values, times_h, 0.0), _at(scores, times_h, 0.0), _at(scores, times_h, at_h)
+    known = np.isfinite(baseline) & np.isfinite(before) & np.isfinite(after)
+    responded = (before > 0) & (after <= (1 - fraction) * before)
+    return _group_smd(baseline[known & responded], baseline[known & ~responded])
 
 
 def time_of_peak(values: Array, times_h: Array) -> Estimate:
@@ -313,8 +370,10 @@ def time_of_peak(values: Array, times_h: Array) -> Estimate:
     return _mean_difference(peaks, None)
 
 
-def correlation(values: Array, partner: Array, times_h: Array, at_h: float) -> Estimate:
-    """Pearson correlation over patients of two changes from baseline, or of two levels if ``at_h`` is 0.
+def correlation(values: Array, partner: Array, times_h: Array, at_h: float, partner_h: float | None = None) -> Estimate:
+    """Pearson correlation over patients of two changes from baseline.
+
+    Of two levels if ``at_h`` is 0 or the time of the partner is given.
 
     Parameters
     ----------
@@ -322,92 +381,22 @@ def correlation(values: Array, partner: Array, times_h: Array, at_h: float) -> E
         The same patients in the same order.
     times_h : array, shape (n_times,) [h]
     at_h : float [h]
+    partner_h : float [h], optional
+        When the partner's level is taken.
 
     Returns
     -------
     Estimate
         The standard error is ``1 / sqrt(n - 3)``, of Fisher's z.
     """
-    pick = _at if at_h == 0 else _change
-    first, second = pick(values, times_h, at_h), pick(partner, times_h, at_h)
+    pick = _at if at_h == 0 or partner_h is not None else _change
+    first = pick(values, times_h, at_h)
+    second = pick(partner, times_h, at_h if partner_h is None else partner_h)
     both = np.isfinite(first) & np.isfinite(second)
     first, second = first[both], second[both]
     if len(first) < 4 or first.std() == 0 or second.std() == 0:
         return _UNKNOWN
     return Estimate(float(np.corrcoef(first, second)[0, 1]), 1 / sqrt(len(first) - 3))
-
-
-def estimate(
-    result: Result,
-    courses: Mapping[tuple[str, str], Array],
-    times_h: Array,
-    *,
-    scale: Scale | None = None,
-    stratum: Mapping[str, Mask] | None = None,
-) -> Estimate:
-    """Compute one published result from simulated arms.
-
-    Parameters
-    ----------
-    result : Result
-    courses : mapping of (arm, output) to array, shape (n_patients, n_times)
-        In the units of the result.
-    times_h : array, shape (n_times,) [h]
-    scale : Scale, optional
-        The scale of ``result.of``; needed for response, remission and odds ratio.
-    stratum : mapping of arm to bool array, shape (n_patients,), optional
-        The patients who belong to the result's stratum.
-
-    Returns
-    -------
-    Estimate
-
-    Raises
-    ------
-    StudyError
-        If a course, a time or the scale is missing.
-    """
-
-    def take(arm: str, output: str) -> Array:
-        try:
-            course = courses[arm, output]
-        except KeyError:
-            raise StudyError(
-                f"{result.endpoint} of {output!r} in arm {arm!r}: no such course was simulated; "
-                f"known are {sorted(courses)}; add {output!r} to the outputs of the study"
-            ) from None
-        return course if stratum is None else course[stratum[arm]]
-
-    values = take(result.arm, result.of)
-    versus = take(result.versus, result.of) if result.versus else None
-    if result.endpoint == "time-of-peak":
-        return time_of_peak(values, times_h)
-    if result.time_h is None:
-        raise StudyError(f"{result.endpoint} of {result.of!r} in arm {result.arm!r}: no time; give week or hour")
-    at = result.time_h
-    if result.endpoint == "level":
-        return level(values, times_h, at, versus)
-    if result.endpoint == "change":
-        return change(values, times_h, at, versus)
-    if result.endpoint == "ratio":
-        return ratio(values, times_h, at, versus)
-    if result.endpoint == "smd":
-        return smd(values, times_h, at, versus)
-    if result.endpoint == "correlation":
-        return correlation(values, take(result.arm, result.partner), times_h, at)
-    if result.endpoint == "incidence":
-        if result.threshold is None:
-            raise StudyError(f"incidence of {result.of!r} in arm {result.arm!r}: no threshold; give one")
-        return incidence(values, times_h, at, threshold=result.threshold, versus=versus)
-    if scale is None:
-        raise StudyError(f"{result.endpoint} of {result.of!r} in arm {result.arm!r}: needs a symptom scale")
-    if result.endpoint == "response":
-        return response(values, times_h, at, fraction=scale.response_fraction, versus=versus)
-    if result.endpoint == "remission":
-        return remission(values, times_h, at, at_most=scale.remission_max, versus=versus)
-    if versus is None:
-        raise StudyError(f"odds-ratio of {result.of!r} in arm {result.arm!r}: no arm to compare with; give versus")
-    return odds_ratio(values, times_h, at, fraction=scale.response_fraction, versus=versus)
 
 
 def hedges_correction(df: int) -> float:
@@ -470,6 +459,21 @@ def _responders(values: Array, times_h: Array, at_h: float, fraction: float) -> 
     both = np.isfinite(before) & np.isfinite(after)
     before, after = before[both], after[both]
     return np.asarray((before > 0) & (after <= (1 - fraction) * before), dtype=np.float64)
+
+
+def _reached(values: Array, times_h: Array, at_h: float, threshold: float) -> Array:
+    return np.asarray(_finite(_at(values, times_h, at_h)) >= threshold, dtype=np.float64)
+
+
+def _group_smd(first: Array, second: Array) -> Estimate:
+    n1, n2 = len(first), len(second)
+    if min(n1, n2) < 2:
+        return _UNKNOWN
+    pooled = sqrt(((n1 - 1) * first.var(ddof=1) + (n2 - 1) * second.var(ddof=1)) / (n1 + n2 - 2))
+    if pooled == 0:
+        return _UNKNOWN
+    g = hedges_correction(n1 + n2 - 2) * float(first.mean() - second.mean()) / pooled
+    return Estimate(g, smd_se(g, n1, n2))
 
 
 def _finite(values: Array) -> Array:

@@ -18,9 +18,9 @@ from crosstalk.units import convert
 
 __all__ = ["build_result", "result_time_h", "subject"]
 
-_MEANS = ("level", "change")
-_SHARES = ("response", "remission", "incidence")
-_NEEDS_SCALE = ("response", "remission", "odds-ratio")
+_MEANS = ("level", "change", "sd")
+_SHARES = ("response", "remission", "incidence", "prevalence")
+_SMDS = ("smd", "responder-smd")
 _QUANTILE = {"p2_5": 0.025, "p10": 0.1, "p25": 0.25, "p75": 0.75, "p90": 0.9, "p97_5": 0.975}
 
 
@@ -50,7 +50,10 @@ def build_result(file: StudyFile, index: int, duration_h: float | None, knowledg
     table, path = file.result[index], ("result", index)
     _check_arms(file, table, path)
     of, unit, record = subject(table.of, (*path, "of"), knowledge)
-    if table.endpoint in _NEEDS_SCALE and not isinstance(record, Scale):
+    of_scores = table.endpoint in ("response", "remission") or (
+        table.endpoint == "odds-ratio" and table.threshold is None
+    )
+    if of_scores and not isinstance(record, Scale):
         fail((*path, "of"), f"received {table.of!r}, expected a symptom scale, since endpoint is {table.endpoint!r}")
     time_h = result_time_h(table)
     if time_h is not None and duration_h is not None and time_h > duration_h + 1e-6:
@@ -63,6 +66,11 @@ def build_result(file: StudyFile, index: int, duration_h: float | None, knowledg
     if threshold is not None and isinstance(record, Scale) and not 0 <= threshold <= record.maximum:
         expected = f"expected 0 to {record.maximum:g} ({record.id})"
         fail((*path, "threshold"), f"received {threshold:g}, {expected}; correct it")
+    partner = ""
+    if table.partner:
+        partner, _, other = subject(table.partner, (*path, "with"), knowledge)
+        if table.endpoint == "responder-smd" and not isinstance(other, Scale):
+            fail((*path, "with"), f"received {table.partner!r}, expected the symptom scale that defines response")
     value, se = None, None
     if file.study.role == "design":
         if table.value is not None:
@@ -82,7 +90,8 @@ def build_result(file: StudyFile, index: int, duration_h: float | None, knowledg
         source=table.source,
         provenance=table.provenance,
         mismatch=table.mismatch.pairs(),
-        partner=subject(table.partner, (*path, "with"), knowledge)[0] if table.partner else "",
+        partner=partner,
+        partner_h=None if table.with_week is None else round(table.with_week * HOURS_PER_WEEK, 6),
         threshold=threshold,
         se_source=table.se_source,
     )
@@ -131,7 +140,7 @@ def _published(
     factor = _factor(table, unit, record, path)
     value = table.value * factor
     low, high = _limits(table, record)
-    open_ends = table.endpoint in ("ratio", "odds-ratio", "correlation")
+    open_ends = table.endpoint in ("ratio", "odds-ratio", "correlation", "sd")
     if not low <= value <= high or (open_ends and value in (low, high)):
         given = f"{table.value:g} {table.unit}".rstrip()
         fail(
@@ -139,7 +148,7 @@ def _published(
             f"received {given}, expected {low:g} to {high:g} ({table.endpoint} of {table.of}); correct it or its unit",
         )
     se = _standard_error(file, table, value, factor, path)
-    if se is None and file.study.role != "conflict":
+    if se is None and file.study.role not in ("conflict", "context"):
         fail(path, "no standard error; add se, sd and n, ci, or quantiles and n")
     return value, se
 
@@ -184,7 +193,7 @@ def _limits(table: ResultTable, record: Scale | Analyte | None) -> tuple[float, 
         return (-1.0 if difference else 0.0), 1.0
     if table.endpoint == "correlation":
         return -1.0, 1.0
-    if table.endpoint in ("ratio", "odds-ratio", "time-of-peak"):
+    if table.endpoint in ("ratio", "odds-ratio", "time-of-peak", "sd"):
         return 0.0, inf
     if table.endpoint in _MEANS and isinstance(record, Scale):
         return (0.0 if table.endpoint == "level" and not difference else -record.maximum), record.maximum
@@ -195,7 +204,7 @@ def _standard_error(file: StudyFile, table: ResultTable, value: float, factor: f
     """Return the standard error on the endpoint's error scale, from whatever was published."""
     unit = factor if table.endpoint in (*_MEANS, *_SHARES, "time-of-peak") else 1.0
     if table.se is not None:
-        return table.se * unit
+        return table.se * unit / (value if table.endpoint == "sd" else 1.0)
     if table.ci is not None:
         try:
             low, high = (error_scale(table.endpoint, bound * unit) for bound in table.ci)
@@ -203,6 +212,9 @@ def _standard_error(file: StudyFile, table: ResultTable, value: float, factor: f
             fail((*path, "ci"), f"received {table.ci}, which {table.endpoint} cannot be; correct it")
         return (high - low) / (2 * NormalDist().inv_cdf(0.5 + table.ci_level / 2))
     n = _sizes(file, table)
+    if table.endpoint == "sd":
+        # of the logarithm, for a normal variable
+        return None if n is None or n[0] < 2 else 1 / sqrt(2 * (n[0] - 1))
     spread = table.sd or _quantile_sd(table)
     if spread is not None:
         if table.endpoint not in (*_MEANS, "time-of-peak"):
@@ -213,7 +225,7 @@ def _standard_error(file: StudyFile, table: ResultTable, value: float, factor: f
         return unit * sqrt(sum(sd * sd / size for sd, size in zip(spreads, n, strict=True)))
     if n is not None and table.endpoint in _SHARES and len(n) == 1:
         return proportion_se(value, n[0])
-    if n is not None and table.endpoint == "smd" and len(n) == 2:
+    if n is not None and table.endpoint in _SMDS and len(n) == 2:
         return smd_se(value, n[0], n[1])
     if n is not None and table.endpoint == "correlation" and n[0] > 3:
         return 1 / sqrt(n[0] - 3)
@@ -224,7 +236,8 @@ def _sizes(file: StudyFile, table: ResultTable) -> list[int] | None:
     """Return the number of patients in the arm, and in the one it is compared with."""
     names = [name for name in (table.arm, table.versus) if name]
     if table.n is not None:
-        return table.n if len(table.n) == len(names) else None
+        # responders and non-responders are two groups of one arm
+        return table.n if len(table.n) == len(names) or table.endpoint == "responder-smd" else None
     if table.stratum is not None:
         return None
     sizes = {arm.id: arm.n for arm in file.arm}

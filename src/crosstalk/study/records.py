@@ -16,7 +16,10 @@ Endpoint = Literal[
     "response",
     "remission",
     "incidence",
+    "prevalence",
+    "sd",
     "smd",
+    "responder-smd",
     "odds-ratio",
     "time-of-peak",
     "correlation",
@@ -40,7 +43,8 @@ class Eligibility:
 class Population:
     """Who is studied.
 
-    ``distributions`` override those of the diagnosis (age, BMI, ...); ``n`` is the published size.
+    ``distributions`` override those of the diagnosis (age, BMI, ...); ``n`` is the published size,
+    ``dropout`` the share that leaves before the end, at a constant hazard.
     """
 
     diagnosis: str
@@ -51,28 +55,36 @@ class Population:
     background: tuple[Dose, ...] = ()
     failed_steps: int = 0
     n: int | None = None
+    dropout: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One arm: its doses (none: placebo) and, where published, its size."""
+    """One arm: its doses (none: placebo) and, where published, its size.
+
+    ``diagnosis`` is given where its people are of another population than the study's (patients against controls),
+    ``dropout`` where it is not that of the population.
+    """
 
     id: str
     doses: tuple[Dose, ...]
     n: int | None = None
     blinded: bool = True
+    diagnosis: str = ""
+    dropout: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """One published result, or one endpoint to compute in a design.
 
-    ``of`` is a scale, an analyte or a variable of the model; ``partner`` is the second one of a correlation.
-    ``value`` and ``unit`` are in the endpoint's own unit: points, the analyte's unit, a fraction (response, remission,
-    incidence), hours (time-of-peak), or dimensionless. ``se`` is the standard error of ``value``, except for ``ratio``
-    and ``odds-ratio`` (of the logarithm) and ``correlation`` (of Fisher's z), see
-    `crosstalk.study.endpoints.error_scale`. ``threshold`` is the score that counts for an incidence. ``se_source``
-    says where the standard error comes from if not from ``source``.
+    ``of`` is a scale, an analyte or a variable of the model; ``partner`` is the second one of a correlation, or the
+    scale that defines responders, and ``partner_h`` the time of the partner of a correlation of levels. ``threshold``
+    is the value that counts for an incidence, a prevalence or the odds of an analyte. ``value`` and ``unit`` are in the
+    endpoint's own unit: points, the analyte's unit, a fraction (response, remission, incidence, prevalence), hours
+    (time-of-peak), or dimensionless. ``se`` is the standard error of ``value``, except for ``ratio``, ``odds-ratio``
+    and ``sd`` (of the logarithm) and ``correlation`` (of Fisher's z), see `crosstalk.study.endpoints.error_scale`.
+    ``se_source`` says where it comes from if not from ``source``.
     """
 
     endpoint: Endpoint
@@ -90,19 +102,26 @@ class Result:
     partner: str = ""
     threshold: float | None = None
     se_source: str = ""
+    partner_h: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """A study as read from one TOML file."""
+    """A study as read from one TOML file.
+
+    ``bias`` names a term of ``evidence.toml`` that widens the error of its results; ``missing`` says what the
+    publication did with those who left: only observed values, or the last one carried forward.
+    """
 
     id: str
     title: str
     doi: str
-    role: Literal["calibrate", "validate", "conflict", "design"]
+    role: Literal["calibrate", "validate", "conflict", "context", "design"]
     population: Population
     arms: tuple[Arm, ...]
     results: tuple[Result, ...]
     duration_h: float
     output_times_h: tuple[float, ...]
     outputs: tuple[str, ...]
+    bias: str = ""
+    missing: Literal["observed", "locf"] = "observed"

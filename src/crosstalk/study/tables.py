@@ -33,7 +33,9 @@ class _Head(_Table):
     id: Id
     title: str = ""
     doi: str = ""
-    role: Literal["calibrate", "validate", "conflict", "design"]
+    role: Literal["calibrate", "validate", "conflict", "context", "design"]
+    bias: str = ""
+    missing: Literal["observed", "locf"] = "observed"
     duration_weeks: Positive | None = None
     visits: list[NonNegative] | None = None
     times_h: list[NonNegative] | None = None
@@ -96,6 +98,7 @@ class _PopulationTable(_Table):
     female: Share | None = None
     severity: _SeverityTable | None = None
     failed_steps: Annotated[int, Field(ge=0)] = 0
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     background: list[Any] = []
     eligible: list[EligibleTable] = []
 
@@ -135,7 +138,12 @@ class _ArmTable(_Table):
     id: Id
     n: Count | None = None
     blinded: bool = True
+    diagnosis: str = ""
+    dropout: Annotated[float | None, Field(ge=0, lt=1)] = None
     dose: list[DoseEntry] = []
+
+
+_THRESHOLD = ("incidence", "prevalence", "odds-ratio")
 
 
 class _MismatchTable(_Table):
@@ -177,6 +185,7 @@ class ResultTable(_Table):
     endpoint: Endpoint
     of: Text
     partner: str = Field(default="", alias="with")
+    with_week: NonNegative | None = None
     threshold: Number | None = None
     week: NonNegative | None = None
     hour: NonNegative | None = None
@@ -205,20 +214,21 @@ class ResultTable(_Table):
             raise ValueError("time-of-peak looks at the whole course: drop week or hour")
         if not timeless and self.week is None and self.hour is None:
             raise ValueError("no time is given: add week or hour")
-        if self.versus and self.endpoint in ("time-of-peak", "correlation"):
+        if self.versus and self.endpoint in ("time-of-peak", "correlation", "sd", "responder-smd"):
             raise ValueError(f"{self.endpoint} is a statistic of one arm: drop versus")
         if not self.versus and self.endpoint == "odds-ratio":
             raise ValueError("odds-ratio compares two arms: add versus")
         if self.versus == self.arm:
             raise ValueError(f"arm and versus are both {self.arm!r}: name two arms, or drop versus")
-        for key, given, owner in (
-            ("with", bool(self.partner), "correlation"),
-            ("threshold", self.threshold is not None, "incidence"),
+        for key, given, owners, needed in (
+            ("with", bool(self.partner), ("correlation", "responder-smd"), ("correlation", "responder-smd")),
+            ("with_week", self.with_week is not None, ("correlation",), ()),
+            ("threshold", self.threshold is not None, _THRESHOLD, ("incidence", "prevalence")),
         ):
-            if given and self.endpoint != owner:
-                raise ValueError(f"{key} belongs to {owner}, and endpoint is {self.endpoint!r}: drop it")
-            if self.endpoint == owner and not given:
-                raise ValueError(f"{key} is missing: {owner} needs it; add it")
+            if given and self.endpoint not in owners:
+                raise ValueError(f"{key} belongs to {owners[0]}, and endpoint is {self.endpoint!r}: drop it")
+            if self.endpoint in needed and not given:
+                raise ValueError(f"{key} is missing: {self.endpoint} needs it; add it")
         spreads = [key for key in ("se", "sd", "ci", "quantiles") if getattr(self, key) is not None]
         if len(spreads) > 1:
             raise ValueError(f"{' and '.join(spreads)} are given: keep the one that was published")
@@ -229,7 +239,7 @@ class ResultTable(_Table):
             if self.value is not None and not low <= self.value <= high:
                 raise ValueError(f"ci [{low:g}, {high:g}] does not hold value {self.value:g}: correct one of them")
         for key, numbers in (("n", self.n), ("sd", self.sd)):
-            if numbers is not None and len(numbers) == 2 and not self.versus:
+            if numbers is not None and len(numbers) == 2 and not self.versus and self.endpoint != "responder-smd":
                 raise ValueError(f"{key} has two numbers but there is no versus: give one number")
         return self
 

@@ -1,0 +1,167 @@
+"""The calibrated posterior that ships: possible worlds after the evidence, and whether it still fits the model."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosstalk.errors import PopulationError
+from crosstalk.knowledge.loader import Knowledge
+from crosstalk.model.assembly import assemble
+from crosstalk.population.worlds import Worlds, central_world, prior_worlds, unknowns
+from crosstalk.provenance import hash_bytes
+
+__all__ = ["PosteriorFile", "evidence_hash", "model_hash", "possible_worlds", "read_posterior", "shipped_posterior"]
+
+Array = NDArray[np.float64]
+
+POSTERIOR = "posterior.nc"
+
+
+@dataclass(frozen=True)
+class PosteriorFile:
+    """Draws of the unknowns after calibration, as read from a file.
+
+    Attributes
+    ----------
+    draws : mapping of str to array, shape (n,)
+    model : str
+        Hash of the model and the populations that it was calibrated with.
+    evidence : str
+        Hash of the results that it was calibrated on.
+    version : str
+        Of Crosstalk.
+    """
+
+    path: Path
+    draws: Mapping[str, Array]
+    model: str
+    evidence: str
+    version: str
+
+    def stale(self, knowledge: Knowledge) -> str:
+        """Why it does not belong to the model as it is; empty if it does."""
+        if self.model != model_hash(knowledge):
+            return f"it was made by version {self.version} for another model or other populations"
+        if self.evidence != evidence_hash(knowledge):
+            return "the results that it was calibrated on have changed"
+        return ""
+
+
+def model_hash(knowledge: Knowledge) -> str:
+    """Hash of all that a posterior belongs to: equations, constants, populations, scales, priors.
+
+    Comments, studies and drugs without an uncertain effect leave it as it is.
+    """
+    parts = (
+        assemble((), knowledge).sha256,
+        sorted((p.id, p.value, p.lower, p.upper, p.prior, p.role) for p in knowledge.parameters.values()),
+        sorted((d.id, _plain(d)) for d in knowledge.diagnoses.values()),
+        sorted((s.id, repr(s)) for s in knowledge.scales.values()),
+        [(u.id, u.prior.center, u.prior.spread) for u in unknowns(knowledge) if u.module != "drugs"],
+    )
+    return hash_bytes(repr(parts).encode())
+
+
+def _plain(diagnosis: object) -> str:
+    import re
+
+    # sources are words about a number, not the number
+    return re.sub(r"source=Source\(.*?\)(?=[,)])", "", repr(diagnosis))
+
+
+def evidence_hash(knowledge: Knowledge) -> str:
+    """Hash of the studies that the model is calibrated on and of their discounts."""
+    from crosstalk.study.schema import read_study
+
+    parts = []
+    for name in sorted(knowledge.study_files):
+        study = read_study(name, knowledge)
+        if study.role == "calibrate":
+            parts.append(repr(study))
+    return hash_bytes(repr((parts, knowledge.discounts)).encode())
+
+
+def read_posterior(path: Path) -> PosteriorFile:
+    """Read a file that ``crosstalk calibrate`` wrote.
+
+    Raises
+    ------
+    PopulationError
+        If it cannot be read or is no such file.
+    """
+    import h5netcdf
+
+    try:
+        with h5netcdf.File(path, "r") as file:
+            group = file.groups["posterior"]
+            draws = {name: np.asarray(v[:], dtype=np.float64).reshape(-1) for name, v in group.variables.items()
+                     if v.dimensions == ("chain", "draw")}  # fmt: skip
+            model, evidence, version = (str(file.attrs[key]) for key in ("model", "evidence", "crosstalk"))
+    except (OSError, KeyError, ValueError) as error:
+        raise PopulationError(
+            f"{path}: is no posterior of Crosstalk ({error}); expected a file written by `crosstalk calibrate`"
+        ) from error
+    return PosteriorFile(path, draws, model, evidence, version)
+
+
+def shipped_posterior(knowledge: Knowledge) -> tuple[PosteriorFile | None, str]:
+    """The posterior in the knowledge folder, and why it is not used (empty if it is)."""
+    path = knowledge.root / POSTERIOR
+    if not path.is_file():
+        return None, "no posterior is there; `crosstalk calibrate` makes one"
+    return _shipped(path, path.stat().st_mtime_ns, knowledge.sha256, _Hidden(knowledge))
+
+
+class _Hidden:
+    """A value that a cache does not look at, since its key holds the hash of it."""
+
+    def __init__(self, knowledge: Knowledge) -> None:
+        self.knowledge = knowledge
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Hidden)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+@functools.lru_cache(maxsize=8)
+def _shipped(path: Path, stamp: int, sha256: str, hidden: _Hidden) -> tuple[PosteriorFile | None, str]:
+    found = read_posterior(path)
+    return found, found.stale(hidden.knowledge)
+
+
+def possible_worlds(knowledge: Knowledge, seed: int, n: int) -> Worlds:
+    """Worlds from the calibrated posterior, or from the priors where none fits the model.
+
+    Parameters
+    ----------
+    n : int
+        How many; 0 for the one central world.
+    """
+    found, reason = shipped_posterior(knowledge)
+    if found is None or reason:
+        return prior_worlds(knowledge, seed, n) if n else central_world()
+    return posterior_worlds(found, knowledge, seed, n)
+
+
+def posterior_worlds(found: PosteriorFile, knowledge: Knowledge, seed: int, n: int) -> Worlds:
+    """Worlds of a posterior; unknowns that it does not hold (those of a new drug) keep their priors.
+
+    With ``n = 0`` the one world of its medians.
+    """
+    known = {u.id for u in unknowns(knowledge)}
+    draws = {name: values for name, values in found.draws.items() if name in known}
+    if n == 0:
+        return Worlds({k: np.array([np.median(v)]) for k, v in draws.items()}, 1, "posterior")
+    size = len(next(iter(draws.values())))
+    order = np.random.default_rng(seed).permutation(size)
+    which = order[np.arange(n) % size]
+    prior = prior_worlds(knowledge, seed, n).values
+    return Worlds({**prior, **{k: v[which] for k, v in draws.items()}}, n, "posterior")

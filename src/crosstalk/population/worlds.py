@@ -1,0 +1,140 @@
+"""What nobody knows for sure: uncertain constants, their priors, and possible worlds drawn from them.
+
+A world is one set of values of all unknowns. Patients of one world share them. An unknown is a constant of the
+mechanism, the strength of a drug's assumed effect, or a factor on the center or the spread of a distribution of some
+population.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+
+from crosstalk.knowledge.loader import Knowledge
+from crosstalk.knowledge.records import Distribution, Parameter
+from crosstalk.model.pharmacokinetics import prefix
+from crosstalk.population.latent import patient_uniforms, quantile
+
+__all__ = ["Unknown", "Worlds", "central_world", "prior_worlds", "unknowns", "worlds_at"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """One uncertain quantity and its prior.
+
+    ``id`` is the name of a constant of the model, or ``population.entry.center`` (``.spread``) for a factor on a
+    distribution. ``module`` is that of the mechanism, ``drugs``, or ``population``.
+    """
+
+    id: str
+    prior: Distribution
+    module: str
+
+
+@dataclass(frozen=True)
+class Worlds:
+    """Some possible worlds.
+
+    Attributes
+    ----------
+    values : mapping of str to array, shape (n,)
+        By unknown; what is not there has its central value.
+    n : int
+    source : str
+        ``central``, ``prior``, ``posterior`` or ``calibration``.
+    """
+
+    values: Mapping[str, Array]
+    n: int
+    source: str
+
+    def take(self, which: NDArray[np.intp]) -> Worlds:
+        """Some of the worlds, repeats allowed."""
+        return Worlds({name: values[which] for name, values in self.values.items()}, len(which), self.source)
+
+    def replaced(self, values: Mapping[str, float]) -> Worlds:
+        """The same worlds with some quantities set to one value in all of them."""
+        return Worlds({**self.values, **{k: np.full(self.n, v) for k, v in values.items()}}, self.n, self.source)
+
+
+def unknowns(knowledge: Knowledge) -> tuple[Unknown, ...]:
+    """Every uncertain quantity with its prior, in a fixed order."""
+    found = [
+        Unknown(p.id, _prior(p), p.module)
+        for p in knowledge.parameters.values()
+        if p.role == "population" and p.prior != "fixed"
+    ]
+    for diagnosis in knowledge.diagnoses.values():
+        for d in diagnosis.distributions.values():
+            if d.owner != diagnosis.id:
+                continue
+            for part, spread in (("center", d.center_log_sd), ("spread", d.spread_log_sd)):
+                if spread:
+                    name = f"{d.owner}.{d.id}.{part}"
+                    found.append(Unknown(name, _factor(name, spread, d), "population"))
+    for drug in knowledge.drugs.values():
+        for target in drug.targets:
+            if target.maximum is not None and target.maximum.source.kind == "assumed":
+                name = f"{prefix(drug.id)}_{target.slot}_max"
+                slot = knowledge.slots[target.slot]
+                upper = 1.0 if slot.combine == "inhibit" else 5 * target.maximum.value
+                prior = Distribution(
+                    name, "lognormal", target.maximum.value, knowledge.discounts.drug_effect, 0.0, upper,
+                    target.maximum.source,
+                )  # fmt: skip
+                found.append(Unknown(name, prior, "drugs"))
+    return tuple(found)
+
+
+def worlds_at(known: Iterable[Unknown], scores: Array, source: str) -> Worlds:
+    """Worlds at given normal scores of the unknowns.
+
+    Parameters
+    ----------
+    known : iterable of Unknown
+    scores : array, shape (n, n_unknowns)
+        Standard normal under the prior.
+    """
+    uniform = np.clip(ndtr(scores), 1e-12, 1 - 1e-12)
+    return Worlds({u.id: quantile(u.prior, uniform[:, j]) for j, u in enumerate(known)}, len(scores), source)
+
+
+def prior_scores(known: Iterable[Unknown], seed: int, n: int) -> Array:
+    """Normal scores of worlds drawn from the priors, shape (n, n_unknowns); each unknown has its own stream."""
+    index = np.arange(n)
+    columns = [ndtri(patient_uniforms(seed, f"knowledge:{u.id}", index)) for u in known]
+    return np.stack(columns, axis=1) if columns else np.empty((n, 0))
+
+
+def prior_worlds(knowledge: Knowledge, seed: int, n: int) -> Worlds:
+    """Worlds drawn from the priors."""
+    known = unknowns(knowledge)
+    return worlds_at(known, prior_scores(known, seed, n), "prior")
+
+
+def central_world() -> Worlds:
+    """The one world in which every constant has the value of its table."""
+    return Worlds({}, 1, "central")
+
+
+def _prior(parameter: Parameter) -> Distribution:
+    family, spread = parameter.prior.rstrip(")").split("(")
+    return Distribution(
+        parameter.id,
+        "lognormal" if family == "lognormal" else "normal",
+        parameter.value,
+        float(spread),
+        parameter.lower,
+        parameter.upper,
+        parameter.source,
+    )
+
+
+def _factor(name: str, log_sd: float, distribution: Distribution) -> Distribution:
+    return Distribution(name, "lognormal", 1.0, log_sd, 0.1, 10.0, distribution.source)
