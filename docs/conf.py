@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
+
+from docutils import nodes
+from docutils.utils.math import latex2mathml
 
 from crosstalk import __version__, load_knowledge
 from crosstalk.model.assembly import assemble
-from crosstalk.population.run import SCREENING_LIMIT
+from crosstalk.population.enrolment import SCREENING_LIMIT
 from crosstalk.study.schema import read_study
 from crosstalk.twin.posterior import ENOUGH, MAX_STAGES, MOVES
 from crosstalk.twin.twin import DRAWS, VIRTUAL_PATIENTS, WEEKS, WORLDS
@@ -21,8 +25,13 @@ exclude_patterns = ["_build", "output", "samples"]
 html_theme = "furo"
 html_title = f"Crosstalk {release}"
 html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["mathematics.css"]
+# MathML is drawn by the browser itself: no script, no font, no request to another server, and no LaTeX to install
+html_math_renderer = "mathml"
 
-myst_enable_extensions = ["colon_fence", "deflist", "substitution"]
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "substitution"]
+myst_fence_as_directive = ["math"]
 myst_heading_anchors = 3
 
 default_role = "py:obj"
@@ -88,3 +97,18 @@ myst_substitutions = {
     "max_stages": MAX_STAGES,
     "screening_limit": SCREENING_LIMIT,
 }
+
+
+def _inline_mathml(writer: Any, node: nodes.math) -> None:
+    writer.body.append(latex2mathml.tex2mathml(node.astext()))
+    raise nodes.SkipNode
+
+
+def _block_mathml(writer: Any, node: nodes.math_block) -> None:
+    mathml = latex2mathml.tex2mathml(node.astext(), as_block=True)
+    writer.body.append(f'<div class="math">{mathml}</div>')
+    raise nodes.SkipNode
+
+
+def setup(app: Any) -> None:
+    app.add_html_math_renderer("mathml", (_inline_mathml, None), (_block_mathml, None))

@@ -7,11 +7,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from crosstalk import cli
+from crosstalk.knowledge.loader import load_knowledge
 
 Run = Callable[..., tuple[int, str, str]]
 PANEL = "patient,analyte,value,unit\nA,hsCRP,6.2,mg/L\nA,BMI,31,kg/m2\nA,HAMD17,24,\n"
@@ -206,6 +208,130 @@ def test_results_of_an_earlier_run_stay_untouched(run: Run, panel: Path, tmp_pat
     assert run("forecast", panel, "-r", "nope", "--json", kept)[0] == 2
     assert kept.read_text() == "the result of yesterday"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.csv", "kept.json", "panel.csv"]
+
+
+EVIDENCE = """
+[study]
+id = "{id}"
+role = "context"
+doi = "10.1000/{id}"
+duration_weeks = 6
+[population]
+diagnosis = "mdd"
+[[arm]]
+id = "ssri"
+dose = [{{ drug = "escitalopram", amount = 10, unit = "mg", route = "oral", every_h = 24 }}]
+[[arm]]
+id = "placebo"
+[[result]]
+endpoint = "smd"
+of = "HAMD17"
+week = 6
+arm = "ssri"
+versus = "placebo"
+value = {value}
+se = 0.2
+source = "abstract"
+provenance = "seen"
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "published results of"),
+        (("--role", "validate"), "validate"),
+        (("list", "--drug", "infliximab", "--of", "HAM-D", "--endpoint", "change"), "raison2013"),
+        (("--analyte", "CRP", "--diagnosis", "mdd", "--provenance", "seen"), "hsCRP"),
+        (("list", "--from", "1 h", "--to", "6 hours"), "windoloski2024"),
+        (("raison2013",), "infliximab 5 mg/kg iv"),
+        (("show", "raison2013"), "registry record NCT00463580"),
+        (("--help",), "pool"),
+        (("list", "--help"), "--provenance"),
+        (("pool", "--help"), "--meta-analyses"),
+    ],
+)
+def test_evidence_is_listed_and_shown(run: Run, arguments: tuple[str, ...], words: str) -> None:
+    code, out, err = run("evidence", *arguments)
+    assert code == 0, err
+    assert words in " ".join(out.split())
+
+
+def test_evidence_filters_narrow_the_list(run: Run, tmp_path: Path) -> None:
+    kept: list[list[dict[str, str]]] = []
+    for name, options in (("all", ()), ("few", ("--drug", "infliximab", "--endpoint", "change"))):
+        path = tmp_path / f"{name}.json"
+        code, out, err = run("evidence", "list", *options, "--json", path, "--quiet")
+        assert (code, out) == (0, ""), err
+        kept.append(json.loads(path.read_text())["results"])
+    assert 0 < len(kept[1]) < len(kept[0])
+    assert {row["endpoint"] for row in kept[1]} == {"change"}
+    assert all("infliximab" in row["drugs"] for row in kept[1])
+
+
+def test_evidence_check_has_an_exit_code(run: Run, tmp_path: Path) -> None:
+    good, bad = tmp_path / "good2001.toml", tmp_path / "bad2002.toml"
+    good.write_text(EVIDENCE.format(id="good2001", value=-0.4))
+    code, out, err = run("evidence", "check", good)
+    assert (code, err) == (0, "")
+    assert "Check of 1 study file with 1 result" in out
+    bad.write_text(EVIDENCE.format(id="bad2002", value='"many"'))
+    code, out, err = run("evidence", "check", tmp_path, "--json", tmp_path / "check.json")
+    assert code == 1
+    assert "bad2002.toml:20" in out
+    assert err == "crosstalk: 1 of 2 study files fail: bad2002\n"
+    lines = json.loads((tmp_path / "check.json").read_text())["lines"]
+    assert [line["grade"] for line in lines] == ["fail"]
+
+
+def test_evidence_is_pooled(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    studies = {}
+    for name, value in (("a2001", -0.5), ("b2002", -0.1), ("c2003", -0.4)):
+        studies[name] = tmp_path / f"{name}.toml"
+        studies[name].write_text(EVIDENCE.format(id=name, value=value))
+    known = replace(load_knowledge(), study_files=studies)
+    monkeypatch.setattr("crosstalk.knowledge.loader.load_knowledge", lambda *_: known)
+    outputs = tmp_path / "p.json", tmp_path / "p.html"
+    options = ("--endpoint", "smd", "--of", "HAMD17", "--drug", "escitalopram")
+    code, out, err = run("evidence", "pool", *options, "--json", outputs[0], "--html", outputs[1])
+    assert code == 0, err
+    assert "Random effects: REML" in out
+    assert f"written: {outputs[1]}" in out
+    content = json.loads(outputs[0].read_text())
+    assert content["k"] == 3
+    # equal errors: the mean of the effects
+    assert content["estimate"] == pytest.approx(-1 / 3, rel=1e-5)
+    assert outputs[1].read_text().count("<svg") == 1
+    code, out, err = run("evidence", "pool", *options, "--without", "a2001", "--json", outputs[0], "--quiet")
+    assert (code, out, err) == (0, "", "")
+    assert json.loads(outputs[0].read_text())["estimate"] == pytest.approx(-0.25, rel=1e-5)
+    studies["a2001"].write_text("broken")
+    code, _, err = run("evidence", "pool", *options)
+    assert code == 0
+    assert "warning: a2001.toml is left out" in err
+    studies["b2002"].write_text("broken")
+    code, _, err = run("evidence", "pool", *options)
+    assert code == 1
+    assert "one comparable effect" in err
+
+
+def test_bad_use_of_evidence(run: Run, tmp_path: Path) -> None:
+    cases: list[tuple[int, str, tuple[object, ...]]] = [
+        (1, "no such file", ("chek",)),
+        (2, "unknown role 'x'", ("list", "--role", "x")),
+        (2, "unknown drug", ("--drug", "x")),
+        (2, "such as '4 h'", ("list", "--from", "soon")),
+        (2, "give an endpoint", ("pool", "--of", "HAMD17")),
+        (2, "No such option", ("list", "--colour", "red")),
+        (1, "no published result matches", ("pool", "--endpoint", "smd", "--of", "HAMD17", "--to", "0 h")),
+        (1, "no such file", ("check", tmp_path / "absent")),
+        (1, "does not exist", ("list", "--json", tmp_path / "no" / "f.json")),
+        (2, "same path", ("pool", "--endpoint", "smd", "--json", tmp_path / "x", "--html", tmp_path / "x")),
+    ]
+    for code, words, arguments in cases:
+        found, out, err = run("evidence", *arguments)
+        assert found == code, (arguments, found, out, err)
+        assert words in err, (arguments, err)
 
 
 def test_help_is_light() -> None:

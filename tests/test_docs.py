@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args
+from xml.etree import ElementTree
 
 import pytest
 import typer
@@ -21,6 +22,7 @@ from crosstalk.engine import Status
 from crosstalk.knowledge import load_knowledge
 from crosstalk.knowledge.loader import PARAMETER_COLUMNS
 from crosstalk.knowledge.schema import AnalyteTable, DiagnosisTable, DistributionTable, DrugFile, ScaleTable, ScoreTable
+from crosstalk.model.equations import equations
 from crosstalk.panel.layout import LONG, PATIENT
 from crosstalk.study.records import Endpoint
 from crosstalk.study.tables import ALLOWED
@@ -165,9 +167,65 @@ def test_every_status_of_the_engine_is_explained() -> None:
     assert {status.name for status in Status} - {"OK"} <= in_code("architecture.md")
 
 
-def test_every_module_of_the_mechanism_is_shown() -> None:
+def test_the_equations_are_those_of_the_model() -> None:
     text = (DOCS / "model.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"mechanisms/(\w+)\.ant$", text, re.MULTILINE)) == set(load_knowledge().mechanisms)
+    assert script("make_equations").render(text, load_knowledge()) == text, (
+        "run python docs/make_equations.py and look at the change"
+    )
+
+
+def regions_of_the_model() -> dict[str, str]:
+    """What the script writes into model.md, by region."""
+    text = (DOCS / "model.md").read_text(encoding="utf-8")
+    found = re.findall(r"<!-- equations: (\w+) -->\n(.*?)<!-- end -->", text, re.DOTALL)
+    assert len(found) == len(dict(found)), "a region stands twice"
+    return dict(found)
+
+
+def test_every_equation_and_every_constant_of_the_model_is_shown_once() -> None:
+    regions = regions_of_the_model()
+    assert set(load_knowledge().mechanisms) - {"units"} <= set(regions)
+    for e in equations():
+        heads = [name for name, body in regions.items() for _ in re.findall(rf"^`{e.variable}`: ", body, re.MULTILINE)]
+        assert heads == [e.module], e.variable
+        assert f"`{e.variable}`: {e.meaning} [{e.unit}]" in regions[e.module]
+        assert f"\n{e.latex}\n" in regions[e.module], e.variable
+    for p in load_knowledge().parameters.values():
+        rows = [(name, row) for name, body in regions.items() for row in body.splitlines() if f" `{p.id}` | " in row]
+        assert [name for name, _ in rows] == [p.module], p.id
+        cells = rows[0][1].strip("| ").split(" | ")
+        assert cells[1:7] == [p.meaning, f"{p.value:.6g}", p.unit, p.prior, p.role, p.source.kind]
+        assert f"](https://doi.org/{p.source.doi})" in cells[7] or not p.source.doi, p.id
+
+
+def test_every_paper_that_the_model_page_links_to_is_cited_at_its_end() -> None:
+    regions = regions_of_the_model()
+    linked = {
+        doi for name, body in regions.items() for doi in re.findall(r"\[(10\.[^]]+)\]\(", body) if name != "sources"
+    }
+    assert linked
+    assert linked == set(re.findall(r"\[(10\.[^]]+)\]\(", regions["sources"]))
+    assert {p.source.doi for p in load_knowledge().parameters.values() if p.source.doi} <= linked
+
+
+def test_formulas_become_valid_mathml() -> None:
+    converter = pytest.importorskip("docutils.utils.math.latex2mathml")
+    text = (DOCS / "model.md").read_text(encoding="utf-8")
+    formulas = [
+        *re.findall(r"^```math\n(.*?)\n```$", text, re.DOTALL | re.MULTILINE),
+        *re.findall(r"\$([^$\n]+)\$", text),
+    ]
+    assert len(formulas) > len(equations())
+    children = {"mfrac": {2}, "msub": {2}, "msup": {2}, "msubsup": {3}}
+    for formula in formulas:
+        mathml = converter.tex2mathml(formula, as_block=True).replace("&ApplyFunction;", "")
+        for node in ElementTree.fromstring(mathml).iter():
+            tag = node.tag.rpartition("}")[2]
+            assert len(node) in children.get(tag, {len(node)}), formula
+            if tag == "mtable":
+                assert len(node) == formula.count("\\\\\n") + 1, formula
+            if tag == "mtr":
+                assert {child.tag.rpartition("}")[2] for child in node} == {"mtd"}, formula
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
@@ -194,8 +252,8 @@ def test_the_sample_files_load() -> None:
     assert [dose.drug for dose in regimen.doses] == ["escitalopram", "example-anti-tnf"]
 
 
-def outputs() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_outputs", DOCS / "make_outputs.py")
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -204,13 +262,20 @@ def outputs() -> ModuleType:
     return module
 
 
+def outputs() -> ModuleType:
+    return script("make_outputs")
+
+
 def test_every_quoted_output_has_one_command() -> None:
     names = [block.name for block in outputs().quoted()]
     assert sorted(names) == sorted(p.stem for p in (DOCS / "output").glob("*.txt"))
 
 
 # what is quick and exact; the others hold simulated numbers
-@pytest.mark.parametrize("name", ["help", "regimens", "drugs", "drug", "analyte", "bad_panel", "extra"])
+EXACT = ("help", "regimens", "drugs", "drug", "analyte", "bad_panel", "extra")
+
+
+@pytest.mark.parametrize("name", [*EXACT, "evidence_list", "evidence_check", "evidence_pool"])
 def test_quoted_outputs_are_what_the_commands_print(name: str, tmp_path: Path) -> None:
     make = outputs()
     block = next(b for b in make.quoted() if b.name == name)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 __all__ = [
     "ApplicabilityError",
+    "CalibrationError",
     "CrosstalkError",
+    "EvidenceError",
     "KnowledgeError",
     "ModelError",
     "OutputError",
@@ -54,12 +56,20 @@ class StudyError(CrosstalkError):
     """A study file breaks its schema or asks for the impossible."""
 
 
+class EvidenceError(CrosstalkError):
+    """Published results cannot be pooled as asked."""
+
+
 class PanelError(CrosstalkError):
     """A patient's panel cannot be read, or holds an impossible value."""
 
 
 class PopulationError(CrosstalkError):
     """No virtual population can be made as asked."""
+
+
+class CalibrationError(CrosstalkError):
+    """A calibration cannot run, or a posterior cannot be used."""
 
 
 class TwinError(CrosstalkError):

@@ -8,6 +8,8 @@ from scipy.special import ndtri
 
 from crosstalk.knowledge.loader import load_knowledge
 from crosstalk.knowledge.records import Distribution
+from crosstalk.model.assembly import assemble
+from crosstalk.model.qa import check_positivity
 from crosstalk.population.latent import latent_space, quantile
 from crosstalk.population.patients import draw_patients
 from crosstalk.population.worlds import Worlds, central_world, prior_worlds, unknowns, worlds_at
@@ -76,3 +78,11 @@ def test_worlds_can_be_chosen_and_given_one_value() -> None:
     assert chosen.n == 3
     assert chosen.values[name].tolist() == [table.values[name][i] for i in (4, 4, 0)]
     assert table.replaced({name: 7.0}).values[name].tolist() == [7.0] * 5
+
+
+def test_every_world_that_can_be_drawn_keeps_the_regulators_positive() -> None:
+    knowledge = load_knowledge()
+    model = assemble((), knowledge)
+    table = prior_worlds(knowledge, 1, 5000)
+    inside = {name: column for name, column in table.values.items() if name in model.constants}
+    assert check_positivity(model, inside, n=table.n).all()

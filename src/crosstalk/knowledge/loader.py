@@ -12,7 +12,7 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 
@@ -55,6 +55,7 @@ PARAMETER_COLUMNS = (
     "id", "module", "value", "unit", "lower", "upper", "prior", "role", "kind", "doi", "place", "meaning",
 )  # fmt: skip
 REFERENCE_COLUMNS = ("key", "doi", "citation")
+VARIABLE_COLUMNS = ("id", "meaning")
 _KNOWLEDGE_SUFFIXES = {".ant", ".nc", ".toml", ".tsv"}
 _PRIOR = re.compile(r"fixed|(lognormal|normal)\((\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)\)")
 _GREEK = str.maketrans({"α": "alpha", "β": "beta", "γ": "gamma", "κ": "kappa"})  # noqa: RUF001
@@ -69,8 +70,9 @@ class Knowledge:
 
     ``regimens`` starts with the reference and ends with placebo. ``analytes`` holds every scale too, as an analyte of
     kind ``scale``. ``mechanisms`` maps the stem of each Antimony file to its text, ``study_files`` the stem of each
-    study file to its path, ``references`` a DOI to its citation. ``sha256`` covers the names and bytes of all these
-    files. The look-ups take any alias, in any case and with any hyphens, and raise `UsageError` with the nearest names.
+    study file to its path, ``references`` a DOI to its citation, ``meanings`` a variable of the mechanism to what it
+    stands for. ``sha256`` covers the names and bytes of all these files. The look-ups take any alias, in any case and
+    with any hyphens, and raise `UsageError` with the nearest names.
 
     Examples
     --------
@@ -94,6 +96,7 @@ class Knowledge:
     discounts: Discounts
     sha256: str
     analyte_names: Mapping[str, str]
+    meanings: Mapping[str, str] = field(default_factory=dict)
 
     def drug(self, id_: str) -> Drug:
         """Return the drug with this id."""
@@ -182,6 +185,7 @@ def _load(root: Path, extra: tuple[Path, ...], stamps: tuple[tuple[Path, int, in
         discounts=_validate(EvidenceFile, _toml(root / "evidence.toml"), root / "evidence.toml").record(),
         sha256=_hash(root, extra),
         analyte_names=_name_index(analytes, root / "analytes.toml"),
+        meanings=_read_meanings(root / "variables.tsv"),
     )
 
 
@@ -517,3 +521,14 @@ def _read_references(path: Path) -> dict[str, str]:
             raise KnowledgeError(f"{place}: {row['doi']} is already listed; drop one row")
         references[row["doi"]] = row["citation"]
     return references
+
+
+def _read_meanings(path: Path) -> dict[str, str]:
+    meanings: dict[str, str] = {}
+    for number, row in _rows(path, VARIABLE_COLUMNS):
+        if not row["id"] or not row["meaning"]:
+            raise KnowledgeError(f"{path}: line {number}: id or meaning is empty; fill it in")
+        if row["id"] in meanings:
+            raise KnowledgeError(f"{path}: line {number}: {row['id']!r} is already explained; drop one row")
+        meanings[row["id"]] = row["meaning"]
+    return meanings

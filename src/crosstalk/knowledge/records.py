@@ -263,7 +263,10 @@ class Discounts:
     ``mismatch`` maps a grade such as ``indication.near`` to a share of the result's size that is added to its standard
     error in quadrature, ``memory`` is the share for a figure that nobody looked up. ``bias`` maps the name of a
     study-bias term to its standard deviation in standardized units. ``visits`` is the correlation of errors of results
-    of the same patients at different times; ``drug_effect`` the log-SD of an assumed effect of a drug.
+    of the same patients at different times; ``drug_effect`` the SD of an assumed effect of a drug, as a share of it;
+    ``assay_scale`` the log-SD of a laboratory's scale on rises well above its detection limit; ``scale_sd`` the usual
+    standard deviation of a symptom score or its change, as a share of the scale; ``floor`` by endpoint the smallest
+    size of a result that a share refers to.
     """
 
     mismatch: Mapping[str, float]
@@ -271,6 +274,8 @@ class Discounts:
     bias: Mapping[str, float]
     visits: float
     drug_effect: float
+    assay_scale: float
+    scale_sd: float
     floor: Mapping[str, float]
 
 

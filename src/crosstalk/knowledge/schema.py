@@ -563,12 +563,15 @@ class EvidenceFile(_Table):
     bias: dict[Id, NonNegative]
     visits: Annotated[float, Field(ge=0, lt=1)]
     drug_effect: NonNegative
+    assay_scale: NonNegative
+    scale_sd: Positive
     floor: dict[str, NonNegative]
 
     def record(self) -> Discounts:
         """Return the record, with grades such as ``indication.near``."""
         grades = {f"{kind}.{grade}": value for kind, table in self.mismatch.items() for grade, value in table.items()}
-        return Discounts(grades, self.memory, self.bias, self.visits, self.drug_effect, self.floor)
+        plain = {k: v for k, v in self if k != "mismatch"}
+        return Discounts(mismatch=grades, **plain)
 
 
 class PopulationFile(_Table):

@@ -76,14 +76,17 @@ def _plain(diagnosis: object) -> str:
 
 
 def evidence_hash(knowledge: Knowledge) -> str:
-    """Hash of the studies that the model is calibrated on and of their discounts."""
+    """Hash of the studies that the model is calibrated on, of the drugs in them, and of the discounts."""
     from crosstalk.study.schema import read_study
 
-    parts = []
+    parts: list[str] = []
+    drugs: set[str] = set()
     for name in sorted(knowledge.study_files):
         study = read_study(name, knowledge)
         if study.role == "calibrate":
             parts.append(repr(study))
+            drugs |= {d.drug for d in (*study.population.background, *(d for a in study.arms for d in a.doses))}
+    parts += [repr(knowledge.drug(drug)) for drug in sorted(drugs)]
     return hash_bytes(repr((parts, knowledge.discounts)).encode())
 
 

@@ -116,7 +116,7 @@ class _Screening:
         outputs = [o for a in self.analytes if (o := knowledge.analytes[a].observable)]
         settled = baseline(
             candidates, knowledge, self.engine, outputs=outputs, background=inputs,
-            background_drugs=self.model.drugs, score=score,
+            background_drugs=self.model.drugs, score=score, strict=False,
         )  # fmt: skip
         return settled, recorded
 
@@ -194,9 +194,10 @@ def enrol_everywhere(
     seed: int,
     worlds: Worlds,
 ) -> Enrolled:
-    """Enrol the same candidates in every world, in the order of world and number.
+    """Enrol as many patients in every world, in the order of world and number.
 
-    A world in which too few are eligible has fewer patients, or none.
+    As in `enrol`, patient ``i`` lives in world ``i % n``, so that chance does not strike all worlds alike. A world in
+    which too few are eligible has fewer patients, or none.
     """
     screening = _Screening(study, population, model, knowledge, engine, seed)
     found: list[tuple[Patients, dict[str, Array], Array]] = []
@@ -208,8 +209,9 @@ def enrol_everywhere(
             break
         numbers = np.arange(screened, screened + block)
         screened += block
+        world = np.tile(open_, len(numbers))
         candidates, measured, score, keep = screening.screen(
-            np.repeat(numbers, len(open_)), worlds, np.tile(open_, len(numbers))
+            np.repeat(numbers, len(open_)) * worlds.n + world, worlds, world
         )
         keep_by_world = keep.reshape(len(numbers), len(open_))
         place = np.cumsum(keep_by_world, axis=0) <= (wanted - have[open_])

@@ -11,7 +11,15 @@ from crosstalk.model.assembly import Model
 from crosstalk.population.latent import patient_normals
 from crosstalk.units import convert
 
-__all__ = ["analyte_log_sd", "noise_table", "observable_factor", "plausible_score", "record_analyte", "record_scale"]
+__all__ = [
+    "analyte_log_sd",
+    "noise_table",
+    "observable_factor",
+    "plausible_score",
+    "record_analyte",
+    "record_scale",
+    "within_log_sd",
+]
 
 Array = NDArray[np.float64]
 
@@ -51,10 +59,15 @@ def analyte_log_sd(analyte: Analyte, *, between_weeks: bool = True, between_assa
     """
     variances = [np.log1p(analyte.assay_cv**2)]
     if between_weeks:
-        variances.append(np.log1p(analyte.within_cv**2))
+        variances.append(within_log_sd(analyte) ** 2)
     if between_assays:
         variances.append(analyte.offset_log_sd**2)
     return float(np.sqrt(sum(variances)))
+
+
+def within_log_sd(analyte: Analyte) -> float:
+    """Log-SD of a person's own variation from week to week."""
+    return float(np.sqrt(np.log1p(analyte.within_cv**2)))
 
 
 def record_analyte(true: Array, analyte: Analyte, noise: Array, *, between_weeks: bool) -> Array:

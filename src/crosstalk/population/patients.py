@@ -183,6 +183,7 @@ def baseline(
     background: Mapping[str, Array] | None = None,
     background_drugs: Sequence[str] = (),
     score: tuple[str, Array] | None = None,
+    strict: bool = True,
 ) -> Patients:
     """Find the steady state of each patient.
 
@@ -196,11 +197,13 @@ def baseline(
         Drugs that the model holds.
     score : (str, array of shape (n,)), optional
         A scale and the true score at baseline: the vulnerability is solved from it.
+    strict : bool
+        Raise if no patient has a valid baseline.
 
     Raises
     ------
     PopulationError
-        If no patient has a valid baseline.
+        If no patient has a valid baseline and ``strict`` is set.
     """
     model = assemble(background_drugs, knowledge)
     parameters = {**patients.parameters, **drug_parameters(knowledge, background_drugs, patients), **(background or {})}
@@ -218,7 +221,7 @@ def baseline(
     failures: dict[int, Failure] = dict(steady.failures)
     for i in np.flatnonzero(~check_positivity(model, parameters, n=len(patients))):
         failures[int(i)] = Failure(Status.INVALID_INPUT, "a regulator that must stay positive")
-    if len(failures) == len(patients):
+    if strict and len(failures) == len(patients):
         raise PopulationError(
             f"none of {len(patients)} virtual patients has a steady state; first reason: {failures[0]}"
         )

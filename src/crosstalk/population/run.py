@@ -16,13 +16,13 @@ from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.model.assembly import Model, assemble
 from crosstalk.population.enrolment import Enrolled, arm_population, enrol, enrol_everywhere, within
 from crosstalk.population.latent import patient_uniforms
-from crosstalk.population.measure import noise_table, observable_factor, record_analyte, record_scale
+from crosstalk.population.measure import noise_table, observable_factor, record_analyte, record_scale, within_log_sd
 from crosstalk.population.patients import Patients, drug_parameters, weight_kg
 from crosstalk.population.worlds import Worlds
 from crosstalk.study.counterpart import estimate
 from crosstalk.study.endpoints import Estimate
+from crosstalk.study.protocol import HOURS_PER_WEEK, protocol
 from crosstalk.study.protocol import background as background_inputs
-from crosstalk.study.protocol import protocol
 from crosstalk.study.records import Arm, Eligibility, Result, Study
 
 if TYPE_CHECKING:
@@ -106,18 +106,30 @@ class StudyRun:
                 values[w, j], errors[w, j] = self._estimate(result, knowledge, w)
         return values, errors
 
-    def _estimate(self, result: Result, knowledge: Knowledge, world: int | None) -> Estimate:
-        arms = [name for name in (result.arm, result.versus) if name]
-        masks: dict[str, slice | NDArray[np.intp]] = {}
-        for arm in arms:
-            rows = slice(None) if world is None else self._rows(arm, world)
-            masks[arm] = rows
+    def counts_by_world(self, results: Sequence[Result]) -> NDArray[np.intp]:
+        """Patients behind some results in each world, in the smaller arm, shape (n_worlds, n_results)."""
+        everyone = range(self.patients.worlds.n)
+        return np.array([[min(map(len, self._members(r, w).values())) for r in results] for w in everyone])
+
+    def _members(self, result: Result, world: int | None) -> dict[str, NDArray[np.intp]]:
+        """Rows of the patients of a result, by arm."""
+        found: dict[str, NDArray[np.intp]] = {}
+        for arm in (name for name in (result.arm, result.versus) if name):
+            everyone = np.arange(len(self.enrolled[arm].patients))
+            rows = everyone if world is None else everyone[self._rows(arm, world)]
             if result.stratum is not None:
-                chosen = within(self.enrolled[arm].baseline[result.stratum.analyte], result.stratum)
-                masks[arm] = np.arange(len(chosen))[rows][chosen[rows]]
+                values = self.enrolled[arm].baseline[result.stratum.analyte]
+                rows = rows[within(values[rows], result.stratum)]
+            found[arm] = rows
+        return found
+
+    def _estimate(self, result: Result, knowledge: Knowledge, world: int | None) -> Estimate:
+        members = self._members(result, world)
         scale = knowledge.scales.get(result.partner if result.endpoint == "responder-smd" else result.of)
         wanted = {name for name in (result.of, result.partner) if name}
-        part = {(a, o): self.courses[a, o][masks[a]] for a in arms for o in wanted if (a, o) in self.courses}
+        part = {
+            (a, o): self.courses[a, o][rows] for a, rows in members.items() for o in wanted if (a, o) in self.courses
+        }
         return estimate(result, part, self.times_h, scale=scale)
 
     def _rows(self, arm: str, world: int) -> slice:
@@ -207,7 +219,7 @@ def simulate_worlds(
     engine: Engine,
     rtol: float = 1e-4,
 ) -> StudyRun:
-    """Run a study in each of some possible worlds, with the same persons in all of them.
+    """Run a study in each of some possible worlds, each with patients of its own.
 
     Parameters
     ----------
@@ -257,7 +269,7 @@ def _run(
         failures[arm.id] = result.failures
         gone = _gone(study, arm, group.patients, times)
         for output, variable in zip(study.outputs, run.variables, strict=True):
-            course = _record(run, output, result[variable], group.recorded)
+            course = _record(run, output, result[variable], group.recorded, study)
             courses[arm.id, output] = _after_leaving(course, gone, study.missing)
     return StudyRun(study, seed, times, courses, enrolled, failures, type(engine).__name__)
 
@@ -337,8 +349,11 @@ def variable_of(output: str, model: Model, knowledge: Knowledge) -> str:
     )
 
 
-def _record(run: _Arm, output: str, values: Array, recorded: tuple[str, Array] | None) -> Array:
-    """What would have been written down at each visit; the same chance for a patient in every arm."""
+def _record(run: _Arm, output: str, values: Array, recorded: tuple[str, Array] | None, study: Study) -> Array:
+    """What would have been written down at each visit; the same chance for a patient in every arm.
+
+    An analyte also varies within a person from week to week, except in a challenge that ends within the first week.
+    """
     patients, knowledge = run.patients, run.knowledge
     scale = knowledge.scales.get(output)
     if scale is not None:
@@ -350,6 +365,10 @@ def _record(run: _Arm, output: str, values: Array, recorded: tuple[str, Array] |
     analyte = knowledge.analytes.get(output)
     if analyte is not None and analyte.observable:
         noise = noise_table(patients.seed, f"assay:{output}", patients.index, values.shape[1])
-        factor = observable_factor(run.model, analyte)
-        return record_analyte(values * factor, analyte, noise, between_weeks=False)
+        true = values * observable_factor(run.model, analyte)
+        weeks = (np.asarray(study.output_times_h) // HOURS_PER_WEEK).astype(int)
+        if len(weeks) == 1 or weeks[-1] > 0:
+            drift = noise_table(patients.seed, f"week:{output}", patients.index, int(weeks[-1]) + 1)
+            true = true * np.exp(within_log_sd(analyte) * drift[:, weeks])
+        return record_analyte(true, analyte, noise, between_weeks=False)
     return values

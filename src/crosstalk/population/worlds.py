@@ -83,11 +83,11 @@ def unknowns(knowledge: Knowledge) -> tuple[Unknown, ...]:
             if target.maximum is not None and target.maximum.source.kind == "assumed":
                 name = f"{prefix(drug.id)}_{target.slot}_max"
                 slot = knowledge.slots[target.slot]
-                upper = 1.0 if slot.combine == "inhibit" else 5 * target.maximum.value
-                prior = Distribution(
-                    name, "lognormal", target.maximum.value, knowledge.discounts.drug_effect, 0.0, upper,
-                    target.maximum.source,
-                )  # fmt: skip
+                value = target.maximum.value
+                upper = 1.0 if slot.combine == "inhibit" else 5 * value
+                # normal, so that a drug may do next to nothing
+                spread = knowledge.discounts.drug_effect * value
+                prior = Distribution(name, "normal", value, spread, 0.0, upper, target.maximum.source)
                 found.append(Unknown(name, prior, "drugs"))
     return tuple(found)
 

@@ -6,10 +6,12 @@ import io
 import re
 from collections.abc import Sequence
 from html import escape
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crosstalk.evidence.records import Pool
 from crosstalk.report.documents import SimulatedArm
 from crosstalk.report.words import number
 from crosstalk.twin.records import Forecast, MechanismScore, NextAssay, ProfileItem, RegimenForecast, Trajectory
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "course_chart",
     "dimension_chart",
+    "forest_chart",
     "mechanism_chart",
     "next_assay_chart",
     "panel_chart",
@@ -254,3 +257,98 @@ def course_chart(arms: Sequence[SimulatedArm], variable: str, name: str) -> str:
     axis.set_xlim(left=0)
     _legend(figure, axis)
     return _svg(figure, name, f"Median course of {variable} by arm with the middle half of the patients")
+
+
+def forest_chart(pool: Pool) -> str:
+    """Forest plot: effects with 95 % intervals, squares by weight; hollow ones are recalled or have a bias term."""
+    rows = len(pool.members) + 2
+    labels = ["a new study", "mean effect", *(fill(m.label, 44) for m in pool.members[::-1])]
+    figure, axis, texts = _forest_figure(labels)
+    log = pool.scale == "logarithm"
+    low, high = _forest_limits(pool, log)
+    if pool.null is not None:
+        axis.axvline(pool.null, color=GREY, lw=0.9, zorder=0)
+    axis.axvline(pool.estimate, color="#0072B2", lw=0.8, ls=":", zorder=0)
+    heaviest = max(m.weight for m in pool.members)
+    for i, m in enumerate(pool.members):
+        y = rows - 1 - i
+        _whisker(axis, (m.low, m.high), (low, high), y, INK, 1.2)
+        plain = m.provenance != "memory" and not m.bias
+        size = 3.5 + 6 * (m.weight / heaviest) ** 0.5
+        axis.plot(m.value, y, "s", color="#0072B2", mfc="#0072B2" if plain else "white", ms=size, zorder=3)
+        texts.text(0.0, y, _forest_text(m.value, m.low, m.high), va="center", fontsize=8.5)
+        texts.text(1.0, y, f"{m.weight:.0f} %", va="center", ha="right", fontsize=8.5)
+    left, right = max(pool.low, low), min(pool.high, high)
+    axis.fill([left, pool.estimate, right, pool.estimate], [1, 1.3, 1, 0.7], color="#0072B2", lw=0, zorder=3)
+    _whisker(axis, (pool.low, pool.high), (low, high), 1, "#0072B2", 0.8)
+    texts.text(0.0, 1, _forest_text(pool.estimate, pool.low, pool.high), va="center", fontsize=8.5, weight="bold")
+    _whisker(axis, (pool.prediction_low, pool.prediction_high), (low, high), 0, "#D55E00", 2.4)
+    prediction = _minus(f"{number(pool.prediction_low)} to {number(pool.prediction_high)}")
+    texts.text(0.0, 0, prediction, va="center", fontsize=8.5)
+    axis.axhline(1.55, color=LIGHT, lw=0.8, zorder=0)
+    axis.set_yticks(range(rows), labels, fontsize=8.5)
+    axis.tick_params(axis="y", length=0)
+    axis.spines["left"].set_visible(False)
+    axis.set_ylim(-0.6, rows - 0.4)
+    axis.set_xlim(low, high)
+    if log:
+        axis.set_xscale("log")
+        _plain_log(axis)
+    axis.set_xlabel(_forest_axis(pool))
+    texts.set(xlim=(0, 1), ylim=axis.get_ylim())
+    texts.axis("off")
+    words = "; ".join(f"{m.label} {_forest_text(m.value, m.low, m.high)}" for m in pool.members)
+    mean = _forest_text(pool.estimate, pool.low, pool.high)
+    return _svg(figure, "forest", f"Forest plot of {pool.title}. {words}. Mean effect {mean}")
+
+
+def _forest_figure(labels: Sequence[str]) -> tuple[Figure, Axes, Axes]:
+    """Make an axis between the labels on its left, as wide as they need, and a column of texts on its right."""
+    height, below, above, texts = 0.65 + 0.29 * len(labels), 0.5, 0.08, 2.3
+    longest = max(len(line) for label in labels for line in label.splitlines())
+    left = 0.2 + 0.067 * longest
+    figure, (axis, column) = _figure(height, columns=2)
+    figure.set_layout_engine("none")
+    bottom, tall = below / height, (height - below - above) / height
+    axis.set_position((left / WIDTH, bottom, (WIDTH - left - texts) / WIDTH, tall))
+    column.set_position(((WIDTH - texts + 0.12) / WIDTH, bottom, (texts - 0.12) / WIDTH, tall))
+    return figure, axis, column
+
+
+def _forest_limits(pool: Pool, log: bool) -> tuple[float, float]:
+    """Limits of the axis: all studies, and of the wider intervals below as much as leaves the studies legible."""
+    put, back = (np.log, np.exp) if log else (np.asarray, np.asarray)
+    shown = [m.low for m in pool.members] + [m.high for m in pool.members] + ([] if pool.null is None else [pool.null])
+    first, last = float(put(min(shown))), float(put(max(shown)))
+    room = 0.5 * (last - first)
+    low = max(min(first, float(put(pool.prediction_low))), first - room)
+    high = min(max(last, float(put(pool.prediction_high))), last + room)
+    margin = 0.03 * (high - low)
+    return float(back(low - margin)), float(back(high + margin))
+
+
+def _whisker(
+    axis: Axes, ends: tuple[float, float], limits: tuple[float, float], y: float, colour: str, width: float
+) -> None:
+    """Draw an interval; an arrow where it leaves the axis."""
+    low, high = max(ends[0], limits[0]), min(ends[1], limits[1])
+    axis.plot([low, high], [y, y], color=colour, lw=width, solid_capstyle="butt", zorder=2)
+    for end, cut, arrow in ((low, ends[0] < low, 8), (high, ends[1] > high, 9)):
+        if cut:
+            axis.plot(end, y, marker=arrow, color=colour, ms=6, ls="", clip_on=False, zorder=4)
+
+
+def _forest_text(value: float, low: float, high: float) -> str:
+    return _minus(f"{number(value)} ({number(low)} to {number(high)})")
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def _forest_axis(pool: Pool) -> str:
+    unit = "" if pool.unit == "dimensionless" else f" [{pool.unit}]"
+    better = {-1: "; left is better", 1: "; right is better"}.get(pool.favours, "")
+    scale = " (log scale)" if pool.scale == "logarithm" else ""
+    differs = pool.contrast != "within" and pool.scale == "identity" and pool.endpoint != "smd"
+    return f"{'difference of ' if differs else ''}{pool.endpoint}{unit}{scale}{better}"

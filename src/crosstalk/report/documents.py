@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crosstalk.errors import UsageError
 from crosstalk.twin.records import Assessment, Forecast, Provenance
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 __all__ = ["Quantiles", "SimulatedArm", "SimulatedResult", "Simulation", "dump", "json_schema"]
 
@@ -75,7 +78,7 @@ class Simulation:
 KINDS = {"assess": Assessment, "forecast": Forecast, "simulate": Simulation}
 
 
-def dump(document: Assessment | Forecast | Simulation) -> str:
+def dump(document: DataclassInstance) -> str:
     """Write a result as JSON text; the same result gives the same bytes.
 
     Numbers keep six significant digits; one that is not finite becomes null.

@@ -7,15 +7,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crosstalk.evidence.records import Pool
 from crosstalk.report import charts
 from crosstalk.report.documents import Simulation
+from crosstalk.report.evidence import pool_text
 from crosstalk.report.words import UNCALIBRATED, interval_text, measured_text, number, percent
 from crosstalk.twin.records import Assessment, Change, Forecast, Interval, ProfileItem, Provenance
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["assessment_html", "forecast_html", "simulation_html"]
+__all__ = ["assessment_html", "forecast_html", "pool_html", "simulation_html"]
 
 TEMPLATES = Path(__file__).parent / "templates"
 USES = {"fitted": "fitted", "covariate": "covariate", "score": "baseline score", "shown": "shown only"}
@@ -64,6 +66,15 @@ def simulation_html(simulation: Simulation) -> str:
     return _render(
         "simulation", _title("Simulation of", simulation.study, simulation.provenance), simulation, courses=courses
     )
+
+
+def pool_html(pool: Pool) -> str:
+    """Report of pooled published effects as one HTML page."""
+    tables, notes = pool_text(pool)
+    template = _environment().get_template("pool.html.j2")
+    forest = charts.forest_chart(pool)
+    title = f"Pooled evidence: {pool.title}"
+    return template.render(title=title, r=pool, tables=tables, notes=notes, forest=forest, style=_style()) + "\n"
 
 
 def _title(words: str, name: str, provenance: Provenance) -> str:

@@ -104,6 +104,7 @@ class _Builder:
             outputs=outputs,
             bias=head.bias,
             missing=head.missing,
+            pubmed=head.pubmed,
         )
 
     # Population

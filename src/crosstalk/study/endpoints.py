@@ -6,6 +6,7 @@ finite are left out; fewer than two patients give NaN, since a stratum may be em
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import atanh, gamma, lgamma, log, sqrt
 from typing import NamedTuple
 
@@ -13,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosstalk.errors import StudyError
-from crosstalk.study.records import Endpoint
+from crosstalk.study.records import Endpoint, Result
 
 __all__ = [
     "Estimate",
     "change",
     "correlation",
     "error_scale",
+    "error_scales",
     "hedges_correction",
     "incidence",
     "level",
@@ -80,6 +82,21 @@ def error_scale(endpoint: Endpoint, value: float) -> float:
     if endpoint == "correlation":
         return atanh(value)
     return value
+
+
+def error_scales(results: Sequence[Result], values: Array) -> Array:
+    """`error_scale` of simulated results, shape (..., n_results).
+
+    What has no finite counterpart there becomes NaN; a correlation of exactly 1 is taken as 0.999.
+    """
+    found = np.array(values, dtype=np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for j, result in enumerate(results):
+            if result.endpoint in ("ratio", "odds-ratio", "sd"):
+                found[..., j] = np.log(found[..., j])
+            elif result.endpoint == "correlation":
+                found[..., j] = np.arctanh(np.clip(found[..., j], -0.999, 0.999))
+    return np.where(np.isfinite(found), found, np.nan)
 
 
 def level(values: Array, times_h: Array, at_h: float, versus: Array | None = None) -> Estimate:

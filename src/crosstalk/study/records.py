@@ -109,6 +109,7 @@ class Result:
 class Study:
     """A study as read from one TOML file.
 
+    ``pubmed`` is the number of the publication in PubMed or PubMed Central, given where it has no DOI.
     ``bias`` names a term of ``evidence.toml`` that widens the error of its results; ``missing`` says what the
     publication did with those who left: only observed values, or the last one carried forward.
     """
@@ -125,3 +126,4 @@ class Study:
     outputs: tuple[str, ...]
     bias: str = ""
     missing: Literal["observed", "locf"] = "observed"
+    pubmed: str = ""

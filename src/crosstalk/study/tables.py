@@ -33,6 +33,7 @@ class _Head(_Table):
     id: Id
     title: str = ""
     doi: str = ""
+    pubmed: Annotated[str, Field(pattern=r"^((PMC)?\d+)?$")] = ""
     role: Literal["calibrate", "validate", "conflict", "context", "design"]
     bias: str = ""
     missing: Literal["observed", "locf"] = "observed"
@@ -45,8 +46,11 @@ class _Head(_Table):
     def _check_head(self) -> Self:
         if self.doi and DOI.fullmatch(self.doi) is None:
             raise ValueError(f"doi is {self.doi!r}: expected the bare form 10.1234/abc, without https://doi.org/")
-        if self.role != "design" and not self.doi:
-            raise ValueError(f"role is {self.role!r} but doi is missing: name the publication, or set role to 'design'")
+        if self.role != "design" and not (self.doi or self.pubmed):
+            raise ValueError(
+                f"role is {self.role!r} but doi is missing: name the publication (pubmed, its number there, if it has "
+                "no DOI), or set role to 'design'"
+            )
         if self.visits is not None and self.times_h is not None:
             raise ValueError("both visits (weeks) and times_h (hours) are given: keep one")
         return self

@@ -1,0 +1,224 @@
+"""The calibration: an ensemble of worlds learns from the published results, module by module, then all together."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosstalk.calibrate.forward import Forward, Plan, plan_patients
+from crosstalk.calibrate.smoother import FEWEST_MEMBERS, assimilate
+from crosstalk.calibrate.targets import STAGES, Targets, gather, studies_of
+from crosstalk.engine.ensemble import Engine
+from crosstalk.errors import UsageError
+from crosstalk.knowledge.loader import Knowledge
+from crosstalk.population.calibrated import evidence_hash, model_hash
+from crosstalk.population.worlds import Unknown, Worlds, prior_scores, unknowns, worlds_at
+from crosstalk.provenance import atomic_write, hash_bytes, versions
+
+__all__ = ["Calibration", "Settings", "calibrate"]
+
+Array = NDArray[np.float64]
+Progress = Callable[[str, float], None]
+
+STAGED_WEIGHT = 0.25
+"""Share of each target's information that is let in while the modules are calibrated one after another."""
+JOINT_WEIGHTS = (0.1, 0.15, 0.2, 0.3)
+"""The rest of it, in steps that grow as the ensemble comes nearer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a calibration depends on besides the evidence and the model.
+
+    ``members`` is the size of the ensemble and the number of draws that it leaves; ``effort`` multiplies the numbers of
+    virtual patients.
+    """
+
+    members: int = 300
+    effort: float = 1.0
+    seed: int = 1
+
+    def check(self) -> None:
+        """Raise `UsageError` if they make no sense."""
+        if self.members < FEWEST_MEMBERS:
+            raise UsageError(f"members = {self.members}; expected at least {FEWEST_MEMBERS}")
+        if not 0 < self.effort <= 100:
+            raise UsageError(f"effort = {self.effort:g}; expected above 0 and at most 100")
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A posterior, and all that is needed to judge it.
+
+    Attributes
+    ----------
+    unknowns : tuple of Unknown
+    prior : array, shape (n_members, n_unknowns)
+        Normal scores of the ensemble before it saw data.
+    scores : array, shape (n_members, n_unknowns)
+        After it.
+    targets : Targets
+        Their covariance holds the chance of finite numbers of patients too.
+    before, after : array, shape (n_members, n_targets)
+        Counterparts under prior and posterior, on the scale of the errors.
+    plan : Plan
+    """
+
+    settings: Settings
+    unknowns: tuple[Unknown, ...]
+    prior: Array
+    scores: Array
+    targets: Targets
+    before: Array
+    after: Array
+    plan: Plan
+    model: str
+    evidence: str
+
+    @property
+    def worlds(self) -> Worlds:
+        """The posterior as possible worlds."""
+        return worlds_at(self.unknowns, self.scores, "calibration")
+
+    @property
+    def prior_worlds(self) -> Worlds:
+        """The prior as possible worlds."""
+        return worlds_at(self.unknowns, self.prior, "prior")
+
+
+def calibrate(
+    knowledge: Knowledge,
+    engine: Engine,
+    settings: Settings | None = None,
+    *,
+    work: Path | None = None,
+    targets: Targets | None = None,
+    progress: Progress | None = None,
+) -> Calibration:
+    """Calibrate the unknowns on all studies of role ``calibrate``.
+
+    Each target gives its information once: a quarter while the modules are calibrated one after another (a module's
+    unknowns on the results about its variables), the rest in joint steps in which every unknown may move.
+
+    Parameters
+    ----------
+    work : Path, optional
+        Folder for what is done so far; a calibration that was stopped goes on from there, to the same result. Remove it
+        when the result is safe.
+    targets : Targets, optional
+        Other targets than those of the knowledge base.
+    progress : callable, optional
+        Told in words what is being done, and which share of the whole is done.
+
+    Raises
+    ------
+    UsageError
+        If the settings make no sense.
+    CalibrationError
+        If there is nothing to calibrate on.
+    """
+    settings = settings or Settings()
+    settings.check()
+    given = gather(studies_of("calibrate", knowledge), knowledge) if targets is None else targets
+    known = unknowns(knowledge)
+    store = None if work is None else _open(work, settings, given, known, knowledge)
+    steps = _Steps(given, progress)
+    plan = _planned(given, knowledge, engine, settings, store)
+    held = Targets(given.studies, given.items, given.values, given.covariance + np.diag(plan.chance))
+    forward = Forward(knowledge, engine, seed=settings.seed, plan=plan.patients, store=store)
+    prior = prior_scores(known, settings.seed, settings.members)
+
+    def run(scores: Array, part: Targets, label: str) -> Array:
+        return forward.counterparts(part, worlds_at(known, scores, "calibration"), label, steps.within(label, part))
+
+    scores, modules = prior, np.array([_module(u, knowledge) for u in known])
+    before = run(prior, held, "prior")
+    for number, stage in enumerate(STAGES):
+        part = held.take(held.stage(stage))
+        if not part.items:
+            continue
+        # the first stage sees the ensemble as it was drawn
+        simulated = before[:, held.stage(stage)] if scores is prior else run(scores, part, f"stage-{stage}")
+        scores = assimilate(
+            scores, simulated, part.values, part.covariance,
+            weight=STAGED_WEIGHT, rng=np.random.default_rng([settings.seed, 1, number]), movable=modules == stage,
+        )  # fmt: skip
+    for number, weight in enumerate(JOINT_WEIGHTS):
+        simulated = run(scores, held, f"joint-{number}")
+        scores = assimilate(
+            scores, simulated, held.values, held.covariance,
+            weight=weight, rng=np.random.default_rng([settings.seed, 2, number]),
+        )  # fmt: skip
+    after = run(scores, held, "posterior")
+    return Calibration(
+        settings, known, prior, scores, held, before, after, plan, model_hash(knowledge), evidence_hash(knowledge)
+    )
+
+
+def _module(unknown: Unknown, knowledge: Knowledge) -> str:
+    """The stage in which an unknown is settled: that of its module, the last for drugs and what is no parameter."""
+    name = unknown.id.split(".")[1] if unknown.module == "population" else unknown.id
+    parameter = knowledge.parameters.get(name)
+    return parameter.module if parameter is not None and parameter.module in STAGES else STAGES[-1]
+
+
+def _planned(targets: Targets, knowledge: Knowledge, engine: Engine, settings: Settings, store: Path | None) -> Plan:
+    world = worlds_at(unknowns(knowledge), np.zeros((1, len(unknowns(knowledge)))), "central")
+    path = None if store is None else store / "plan.npz"
+    if path is not None and path.is_file():
+        with np.load(path, allow_pickle=False) as kept:
+            return Plan(dict(zip(kept["study"].tolist(), kept["patients"].tolist(), strict=True)), kept["chance"])
+    plan = plan_patients(targets, world, knowledge, engine, seed=settings.seed, scale=settings.effort)
+    if path is not None:
+        import io
+
+        buffer = io.BytesIO()
+        np.savez(buffer, study=list(plan.patients), patients=list(plan.patients.values()), chance=plan.chance)
+        atomic_write(path, buffer.getvalue())
+    return plan
+
+
+def _open(work: Path, settings: Settings, targets: Targets, known: tuple[Unknown, ...], knowledge: Knowledge) -> Path:
+    """The folder of a calibration with these inputs; another one's remains are cleared away."""
+    what = (
+        asdict(settings), [(t.id, t.value) for t in targets.items], targets.covariance.tolist(),
+        [u.id for u in known], model_hash(knowledge), evidence_hash(knowledge), versions(),
+    )  # fmt: skip
+    key = hash_bytes(repr(what))
+    mark = work / "key"
+    if mark.is_file() and mark.read_text(encoding="utf-8") == key:
+        return work
+    if work.exists():
+        shutil.rmtree(work)
+    work.mkdir(parents=True)
+    atomic_write(mark, key)
+    return work
+
+
+class _Steps:
+    """Progress over all passes, weighed by their number of studies."""
+
+    def __init__(self, targets: Targets, progress: Progress | None) -> None:
+        self.progress = progress
+        staged = [targets.take(targets.stage(s)) for s in STAGES]
+        first = next((i for i, part in enumerate(staged) if part.items), 0)
+        whole = (2 + len(JOINT_WEIGHTS)) * len(targets.studies)
+        self.total = whole + sum(len(part.studies) for part in staged[first + 1 :])
+        self.done = 0
+
+    def within(self, label: str, part: Targets) -> Progress | None:
+        """Progress of one pass."""
+        if self.progress is None:
+            return None
+        start, tell = self.done, self.progress
+        self.done += len(part.studies)
+
+        def report(study: str, share: float) -> None:
+            tell(f"{label}: {study}", min((start + share * len(part.studies)) / self.total, 1.0))
+
+        return report

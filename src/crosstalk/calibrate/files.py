@@ -1,0 +1,124 @@
+"""A calibration as a netCDF file in the groups of ArviZ, written whole or not at all."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosstalk.calibrate.calibration import Calibration, Settings
+from crosstalk.calibrate.forward import Plan
+from crosstalk.calibrate.targets import Targets, describe, gather, studies_of
+from crosstalk.errors import CalibrationError
+from crosstalk.knowledge.loader import Knowledge
+from crosstalk.population.calibrated import read_posterior
+from crosstalk.population.worlds import prior_scores, unknowns
+from crosstalk.provenance import atomic_write, package_version
+
+__all__ = ["read_calibration", "write_calibration"]
+
+Array = NDArray[np.float64]
+
+
+def write_calibration(path: Path, calibration: Calibration) -> Path:
+    """Write a calibration.
+
+    Groups: ``posterior`` and ``prior`` (a variable per unknown, dimensions chain and draw), ``unconstrained_posterior``
+    (normal scores under the prior), ``posterior_predictive`` and ``prior_predictive`` (counterparts of the targets on
+    the scale of their errors), ``observed_data``, ``constant_data`` (errors and descriptions of the targets).
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    import h5netcdf
+
+    c = calibration
+    buffer = io.BytesIO()
+    with h5netcdf.File(buffer, "w") as file:
+        file.attrs.update(
+            model=c.model, evidence=c.evidence, crosstalk=package_version(), seed=c.settings.seed,
+            members=c.settings.members, effort=c.settings.effort,
+        )  # fmt: skip
+        for name, worlds in (("posterior", c.worlds), ("prior", c.prior_worlds)):
+            group = _draws(file, name, c.settings.members)
+            for unknown in c.unknowns:
+                _put(group, unknown.id, ("chain", "draw"), worlds.values[unknown.id][None, :])
+        group = _draws(file, "unconstrained_posterior", c.settings.members)
+        group.dimensions["unknown"] = len(c.unknowns)
+        _put(group, "unknown", ("unknown",), _texts([u.id for u in c.unknowns]))
+        _put(group, "score", ("chain", "draw", "unknown"), c.scores[None])
+        ids = _texts([t.id for t in c.targets.items])
+        for name, values in (("posterior_predictive", c.after), ("prior_predictive", c.before)):
+            group = _draws(file, name, c.settings.members)
+            group.dimensions["target"] = len(ids)
+            _put(group, "target", ("target",), ids)
+            _put(group, "counterpart", ("chain", "draw", "target"), values[None].astype(np.float32))
+        group = file.create_group("observed_data")
+        group.dimensions["target"] = len(ids)
+        _put(group, "target", ("target",), ids)
+        _put(group, "value", ("target",), c.targets.values)
+        group = file.create_group("constant_data")
+        group.dimensions["target"] = len(ids)
+        _put(group, "target", ("target",), ids)
+        _put(group, "description", ("target",), _texts([describe(t.result) for t in c.targets.items]))
+        _put(group, "error", ("target",), np.sqrt(np.diag(c.targets.covariance)))
+        _put(group, "chance", ("target",), c.plan.chance)
+        _put(group, "patients", ("target",), np.array([c.plan.patients[t.study] for t in c.targets.items], dtype=float))
+    return atomic_write(path, buffer.getvalue())
+
+
+def read_calibration(path: Path, knowledge: Knowledge) -> Calibration:
+    """Read a calibration that belongs to the knowledge base as it is.
+
+    Raises
+    ------
+    PopulationError
+        If the file is no calibration.
+    CalibrationError
+        If it was made for another model or other evidence.
+    """
+    import h5netcdf
+
+    reason = read_posterior(path).stale(knowledge)
+    if reason:
+        raise CalibrationError(f"{path}: {reason}; make it again with `crosstalk calibrate`")
+    with h5netcdf.File(path, "r") as file:
+        a = file.attrs
+        settings = Settings(int(a["members"]), float(a["effort"]), int(a["seed"]))
+        scores = _read(file, "unconstrained_posterior", "score")[0]
+        before, after = (_read(file, f"{n}_predictive", "counterpart")[0] for n in ("prior", "posterior"))
+        chance = _read(file, "constant_data", "chance")
+        patients = _read(file, "constant_data", "patients").astype(int)
+        model, evidence = str(a["model"]), str(a["evidence"])
+    targets = gather(studies_of("calibrate", knowledge), knowledge)
+    plan = Plan({t.study: int(p) for t, p in zip(targets.items, patients, strict=True)}, chance)
+    held = Targets(targets.studies, targets.items, targets.values, targets.covariance + np.diag(chance))
+    known = unknowns(knowledge)
+    prior = prior_scores(known, settings.seed, settings.members)
+    return Calibration(settings, known, prior, scores, held, before, after, plan, model, evidence)
+
+
+def _draws(file: Any, name: str, n: int) -> Any:
+    group = file.create_group(name)
+    group.dimensions.update(chain=1, draw=n)
+    _put(group, "chain", ("chain",), np.arange(1))
+    _put(group, "draw", ("draw",), np.arange(n))
+    return group
+
+
+def _put(group: Any, name: str, dimensions: tuple[str, ...], values: NDArray[Any]) -> None:
+    packed = {} if values.dtype.kind == "S" or values.size < 512 else {"compression": "gzip", "shuffle": True}
+    group.create_variable(name, dimensions, data=values, **packed)
+
+
+def _texts(texts: list[str]) -> NDArray[np.bytes_]:
+    return np.array([t.encode() for t in texts])
+
+
+def _read(file: Any, group: str, name: str) -> Array:
+    return np.asarray(file.groups[group].variables[name][...], dtype=np.float64)

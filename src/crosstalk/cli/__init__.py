@@ -1,0 +1,64 @@
+"""The command line: one verb per job, tables for people, JSON and HTML on request. Heavy imports come late."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from crosstalk import __version__
+from crosstalk.cli.catalogues import analytes, drugs, regimens, schema
+from crosstalk.cli.evidence import evidence_app
+from crosstalk.cli.model import model_app
+from crosstalk.cli.patients import assess, forecast
+from crosstalk.cli.studies import simulate
+from crosstalk.errors import CrosstalkError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="crosstalk",
+    help="From a patient's immune panel to a treatment forecast for major depressive disorder. Research use only.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+# the order of the help
+for verb in (assess, forecast, simulate, drugs, regimens, analytes, schema):
+    app.command()(verb)
+app.add_typer(evidence_app, name="evidence")
+app.add_typer(model_app, name="model")
+
+
+def main() -> None:
+    """Run the command line; a `CrosstalkError` becomes one message and its exit code."""
+    try:
+        app()
+    except CrosstalkError as error:
+        print(f"crosstalk: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("crosstalk: interrupted; nothing was written", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(f"crosstalk {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    pass

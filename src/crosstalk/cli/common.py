@@ -1,0 +1,121 @@
+"""What every verb needs: outputs that are checked before the work, the terminal, an engine, a status line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crosstalk.errors import OutputError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from crosstalk.engine.ensemble import Engine
+    from crosstalk.report.catalogue import Table
+
+__all__ = [
+    "check_outputs",
+    "console",
+    "open_engine",
+    "render",
+    "say_written",
+    "show",
+    "status",
+    "warn",
+    "write",
+    "write_wanted",
+]
+
+
+def show(tables: Sequence[Table], json: Path | None) -> None:
+    """Print tables, and write them as JSON where a file is given."""
+    from crosstalk.report.catalogue import tables_json
+
+    if json is not None:
+        write({json: tables_json(tables)})
+    render(tables)
+
+
+def render(tables: Sequence[Table], whole: Sequence[str] = ()) -> None:
+    """Print tables; long texts wrap, except in the columns ``whole``."""
+    from crosstalk.report.terminal import render_table
+
+    for table in tables:
+        render_table(table.title, table.columns, table.rows, console(), whole)
+
+
+def check_outputs(*paths: Path | None) -> None:
+    """Fail before the work, not after it, where a result could not be written."""
+    given = [p for p in paths if p is not None]
+    if len({p.resolve() for p in given}) < len(given):
+        raise UsageError("two outputs have the same path; give each its own")
+    for path in given:
+        folder = path.resolve().parent
+        if not folder.is_dir():
+            raise OutputError(f"{path}: its folder {folder} does not exist; create it first")
+        if path.is_dir():
+            raise OutputError(f"{path}: is a folder; give the name of a file in it")
+        if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
+            raise OutputError(f"{path}: cannot be written; check the permissions")
+
+
+def write_wanted(*outputs: tuple[Path | None, Callable[[], str]]) -> None:
+    """Make the contents that have a path, all before any is written."""
+    write({path: make() for path, make in outputs if path is not None})
+
+
+def write(contents: dict[Path, str]) -> None:
+    """Write each file whole or not at all."""
+    from crosstalk.provenance import atomic_write
+
+    for path, text in contents.items():
+        atomic_write(path, text)
+
+
+def say_written(*paths: Path | None) -> None:
+    """Say which files were written."""
+    for path in paths:
+        if path is not None:
+            print(f"written: {path}")
+
+
+def warn(warnings: tuple[str, ...], quiet: bool) -> None:
+    """Print warnings on the error stream."""
+    if not quiet:
+        for warning in warnings:
+            print(f"crosstalk: warning: {warning}", file=sys.stderr)
+
+
+def console() -> Console:
+    """Return a console of the width of the terminal."""
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+@contextmanager
+def open_engine(name: str, jobs: int | None) -> Iterator[Engine]:
+    """Yield an engine, and close it."""
+    from crosstalk.engine import get_engine
+
+    engine = get_engine(name, jobs=jobs)
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+@contextmanager
+def status(text: str, quiet: bool) -> Iterator[Callable[[str], None]]:
+    """A moving line on a terminal, nothing when piped; yields a function that changes its words."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(text) as line:
+        yield line.update

@@ -1,0 +1,23 @@
+"""Options and arguments that several verbs share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["Draws", "EngineName", "HtmlFile", "Jobs", "JsonFile", "PanelFile", "Patient", "Quiet", "Seed"]
+
+PanelFile = Annotated[Path, typer.Argument(metavar="PANEL", help="CSV of one or more patients, long or wide.")]
+Patient = Annotated[str | None, typer.Option("--patient", help="Which patient of the file.")]
+JsonFile = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON.")]
+HtmlFile = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a self-contained report.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Fixes everything random.")]
+Draws = Annotated[int, typer.Option("--draws", min=20, help="Virtual patients who stand for the patient.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option("--jobs", "-j", min=1, help="Threads, one per processor by default; they change no result."),
+]
+EngineName = Annotated[str, typer.Option("--engine", help="fast, or reference (libRoadRunner, to compare).")]

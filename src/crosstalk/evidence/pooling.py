@@ -1,0 +1,279 @@
+"""Random-effects meta-analysis of comparable published effects, by PyMARE."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosstalk.errors import EvidenceError
+from crosstalk.evidence.arms import compare_arms
+from crosstalk.evidence.comparable import Comparable, Effect, comparable, too_few
+from crosstalk.evidence.listing import Z95, from_error_scale, resolve, select, stratum_text, time_text
+from crosstalk.evidence.records import Contrast, Member, Pool, PublishedResult, Query
+from crosstalk.knowledge.loader import Knowledge, load_knowledge
+from crosstalk.provenance import package_version
+from crosstalk.study.records import Endpoint
+
+__all__ = ["RandomEffects", "pool", "random_effects"]
+
+Array = NDArray[np.float64]
+GOOD_IF_LOWER = ("level", "change", "smd", "ratio", "incidence", "prevalence")
+GOOD_IF_HIGHER = ("response", "remission", "odds-ratio")
+
+
+@dataclass(frozen=True, slots=True)
+class RandomEffects:
+    """A random-effects fit, all on the scale of the effects; ``weights`` sum to 1."""
+
+    estimate: float
+    se: float
+    low: float
+    high: float
+    prediction_low: float
+    prediction_high: float
+    tau2: float
+    tau2_low: float
+    tau2_high: float
+    i2: float
+    q: float
+    q_p: float
+    weights: tuple[float, ...]
+    pymare: str
+
+
+def random_effects(values: Sequence[float], errors: Sequence[float]) -> RandomEffects:
+    """Fit a random-effects model by REML with the interval of Hartung and Knapp.
+
+    Parameters
+    ----------
+    values : sequence of float, length k
+        Effects, of independent groups of patients; at least two.
+    errors : sequence of float, length k
+        Their standard errors.
+
+    Returns
+    -------
+    RandomEffects
+        95 % intervals. ``i2`` [%] is the share of the variance that is between studies, with the typical variance
+        within them [1]_, so it agrees with ``tau2``; the interval of ``tau2`` is the Q-profile one [2]_; the prediction
+        interval takes the t distribution with k - 1 degrees of freedom [3]_ and is too narrow where studies are few
+        [5]_: in the simulation of the tests it holds 85 % with five studies, 90 % with nine. Where the effects agree so
+        well that the interval of Hartung and Knapp [4]_ has no width, the standard error is that of the weights.
+
+    Raises
+    ------
+    EvidenceError
+        If PyMARE is not installed, or there are fewer than two effects.
+
+    References
+    ----------
+    .. [1] Higgins JPT, Thompson SG. Quantifying heterogeneity in a meta-analysis. Stat Med 2002. doi:10.1002/sim.1186
+    .. [2] Viechtbauer W. Confidence intervals for the amount of heterogeneity in meta-analysis. Stat Med 2007.
+       doi:10.1002/sim.2514
+    .. [3] Higgins JPT, Thompson SG, Spiegelhalter DJ. A re-evaluation of random-effects meta-analysis. J R Stat Soc A
+       2009. doi:10.1111/j.1467-985X.2008.00552.x
+    .. [4] Knapp G, Hartung J. Improved tests for a random effects meta-regression with a single covariate. Stat Med
+       2003. doi:10.1002/sim.1482
+    .. [5] Partlett C, Riley RD. Random effects meta-analysis: coverage performance of 95% confidence and prediction
+       intervals following REML estimation. Stat Med 2017. doi:10.1002/sim.7140
+
+    Examples
+    --------
+    >>> fit = random_effects([-0.9, -0.3, -1.2, 0.05], [0.28, 0.22, 0.35, 0.17])  # doctest: +SKIP
+    """
+    from scipy.stats import chi2, t
+
+    if len(values) < 2 or len(values) != len(errors):
+        raise EvidenceError(f"received {len(values)} effects and {len(errors)} errors, expected two or more of each")
+    dataset_of, estimator_of, version = _pymare()
+    y, v = np.asarray(values, float), np.asarray(errors, float) ** 2
+    k = len(y)
+    dataset = dataset_of(y[:, None], v[:, None], add_intercept=True)
+    results = estimator_of(method="REML", small_sample_correction="knapp-hartung").fit_dataset(dataset).summary()
+    fixed, random = results.get_fe_stats(), results.get_re_stats()
+    tau2 = float(random["tau^2"][0, 0])
+    estimate, se = float(fixed["est"][0, 0]), float(fixed["se"][0, 0])
+    weights = 1 / (v + tau2)
+    if not se > 0:
+        se = float(weights.sum() ** -0.5)
+    quantile = float(t.ppf(0.975, k - 1))
+    spread = quantile * float(np.sqrt(tau2 + se * se))
+    alone = 1 / v
+    q = float((alone * (y - (alone * y).sum() / alone.sum()) ** 2).sum())
+    typical = (k - 1) / float(alone.sum() - (alone**2).sum() / alone.sum())
+    return RandomEffects(
+        estimate=estimate,
+        se=se,
+        low=estimate - quantile * se,
+        high=estimate + quantile * se,
+        prediction_low=estimate - spread,
+        prediction_high=estimate + spread,
+        tau2=tau2,
+        tau2_low=float(random["ci_l"][0]),
+        tau2_high=float(random["ci_u"][0]),
+        i2=100 * tau2 / (tau2 + typical),
+        q=q,
+        q_p=float(chi2.sf(q, k - 1)),
+        weights=tuple(float(w) for w in weights / weights.sum()),
+        pymare=version,
+    )
+
+
+def pool(
+    rows: Iterable[PublishedResult], query: Query, knowledge: Knowledge | None = None, *, meta_analyses: bool = False
+) -> Pool:
+    """Pool the comparable effects among published results.
+
+    Ratios, odds ratios and standard deviations are pooled as logarithms, correlations as Fisher's z, all others as they
+    are; see `crosstalk.evidence.comparable` for what is comparable.
+
+    Parameters
+    ----------
+    rows : iterable of PublishedResult
+    query : Query
+        Which to pool; at least one endpoint.
+    knowledge : Knowledge, optional
+    meta_analyses : bool
+        Keep meta-analyses beside trials.
+
+    Raises
+    ------
+    UsageError
+        On unknown names, or endpoints or analytes that cannot be pooled together.
+    EvidenceError
+        If fewer than two effects are comparable; the message lists what was left out. If PyMARE is not installed.
+    """
+    known = load_knowledge() if knowledge is None else knowledge
+    query = resolve(query, known)
+    given = tuple(rows)
+    # the arm without the drug has none of the drugs that are asked for
+    pairs = select(compare_arms(select(given, replace(query, drug=(), contrast=()))), query)
+    chosen = select(given, query)
+    if not chosen and not pairs:
+        raise EvidenceError("no published result matches; list what there is with `crosstalk evidence list`")
+    paired = {(row.study, arm) for row in pairs for arm in (row.arm, row.versus)}
+    # an arm that is compared is not pooled, or reported as left out, on its own
+    alone = "within" in query.contrast
+    kept = [row for row in chosen if alone or row.contrast != "within" or (row.study, row.arm) not in paired]
+    found = comparable((*kept, *pairs), query, known, meta_analyses=meta_analyses)
+    if len(found.effects) < 2:
+        raise too_few(found)
+    effects = sorted(found.effects, key=lambda effect: (effect.rows[0].study, effect.value))
+    fit = random_effects([effect.value for effect in effects], [effect.se for effect in effects])
+
+    def back(value: float) -> float:
+        return from_error_scale(found.endpoint, value)
+
+    members = tuple(_member(effect, weight, found) for effect, weight in zip(effects, fit.weights, strict=True))
+    row = effects[0].rows[0]
+    return Pool(
+        title=_title(found, query, known),
+        endpoint=found.endpoint,
+        of=found.of,
+        contrast=found.contrast,
+        unit="SD" if found.endpoint in ("smd", "responder-smd") else row.unit,
+        scale=_scale(found.endpoint),
+        null=_null(found.endpoint, found.contrast),
+        favours=_favours(found, known),
+        k=len(members),
+        estimate=back(fit.estimate),
+        low=back(fit.low),
+        high=back(fit.high),
+        prediction_low=back(fit.prediction_low),
+        prediction_high=back(fit.prediction_high),
+        se=fit.se,
+        tau2=fit.tau2,
+        tau2_low=fit.tau2_low,
+        tau2_high=fit.tau2_high,
+        i2=fit.i2,
+        q=fit.q,
+        q_p=fit.q_p,
+        members=members,
+        left_out=found.left_out,
+        notes=found.notes,
+        crosstalk=package_version(),
+        pymare=fit.pymare,
+        knowledge_sha256=known.sha256,
+    )
+
+
+def _pymare() -> tuple[Any, Any, str]:
+    with warnings.catch_warnings():
+        # PyMARE leaves one of its own files open when it is imported
+        warnings.simplefilter("ignore", ResourceWarning)
+        try:
+            import pymare
+            from pymare.estimators import VarianceBasedLikelihoodEstimator
+        except ImportError as error:
+            raise EvidenceError(
+                "pooling needs PyMARE, which is not installed; install it with pip install 'crosstalk-mdd[evidence]'"
+            ) from error
+    return pymare.Dataset, VarianceBasedLikelihoodEstimator, str(pymare.__version__)
+
+
+def _member(effect: Effect, weight: float, found: Comparable) -> Member:
+    row = effect.rows[0]
+    parts = [row.study]
+    limits = stratum_text(row.stratum)
+    arms = " and ".join(dict.fromkeys(other.arm for other in effect.rows))
+    if sum(other.rows[0].study == row.study for other in found.effects) > 1 and not limits:
+        parts.append(arms)
+    parts += [text for text in (limits, time_text(row.time_h)) if text]
+    low, high = (from_error_scale(found.endpoint, effect.value + z * effect.se) for z in (-Z95, Z95))
+    return Member(
+        label=", ".join(parts),
+        study=row.study,
+        publication=row.publication,
+        role=row.role,
+        provenance="memory" if any(other.provenance == "memory" for other in effect.rows) else "seen",
+        bias=row.bias,
+        value=from_error_scale(found.endpoint, effect.value),
+        low=low,
+        high=high,
+        weight=100 * weight,
+        made=effect.made,
+    )
+
+
+def _title(found: Comparable, query: Query, knowledge: Knowledge) -> str:
+    if found.contrast == "diagnosis":
+        populations = dict.fromkeys(row.diagnosis for effect in found.effects for row in effect.rows)
+        others = dict.fromkeys(row.versus for effect in found.effects for row in effect.rows)
+        who = f"{', '.join(populations)} against {', '.join(others)}"
+    else:
+        drugs = dict.fromkeys(
+            drug for effect in found.effects for row in effect.rows for drug in row.drugs or row.against
+        )
+        asked = [drug for drug in drugs if drug in query.drug] or list(drugs)
+        names = ", ".join(knowledge.drug(drug).name for drug in asked[:4]) + (" and others" if len(asked) > 4 else "")
+        against = {"drug": " against control", "active": " against another treatment"}.get(found.contrast, "")
+        who = (names or "no drug") + against
+    return f"{found.endpoint} of {', '.join(found.of)}: {who}"
+
+
+def _scale(endpoint: Endpoint) -> Any:
+    if endpoint in ("ratio", "odds-ratio", "sd"):
+        return "logarithm"
+    return "Fisher z" if endpoint == "correlation" else "identity"
+
+
+def _null(endpoint: Endpoint, contrast: Contrast) -> float | None:
+    if endpoint in ("ratio", "odds-ratio"):
+        return 1.0
+    if contrast != "within" or endpoint in ("change", "smd", "responder-smd", "correlation"):
+        return 0.0
+    return None
+
+
+def _favours(found: Comparable, knowledge: Knowledge) -> int:
+    """Return -1 where a lower effect is good for the patients of the first arm, 1 where a higher one is, else 0."""
+    if found.contrast not in ("drug", "active") or not set(found.of) <= set(knowledge.scales):
+        return 0
+    if found.endpoint in GOOD_IF_LOWER:
+        return -1
+    return 1 if found.endpoint in GOOD_IF_HIGHER else 0
