@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -36,12 +37,13 @@ class Settings:
     """What a calibration depends on besides the evidence and the model.
 
     ``members`` is the size of the ensemble and the number of draws that it leaves; ``effort`` multiplies the numbers of
-    virtual patients.
+    virtual patients; ``fixed`` gives constants a value for good, such as another structure (``shape_window = 0``).
     """
 
     members: int = 300
     effort: float = 1.0
     seed: int = 1
+    fixed: tuple[tuple[str, float], ...] = ()
 
     def check(self) -> None:
         """Raise `UsageError` if they make no sense."""
@@ -49,6 +51,27 @@ class Settings:
             raise UsageError(f"members = {self.members}; expected at least {FEWEST_MEMBERS}")
         if not 0 < self.effort <= 100:
             raise UsageError(f"effort = {self.effort:g}; expected above 0 and at most 100")
+
+    def unknowns(self, knowledge: Knowledge) -> tuple[Unknown, ...]:
+        """What is left to learn.
+
+        Raises
+        ------
+        UsageError
+            If something is fixed that is no constant of the mechanism, or beyond its bounds.
+        """
+        for name, value in self.fixed:
+            parameter = knowledge.parameters.get(name)
+            if parameter is None:
+                near = " or ".join(difflib.get_close_matches(name, knowledge.parameters, n=2)) or "xopt"
+                raise UsageError(f"'{name}' is no constant of the mechanism; expected a name such as {near}")
+            if not parameter.lower <= value <= parameter.upper:
+                raise UsageError(f"{name} = {value:g}; expected {parameter.lower:g} to {parameter.upper:g}")
+        return tuple(u for u in unknowns(knowledge) if u.id not in dict(self.fixed))
+
+    def worlds(self, known: tuple[Unknown, ...], scores: Array, source: str) -> Worlds:
+        """Worlds at normal scores of the unknowns, with what is fixed."""
+        return worlds_at(known, scores, source).replaced(dict(self.fixed))
 
 
 @dataclass(frozen=True)
@@ -83,12 +106,12 @@ class Calibration:
     @property
     def worlds(self) -> Worlds:
         """The posterior as possible worlds."""
-        return worlds_at(self.unknowns, self.scores, "calibration")
+        return self.settings.worlds(self.unknowns, self.scores, "posterior")
 
     @property
     def prior_worlds(self) -> Worlds:
         """The prior as possible worlds."""
-        return worlds_at(self.unknowns, self.prior, "prior")
+        return self.settings.worlds(self.unknowns, self.prior, "prior")
 
 
 def calibrate(
@@ -125,16 +148,17 @@ def calibrate(
     settings = settings or Settings()
     settings.check()
     given = gather(studies_of("calibrate", knowledge), knowledge) if targets is None else targets
-    known = unknowns(knowledge)
+    known = settings.unknowns(knowledge)
     store = None if work is None else _open(work, settings, given, known, knowledge)
     steps = _Steps(given, progress)
-    plan = _planned(given, knowledge, engine, settings, store)
+    plan = _planned(given, known, knowledge, engine, settings, store)
     held = Targets(given.studies, given.items, given.values, given.covariance + np.diag(plan.chance))
     forward = Forward(knowledge, engine, seed=settings.seed, plan=plan.patients, store=store)
     prior = prior_scores(known, settings.seed, settings.members)
 
     def run(scores: Array, part: Targets, label: str) -> Array:
-        return forward.counterparts(part, worlds_at(known, scores, "calibration"), label, steps.within(label, part))
+        worlds = settings.worlds(known, scores, "calibration")
+        return forward.counterparts(part, worlds, label, steps.within(label, part))
 
     scores, modules = prior, np.array([_module(u, knowledge) for u in known])
     before = run(prior, held, "prior")
@@ -167,8 +191,15 @@ def _module(unknown: Unknown, knowledge: Knowledge) -> str:
     return parameter.module if parameter is not None and parameter.module in STAGES else STAGES[-1]
 
 
-def _planned(targets: Targets, knowledge: Knowledge, engine: Engine, settings: Settings, store: Path | None) -> Plan:
-    world = worlds_at(unknowns(knowledge), np.zeros((1, len(unknowns(knowledge)))), "central")
+def _planned(
+    targets: Targets,
+    known: tuple[Unknown, ...],
+    knowledge: Knowledge,
+    engine: Engine,
+    settings: Settings,
+    store: Path | None,
+) -> Plan:
+    world = settings.worlds(known, np.zeros((1, len(known))), "central")
     path = None if store is None else store / "plan.npz"
     if path is not None and path.is_file():
         with np.load(path, allow_pickle=False) as kept:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from crosstalk.calibrate.targets import Targets, describe, gather, studies_of
 from crosstalk.errors import CalibrationError
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.population.calibrated import read_posterior
-from crosstalk.population.worlds import prior_scores, unknowns
+from crosstalk.population.worlds import prior_scores
 from crosstalk.provenance import atomic_write, package_version
 
 __all__ = ["read_calibration", "write_calibration"]
@@ -42,12 +43,12 @@ def write_calibration(path: Path, calibration: Calibration) -> Path:
     with h5netcdf.File(buffer, "w") as file:
         file.attrs.update(
             model=c.model, evidence=c.evidence, crosstalk=package_version(), seed=c.settings.seed,
-            members=c.settings.members, effort=c.settings.effort,
+            members=c.settings.members, effort=c.settings.effort, fixed=json.dumps(dict(c.settings.fixed)),
         )  # fmt: skip
         for name, worlds in (("posterior", c.worlds), ("prior", c.prior_worlds)):
             group = _draws(file, name, c.settings.members)
-            for unknown in c.unknowns:
-                _put(group, unknown.id, ("chain", "draw"), worlds.values[unknown.id][None, :])
+            for unknown, column in worlds.values.items():
+                _put(group, unknown, ("chain", "draw"), column[None, :])
         group = _draws(file, "unconstrained_posterior", c.settings.members)
         group.dimensions["unknown"] = len(c.unknowns)
         _put(group, "unknown", ("unknown",), _texts([u.id for u in c.unknowns]))
@@ -89,7 +90,8 @@ def read_calibration(path: Path, knowledge: Knowledge) -> Calibration:
         raise CalibrationError(f"{path}: {reason}; make it again with `crosstalk calibrate`")
     with h5netcdf.File(path, "r") as file:
         a = file.attrs
-        settings = Settings(int(a["members"]), float(a["effort"]), int(a["seed"]))
+        fixed = tuple((str(k), float(v)) for k, v in json.loads(str(a["fixed"])).items())
+        settings = Settings(int(a["members"]), float(a["effort"]), int(a["seed"]), fixed)
         scores = _read(file, "unconstrained_posterior", "score")[0]
         before, after = (_read(file, f"{n}_predictive", "counterpart")[0] for n in ("prior", "posterior"))
         chance = _read(file, "constant_data", "chance")
@@ -98,7 +100,7 @@ def read_calibration(path: Path, knowledge: Knowledge) -> Calibration:
     targets = gather(studies_of("calibrate", knowledge), knowledge)
     plan = Plan({t.study: int(p) for t, p in zip(targets.items, patients, strict=True)}, chance)
     held = Targets(targets.studies, targets.items, targets.values, targets.covariance + np.diag(chance))
-    known = unknowns(knowledge)
+    known = settings.unknowns(knowledge)
     prior = prior_scores(known, settings.seed, settings.members)
     return Calibration(settings, known, prior, scores, held, before, after, plan, model, evidence)
 

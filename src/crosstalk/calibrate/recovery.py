@@ -13,7 +13,7 @@ from crosstalk.calibrate.forward import MOST, Forward
 from crosstalk.calibrate.targets import Targets
 from crosstalk.engine.ensemble import Engine
 from crosstalk.knowledge.loader import Knowledge
-from crosstalk.population.worlds import prior_scores, unknowns, worlds_at
+from crosstalk.population.worlds import prior_scores
 
 __all__ = ["Recovery", "recover"]
 
@@ -81,12 +81,12 @@ def recover(
     progress : callable, optional
         Told how many sets are done.
     """
-    known = unknowns(knowledge)
+    known = settings.unknowns(knowledge)
     truth = prior_scores(known, settings.seed + 7919, sets)
     # other patients than those of the calibration, and as many as a study can get
     plan = dict.fromkeys((s.id for s in targets.studies), MOST)
     forward = Forward(knowledge, engine, seed=settings.seed + 7919, plan=plan)
-    true = forward.counterparts(targets, worlds_at(known, truth, "truth"), "truth")
+    true = forward.counterparts(targets, settings.worlds(known, truth, "truth"), "truth")
     everywhere = np.flatnonzero(np.isfinite(true).all(axis=0))
     targets, true = targets.take(everywhere), true[:, everywhere]
     rng = np.random.default_rng([settings.seed, 3])

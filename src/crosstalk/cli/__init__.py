@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from crosstalk import __version__
+from crosstalk.cli.calibration import calibrate, qualify, sensitivity, validate
 from crosstalk.cli.catalogues import analytes, drugs, regimens, schema
 from crosstalk.cli.evidence import evidence_app
 from crosstalk.cli.model import model_app
@@ -27,7 +28,9 @@ app = typer.Typer(
 )
 
 # the order of the help
-for verb in (assess, forecast, simulate, drugs, regimens, analytes, schema):
+for verb in (
+    assess, forecast, simulate, calibrate, validate, qualify, sensitivity, drugs, regimens, analytes, schema,
+):  # fmt: skip
     app.command()(verb)
 app.add_typer(evidence_app, name="evidence")
 app.add_typer(model_app, name="model")

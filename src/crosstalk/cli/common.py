@@ -119,3 +119,22 @@ def status(text: str, quiet: bool) -> Iterator[Callable[[str], None]]:
 
     with Console(stderr=True).status(text) as line:
         yield line.update
+
+
+@contextmanager
+def progress(text: str, quiet: bool) -> Iterator[Callable[[str, float], None] | None]:
+    """A progress bar on a terminal, nothing when piped; yields a function that takes words and the share done."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(text, total=1.0)
+
+        def say(words: str, share: float) -> None:
+            bar.update(task, description=f"{text}: {words}"[:48].ljust(48), completed=share)
+
+        yield say

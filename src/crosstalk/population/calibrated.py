@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,22 @@ from crosstalk.model.assembly import assemble
 from crosstalk.population.worlds import Worlds, central_world, prior_worlds, unknowns
 from crosstalk.provenance import hash_bytes
 
-__all__ = ["PosteriorFile", "evidence_hash", "model_hash", "possible_worlds", "read_posterior", "shipped_posterior"]
+__all__ = [
+    "PosteriorFile",
+    "evidence_hash",
+    "knowledge_state",
+    "model_hash",
+    "possible_worlds",
+    "posterior_worlds",
+    "read_posterior",
+    "shipped_posterior",
+]
 
 Array = NDArray[np.float64]
 
 POSTERIOR = "posterior.nc"
+VARIABLE = "CROSSTALK_POSTERIOR"
+"""Environment variable that names another posterior than the shipped one."""
 
 
 @dataclass(frozen=True)
@@ -114,11 +126,34 @@ def read_posterior(path: Path) -> PosteriorFile:
 
 
 def shipped_posterior(knowledge: Knowledge) -> tuple[PosteriorFile | None, str]:
-    """The posterior in the knowledge folder, and why it is not used (empty if it is)."""
-    path = knowledge.root / POSTERIOR
+    """The posterior that is in force, and why it is not used (empty if it is).
+
+    That of the knowledge folder, or the file that the environment variable ``CROSSTALK_POSTERIOR`` names.
+
+    Raises
+    ------
+    PopulationError
+        If the file cannot be read, or the one that the variable names does not fit the model.
+    """
+    chosen = os.environ.get(VARIABLE, "")
+    path = Path(chosen) if chosen else knowledge.root / POSTERIOR
     if not path.is_file():
+        if chosen:
+            raise PopulationError(f"{path}: no such file; {VARIABLE} names a posterior, correct or unset it")
         return None, "no posterior is there; `crosstalk calibrate` makes one"
-    return _shipped(path, path.stat().st_mtime_ns, knowledge.sha256, _Hidden(knowledge))
+    found, reason = _shipped(path, path.stat().st_mtime_ns, knowledge.sha256, _Hidden(knowledge))
+    if chosen and reason:
+        raise PopulationError(f"{path}: {reason}; make it again with `crosstalk calibrate`, or unset {VARIABLE}")
+    return found, reason
+
+
+def knowledge_state(knowledge: Knowledge) -> tuple[bool, str]:
+    """Whether the worlds come from a calibration, and which: words for a report."""
+    found, reason = shipped_posterior(knowledge)
+    if found is None or reason:
+        return False, f"priors, not calibrated: {reason}"
+    n = len(next(iter(found.draws.values())))
+    return True, f"calibrated posterior, {n} draws ({found.path.name} of version {found.version})"
 
 
 class _Hidden:
@@ -159,7 +194,7 @@ def posterior_worlds(found: PosteriorFile, knowledge: Knowledge, seed: int, n: i
 
     With ``n = 0`` the one world of its medians.
     """
-    known = {u.id for u in unknowns(knowledge)}
+    known = {u.id for u in unknowns(knowledge)} | set(knowledge.parameters)
     draws = {name: values for name, values in found.draws.items() if name in known}
     if n == 0:
         return Worlds({k: np.array([np.median(v)]) for k, v in draws.items()}, 1, "posterior")

@@ -16,6 +16,7 @@ from crosstalk.model.assembly import Model
 from crosstalk.population.latent import Latent, latent_space, patient_normals, patient_uniforms, quantile
 from crosstalk.population.measure import observable_factor, plausible_score, record_analyte
 from crosstalk.population.patients import Patients, baseline, draw_patients, weight_kg
+from crosstalk.population.resistance import still_ill
 from crosstalk.population.worlds import Worlds
 from crosstalk.study.protocol import background as background_inputs
 from crosstalk.study.records import Arm, Eligibility, Population, Study
@@ -97,13 +98,13 @@ class _Screening:
             passes = within(measured[limits.analyte], limits)
             self.lost[limits.analyte] += int((keep & ~passes).sum())
             keep &= passes
+        if self.population.failed_steps and self.scale is not None and keep.any():
+            keep = self._failed(candidates, score, keep)
         return candidates, measured, score, keep
 
     def _settle(self, candidates: Patients) -> tuple[Patients, Array]:
         """Baseline of the candidates under their background treatment, and their recorded score."""
         population, knowledge, scale = self.population, self.knowledge, self.scale
-        height = candidates.covariates.get("height_cm")
-        inputs = background_inputs(population.background, knowledge, weight_kg=weight_kg(candidates), height_cm=height)
         recorded: Array = np.zeros(len(candidates))
         score = None
         if scale is not None:
@@ -115,10 +116,32 @@ class _Screening:
             score = (scale.id, true_score(recorded, scale, candidates))
         outputs = [o for a in self.analytes if (o := knowledge.analytes[a].observable)]
         settled = baseline(
-            candidates, knowledge, self.engine, outputs=outputs, background=inputs,
+            candidates, knowledge, self.engine, outputs=outputs, background=self._inputs(candidates),
             background_drugs=self.model.drugs, score=score, strict=False,
         )  # fmt: skip
         return settled, recorded
+
+    def _failed(self, candidates: Patients, recorded: Array, keep: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Those of the eligible who did not respond to earlier treatment."""
+        assert self.scale is not None
+        rows = np.flatnonzero(keep)
+        people = candidates.take(rows)
+        ill = still_ill(
+            people, recorded[rows], self.population, self.scale, self.model, self.knowledge, self.engine,
+            self._inputs(people),
+        )  # fmt: skip
+        self.lost.setdefault("failed_steps", 0)
+        self.lost["failed_steps"] += int((~ill).sum())
+        keep = keep.copy()
+        keep[rows] = ill
+        return keep
+
+    def _inputs(self, people: Patients) -> dict[str, Array]:
+        """Input rates of the background treatment."""
+        height = people.covariates.get("height_cm")
+        return background_inputs(
+            self.population.background, self.knowledge, weight_kg=weight_kg(people), height_cm=height
+        )
 
     def _measure(self, name: str, patients: Patients, score: Array) -> Array:
         """What screening would measure."""

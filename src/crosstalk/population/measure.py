@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,16 +15,21 @@ from crosstalk.units import convert
 
 __all__ = [
     "analyte_log_sd",
+    "fluctuations",
     "noise_table",
     "observable_factor",
     "plausible_score",
     "record_analyte",
     "record_scale",
+    "visit_scores",
     "within_log_sd",
 ]
 
 Array = NDArray[np.float64]
 
+FLUCTUATION = "fluctuation"
+"""Covariate: how far a patient's symptoms come to wander from their expected course, as a share of the scale."""
+FLUCTUATION_H = 4 * 168.0  # time in which a fluctuation is forgotten: visits of trials stay correlated (assumed)
 LOWEST_SHARE = 0.5  # of the recorded score (assumed)
 HIGHEST_SHARE = 0.97  # of the scale's maximum, which only full severity of every symptom would give (assumed)
 
@@ -40,6 +47,39 @@ def record_scale(true: Array, scale: Scale, noise: Array) -> Array:
     if scale.integer:
         score = np.round(score)
     return np.asarray(np.clip(score, 0.0, scale.maximum), dtype=np.float64)
+
+
+def visit_scores(
+    true: Array, scale: Scale, *, seed: int, index: NDArray[np.intp], times_h: Array, covariates: Mapping[str, Array]
+) -> Array:
+    """Scores recorded at visits, shape (n, n_times): the true course, its fluctuation, and the rater.
+
+    Fluctuation and error are the same for a patient under every treatment.
+
+    Parameters
+    ----------
+    true : array, shape (n, n_times) [points]
+    times_h : array, shape (n_times,) [h]
+    covariates : mapping of str to array, shape (n,)
+        Those of the patients; who has no entry ``fluctuation`` does not fluctuate.
+    """
+    share = covariates.get(FLUCTUATION)
+    if share is not None:
+        true = true + share[:, None] * scale.maximum * fluctuations(seed, index, times_h)
+    return record_scale(true, scale, noise_table(seed, f"visit:{scale.id}", index, len(times_h)))
+
+
+def fluctuations(seed: int, index: NDArray[np.intp], times_h: Array) -> Array:
+    """Wandering of a patient's symptoms, shape (n, n_times): 0 at the first time, in the end with SD 1.
+
+    An Ornstein-Uhlenbeck process that is forgotten within `FLUCTUATION_H`.
+    """
+    path = np.zeros((len(index), len(times_h)))
+    for k in range(1, len(times_h)):
+        kept = np.exp(-(times_h[k] - times_h[k - 1]) / FLUCTUATION_H)
+        push = np.sqrt(1 - kept**2) * patient_normals(seed, f"fluctuation@{k}", index)
+        path[:, k] = kept * path[:, k - 1] + push
+    return path
 
 
 def plausible_score(true: Array, recorded: Array, scale: Scale) -> Array:

@@ -16,8 +16,9 @@ from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.model.assembly import Model, assemble
 from crosstalk.population.enrolment import Enrolled, arm_population, enrol, enrol_everywhere, within
 from crosstalk.population.latent import patient_uniforms
-from crosstalk.population.measure import noise_table, observable_factor, record_analyte, record_scale, within_log_sd
+from crosstalk.population.measure import noise_table, observable_factor, record_analyte, visit_scores, within_log_sd
 from crosstalk.population.patients import Patients, drug_parameters, weight_kg
+from crosstalk.population.resistance import earlier_doses
 from crosstalk.population.worlds import Worlds
 from crosstalk.study.counterpart import estimate
 from crosstalk.study.endpoints import Estimate
@@ -244,7 +245,8 @@ def simulate_worlds(
 
 def _model(study: Study, knowledge: Knowledge) -> Model:
     """One model with the drugs of all arms, so that one is compiled."""
-    doses = (*study.population.background, *(dose for arm in study.arms for dose in arm.doses))
+    given = (dose for arm in study.arms for dose in arm.doses)
+    doses = (*study.population.background, *earlier_doses(study.population, knowledge), *given)
     return assemble(tuple(sorted({dose.drug for dose in doses})), knowledge)
 
 
@@ -357,8 +359,10 @@ def _record(run: _Arm, output: str, values: Array, recorded: tuple[str, Array] |
     patients, knowledge = run.patients, run.knowledge
     scale = knowledge.scales.get(output)
     if scale is not None:
-        noise = noise_table(patients.seed, f"visit:{output}", patients.index, values.shape[1])
-        course = record_scale(values, scale, noise)
+        course = visit_scores(
+            values, scale, seed=patients.seed, index=patients.index,
+            times_h=np.asarray(study.output_times_h), covariates=patients.covariates,
+        )  # fmt: skip
         if recorded is not None and recorded[0] == output:
             course[:, 0] = recorded[1]
         return np.where(np.isfinite(values), course, np.nan)

@@ -7,6 +7,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
+from crosstalk.calibrate.validation import Validation
 from crosstalk.errors import UsageError
 from crosstalk.twin.records import Assessment, Forecast, Provenance
 
@@ -75,7 +76,7 @@ class Simulation:
     provenance: Provenance
 
 
-KINDS = {"assess": Assessment, "forecast": Forecast, "simulate": Simulation}
+KINDS = {"assess": Assessment, "forecast": Forecast, "simulate": Simulation, "validate": Validation}
 
 
 def dump(document: DataclassInstance) -> str:
@@ -101,7 +102,7 @@ def json_schema(name: str) -> dict[str, Any]:
 
     Parameters
     ----------
-    name : {"assess", "forecast", "simulate"}
+    name : {"assess", "forecast", "simulate", "validate"}
 
     Raises
     ------

@@ -17,7 +17,7 @@ from crosstalk.twin.records import Assessment, Change, Forecast, Interval, Profi
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["assessment_html", "forecast_html", "pool_html", "simulation_html"]
+__all__ = ["assessment_html", "forecast_html", "page", "pool_html", "simulation_html"]
 
 TEMPLATES = Path(__file__).parent / "templates"
 USES = {"fitted": "fitted", "covariate": "covariate", "score": "baseline score", "shown": "shown only"}
@@ -71,10 +71,13 @@ def simulation_html(simulation: Simulation) -> str:
 def pool_html(pool: Pool) -> str:
     """Report of pooled published effects as one HTML page."""
     tables, notes = pool_text(pool)
-    template = _environment().get_template("pool.html.j2")
     forest = charts.forest_chart(pool)
-    title = f"Pooled evidence: {pool.title}"
-    return template.render(title=title, r=pool, tables=tables, notes=notes, forest=forest, style=_style()) + "\n"
+    return page("pool", title=f"Pooled evidence: {pool.title}", r=pool, tables=tables, notes=notes, forest=forest)
+
+
+def page(template: str, **values: Any) -> str:
+    """One HTML page from a template of that name, with its own style sheet after the common one if it has one."""
+    return _environment().get_template(f"{template}.html.j2").render(style=_style(template), **values) + "\n"
 
 
 def _title(words: str, name: str, provenance: Provenance) -> str:
@@ -82,25 +85,24 @@ def _title(words: str, name: str, provenance: Provenance) -> str:
 
 
 def _render(template: str, title: str, result: Assessment | Forecast | Simulation, **values: Any) -> str:
-    environment = _environment()
-    page = environment.get_template(f"{template}.html.j2").render(
+    return page(
+        template,
         title=title,
         r=result,
         seed=result.seed,
         provenance=result.provenance,
         uncalibrated=UNCALIBRATED,
         uses=USES,
-        style=_style(),
         **values,
     )
-    return page + "\n"
 
 
-@lru_cache(maxsize=1)
-def _style() -> Any:
+@lru_cache
+def _style(template: str) -> Any:
     from markupsafe import Markup
 
-    return Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))
+    sheets = [TEMPLATES / "style.css", TEMPLATES / f"{template}.css"]
+    return Markup("".join(sheet.read_text(encoding="utf-8") for sheet in sheets if sheet.is_file()))
 
 
 @lru_cache(maxsize=1)
@@ -115,6 +117,7 @@ def _environment() -> Environment:
         "interval": lambda found: _unbroken(interval_text(found)),
         "percent": lambda found: _unbroken(percent(found)),
         "points": _points,
+        "unbroken": _unbroken,
         "measured": measured_text,
         "place": _place,
     }

@@ -6,6 +6,7 @@ import numpy as np
 
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.model.assembly import assemble
+from crosstalk.population.calibrated import knowledge_state
 from crosstalk.population.run import StudyRun
 from crosstalk.provenance import hash_bytes, package_version
 from crosstalk.report.documents import Quantiles, SimulatedArm, SimulatedResult, Simulation
@@ -50,9 +51,10 @@ def summarise(run: StudyRun, knowledge: Knowledge) -> Simulation:
                 _stratum(result.stratum), result.unit, result.value, result.se, found.value, found.se,
             )
         )  # fmt: skip
+    calibrated, worlds = knowledge_state(knowledge)
     provenance = Provenance(
         package_version(), assemble((), knowledge).sha256, knowledge.sha256, hash_bytes(repr(study)), run.engine,
-        False, len(run.patients), len(run.patients), len(np.unique(run.patients.world)),
+        calibrated, len(run.patients), len(run.patients), len(np.unique(run.patients.world)), worlds,
     )  # fmt: skip
     return Simulation(
         study.id, study.title, study.role, run.seed, len(run.patients), tuple(arms), tuple(results), provenance

@@ -14,7 +14,7 @@ from crosstalk.errors import TwinError
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.knowledge.records import Regimen, Scale
 from crosstalk.model.assembly import assemble
-from crosstalk.population.measure import noise_table, record_scale
+from crosstalk.population.measure import visit_scores
 from crosstalk.population.patients import drug_parameters, weight_kg
 from crosstalk.study.protocol import HOURS_PER_WEEK, protocol
 from crosstalk.twin.posterior import Posterior
@@ -109,9 +109,7 @@ def forecast_regimens(
     """Summarise the courses of every regimen, in the order given."""
     keep = courses.complete
     scale = posterior.scale
-    noise = noise_table(posterior.patients.seed, f"visit:{scale.id}", posterior.patients.index, len(courses.weeks))[
-        keep
-    ]
+    patients = posterior.patients.take(np.flatnonzero(keep))
     recorded = posterior.recorded[keep]
     world = posterior.patients.world[keep]
     final = np.stack([courses.scale[r.id][keep, -1] for r in regimens])
@@ -120,7 +118,10 @@ def forecast_regimens(
     found = []
     for number, regimen in enumerate(regimens):
         true = courses.scale[regimen.id][keep]
-        scores = record_scale(true, scale, noise)
+        scores = visit_scores(
+            true, scale, seed=patients.seed, index=patients.index, times_h=courses.weeks * HOURS_PER_WEEK,
+            covariates=patients.covariates,
+        )  # fmt: skip
         scores[:, 0] = recorded
         change = interval(scores[:, -1] - recorded)
         versus = interval(courses.benefit(regimen.id, reference)[keep])

@@ -177,7 +177,7 @@ class NextAssay:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What a result was made with."""
+    """What a result was made with; ``worlds`` says where the values of the unknowns come from."""
 
     crosstalk: str
     model_sha256: str
@@ -188,6 +188,7 @@ class Provenance:
     virtual_patients: int
     posterior_draws: int
     knowledge_draws: int
+    worlds: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.knowledge.records import Regimen
 from crosstalk.model.assembly import assemble
 from crosstalk.panel.records import Panel
+from crosstalk.population.calibrated import knowledge_state
 from crosstalk.provenance import hash_bytes, package_version
 from crosstalk.twin.assessment import applicability, mechanism_scores, profile
 from crosstalk.twin.courses import conclude, forecast_regimens, simulate_regimens
@@ -175,14 +176,16 @@ def _notes(panel: Panel, posterior: Posterior) -> tuple[str, ...]:
 
 
 def _provenance(panel: Panel, posterior: Posterior, knowledge: Knowledge, engine: Engine) -> Provenance:
+    calibrated, worlds = knowledge_state(knowledge)
     return Provenance(
         package_version(),
         assemble((), knowledge).sha256,
         knowledge.sha256,
         hash_bytes(repr(sorted((m.analyte, m.value, m.censored) for m in panel.measurements.values()))),
         type(engine).__name__,
-        False,  # no posterior of the parameters is shipped yet
+        calibrated,
         len(posterior.population),
         len(posterior.patients),
         len(np.unique(posterior.population.world)),
+        worlds,
     )

@@ -1,0 +1,126 @@
+"""Everything that belongs to a credibility report, from one calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from crosstalk.calibrate.calibration import Calibration
+from crosstalk.calibrate.forward import Forward
+from crosstalk.calibrate.identifiability import (
+    Confounding,
+    Contraction,
+    Profile,
+    confounded,
+    contractions,
+    load_bearing,
+    profiles,
+)
+from crosstalk.calibrate.support import Bin, EffectiveSample, bins, duplicates, effective_samples
+from crosstalk.calibrate.targets import studies_of
+from crosstalk.calibrate.validation import Validation, Verdict, judge, validate
+from crosstalk.engine.ensemble import Engine
+from crosstalk.knowledge.loader import Knowledge
+
+__all__ = ["Qualification", "fit", "qualify"]
+
+Progress = Callable[[str, float], None]
+
+SUPPORT_WORLDS = 40  # worlds in which the patients behind each target are counted
+
+
+@dataclass(frozen=True)
+class Qualification:
+    """A calibration with all that judges it.
+
+    ``fit`` holds the results that it was calibrated on, under the posterior, with the errors that the calibration gave
+    them; ``validation`` and ``conflicts`` those it never saw.
+    """
+
+    calibration: Calibration
+    fit: tuple[Verdict, ...]
+    validation: Validation
+    conflicts: Validation
+    contractions: tuple[Contraction, ...]
+    confoundings: tuple[Confounding, ...]
+    profiles: tuple[Profile, ...]
+    bins: tuple[Bin, ...]
+    effective: tuple[EffectiveSample, ...]
+    duplicates: tuple[tuple[str, str], ...]
+
+
+def fit(calibration: Calibration) -> tuple[Verdict, ...]:
+    """Verdicts on the results that the calibration was given."""
+    found = []
+    errors = np.sqrt(np.diag(calibration.targets.covariance))
+    for target, error, column in zip(calibration.targets.items, errors, calibration.after.T, strict=True):
+        known = column[np.isfinite(column)]
+        if len(known) >= 2:
+            found.append(judge(replace(target, sampling=float(error)), known, "calibrate", None))
+    return tuple(found)
+
+
+def qualify(
+    calibration: Calibration,
+    knowledge: Knowledge,
+    engine: Engine,
+    *,
+    seed: int = 1,
+    draws: int = 200,
+    patients: int = 100,
+    progress: Progress | None = None,
+) -> Qualification:
+    """Judge a calibration.
+
+    Parameters
+    ----------
+    draws : int
+        Draws of the posterior for the results that were not fitted.
+    patients : int
+        Virtual patients of each study in each draw.
+    """
+    n = calibration.settings.members
+    order = np.random.default_rng(seed).permutation(n)
+    worlds = calibration.worlds.take(order[np.arange(draws) % n])
+
+    def part(first: float, share: float) -> Progress | None:
+        return None if progress is None else lambda words, done: progress(words, first + share * done)
+
+    judged = {
+        role: validate(
+            studies_of(role, knowledge), worlds, knowledge, engine, seed=seed, patients=patients, progress=part(a, b)
+        )
+        for role, a, b in (("validate", 0.0, 0.4), ("conflict", 0.4, 0.3))
+    }
+    names = load_bearing(calibration)
+    return Qualification(
+        calibration,
+        fit(calibration),
+        judged["validate"],
+        judged["conflict"],
+        contractions(calibration),
+        confounded(calibration),
+        profiles(calibration, names),
+        _support(calibration, knowledge, engine, part(0.7, 0.3)),
+        effective_samples(calibration),
+        duplicates(calibration.targets),
+    )
+
+
+def _support(
+    calibration: Calibration, knowledge: Knowledge, engine: Engine, progress: Progress | None
+) -> tuple[Bin, ...]:
+    """The patients behind each target that is about a stratum, in some worlds of the posterior."""
+    c = calibration
+    forward = Forward(knowledge, engine, seed=c.settings.seed, plan=c.plan.patients)
+    worlds = c.worlds.take(np.arange(min(SUPPORT_WORLDS, c.settings.members)))
+    found: list[Bin] = []
+    for k, study in enumerate(c.targets.studies):
+        strata = [t for t in c.targets.of_study(study) if t.result.stratum is not None]
+        if progress is not None:
+            progress(study.id, k / len(c.targets.studies))
+        if strata:
+            found += bins(forward.run(study, worlds), strata)
+    return tuple(found)

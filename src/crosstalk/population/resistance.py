@@ -1,0 +1,90 @@
+"""Resistance to treatment: who is still ill after earlier courses of an antidepressant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosstalk.engine.ensemble import Engine, Event, Problem
+from crosstalk.knowledge.loader import Knowledge
+from crosstalk.knowledge.records import Dose, Scale
+from crosstalk.model.assembly import Model
+from crosstalk.population.measure import visit_scores
+from crosstalk.population.patients import Patients, drug_parameters, weight_kg
+from crosstalk.study.protocol import HOURS_PER_WEEK, protocol
+from crosstalk.study.records import Population
+
+__all__ = ["earlier_doses", "still_ill"]
+
+Array = NDArray[np.float64]
+
+COURSE_H = 8 * HOURS_PER_WEEK
+"""Length of an earlier course of treatment (assumed)."""
+RTOL = 1e-3
+ANOTHER = 1_000_003  # from the seed of one course to that of the next, so that each has its own chance
+
+
+def earlier_doses(population: Population, knowledge: Knowledge) -> tuple[Dose, ...]:
+    """What earlier courses consisted of: the stable background, else the antidepressant of the reference regimen."""
+    if not population.failed_steps or population.background:
+        return ()
+    reference = next(r for r in knowledge.regimens.values() if r.reference)
+    return tuple(d for d in reference.doses if knowledge.drug(d.drug).antidepressant)
+
+
+def still_ill(
+    patients: Patients,
+    recorded: Array,
+    population: Population,
+    scale: Scale,
+    model: Model,
+    knowledge: Knowledge,
+    engine: Engine,
+    background: Mapping[str, Array],
+) -> NDArray[np.bool_]:
+    """Which patients did not respond to any of ``failed_steps`` earlier courses, shape (n,).
+
+    Every course starts from the patient's baseline, lasts eight weeks and has its own fluctuation and rater's error.
+
+    Parameters
+    ----------
+    recorded : array, shape (n,) [points]
+        Score at the start of each course.
+    background : mapping of str to array, shape (n,)
+        Input rates of the stable background treatment.
+    """
+    ill = patients.ok.copy()
+    if not ill.any():
+        return ill
+    people = patients.take(np.flatnonzero(ill))
+    before = recorded[ill]
+    plan = protocol(
+        earlier_doses(population, knowledge), knowledge, weight_kg=weight_kg(people),
+        height_cm=people.covariates.get("height_cm"), horizon_h=COURSE_H,
+    )  # fmt: skip
+    start = knowledge.diagnosis(population.diagnosis).enrolment
+    times = np.array([0.0, COURSE_H])
+    inputs = {k: np.asarray(v)[ill] if np.ndim(v) else v for k, v in background.items()}
+    problem = Problem(
+        model.sbml,
+        len(people),
+        {**people.parameters, **drug_parameters(knowledge, model.drugs, people), **inputs},
+        times,
+        (scale.id,),
+        people.states,
+        tuple(Event(0.0, name, value, "set") for name, value in start.items()) + plan.events,
+        model.states,
+    )
+    true = engine.simulate(problem, rtol=RTOL)[scale.id]
+    failed = np.ones(len(people), dtype=np.bool_)
+    for step in range(1, population.failed_steps + 1):
+        scores = visit_scores(
+            true, scale, seed=people.seed + ANOTHER * step, index=people.index, times_h=times,
+            covariates=people.covariates,
+        )  # fmt: skip
+        # a comparison with NaN is false: who cannot be simulated is not enrolled
+        failed &= scores[:, -1] > (1 - scale.response_fraction) * before
+    ill[ill] = failed
+    return ill

@@ -1,0 +1,452 @@
+"""The credibility report: what the model was fitted to, how well, what it predicts, and what the data cannot tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from scipy.stats import chi2
+
+from crosstalk.calibrate.calibration import JOINT_WEIGHTS, STAGED_WEIGHT, Calibration
+from crosstalk.calibrate.identifiability import (
+    IDENTIFIED,
+    STRONG,
+    WEAKLY,
+    Confounding,
+    Contraction,
+    Profile,
+    contractions,
+)
+from crosstalk.calibrate.qualification import Qualification, fit
+from crosstalk.calibrate.sensitivity import Sensitivity
+from crosstalk.calibrate.support import FEWEST, Bin, EffectiveSample, effective_samples
+from crosstalk.calibrate.targets import STAGES, Target, describe
+from crosstalk.calibrate.validation import Summary, Validation, Verdict, summarise
+from crosstalk.evidence.listing import time_text
+from crosstalk.knowledge.loader import Knowledge, load_knowledge
+from crosstalk.provenance import package_version, versions
+from crosstalk.report import charts
+from crosstalk.report.catalogue import Table
+from crosstalk.report.html import page
+from crosstalk.report.words import number
+from crosstalk.study.records import Study
+
+__all__ = [
+    "CredibilityReport",
+    "Line",
+    "calibration_tables",
+    "credibility_html",
+    "report_of",
+    "sensitivity_table",
+    "sentences",
+    "validation_tables",
+    "verdict_lines",
+]
+
+STAGE_NAMES = {
+    "innate": "Innate immunity",
+    "hpa": "HPA axis",
+    "metabolic": "Metabolism",
+    "kynurenine": "Kynurenine pathway",
+    "tcell": "T cells",
+    "brain": "Brain",
+    "symptoms": "Symptoms",
+}
+PAIRS = 30  # of confounded unknowns that are listed, the strongest first
+TOLD = 15  # of unknowns that the terminal lists
+LEVELS = {
+    "identified": f"Identified: at least {100 * IDENTIFIED:.0f} % of the prior's variance is gone",
+    "weakly": f"Weakly identified: {100 * WEAKLY:.0f} to {100 * IDENTIFIED:.0f} % is gone",
+    "not": f"Not identified: less than {100 * WEAKLY:.0f} % is gone, so that the prior speaks",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CredibilityReport:
+    """What a credibility report shows; a part that is None is left out.
+
+    Attributes
+    ----------
+    fit : tuple of Verdict
+        Verdicts on the results that the calibration was given.
+    validation, conflicts : Validation
+        Of results that it never saw: those kept apart to judge it, and those that contradict others.
+    sensitivities : tuple of Sensitivity
+    studies : mapping of str to Study
+        By id, for titles and DOIs.
+    meanings : mapping of str to str
+        What an unknown is, with its unit.
+    crosstalk, knowledge, versions
+        Version of Crosstalk, hash of the knowledge base, versions of the software that can change a result.
+    """
+
+    calibration: Calibration | None = None
+    fit: tuple[Verdict, ...] | None = None
+    validation: Validation | None = None
+    conflicts: Validation | None = None
+    contractions: tuple[Contraction, ...] | None = None
+    confoundings: tuple[Confounding, ...] | None = None
+    profiles: tuple[Profile, ...] | None = None
+    bins: tuple[Bin, ...] | None = None
+    effective: tuple[EffectiveSample, ...] | None = None
+    duplicates: tuple[tuple[str, str], ...] | None = None
+    sensitivities: tuple[Sensitivity, ...] | None = None
+    studies: Mapping[str, Study] = field(default_factory=dict)
+    meanings: Mapping[str, str] = field(default_factory=dict)
+    crosstalk: str = field(default_factory=package_version)
+    knowledge: str = ""
+    versions: Mapping[str, str] = field(default_factory=versions)
+
+
+def report_of(
+    found: Qualification, knowledge: Knowledge | None = None, sensitivities: Sequence[Sensitivity] = ()
+) -> CredibilityReport:
+    """The report of a qualification, with titles of studies and meanings of unknowns from the knowledge base."""
+    from crosstalk.calibrate.targets import studies_of
+
+    knowledge = knowledge or load_knowledge()
+    shown = [*found.calibration.targets.studies, *studies_of("validate", knowledge), *studies_of("conflict", knowledge)]
+    return CredibilityReport(
+        found.calibration, found.fit, found.validation, found.conflicts, found.contractions, found.confoundings,
+        found.profiles, found.bins, found.effective, found.duplicates, tuple(sensitivities) or None,
+        {study.id: study for study in shown}, _meanings(found.calibration, knowledge), knowledge=knowledge.sha256,
+    )  # fmt: skip
+
+
+def credibility_html(report: CredibilityReport) -> str:
+    """The report as one HTML page: inline style and SVG, no script, no request."""
+    profiles = sorted(report.profiles or (), key=lambda p: ("not", "weakly", "identified").index(p.verdict))
+    return page(
+        "credibility",
+        title="Credibility of the model" if report.calibration or report.fit else "Predictions against observations",
+        r=report,
+        says=sentences(report),
+        stages=_stages(report),
+        fit_charts=_fit_charts(report),
+        judged=[
+            _Judged(words, found, _by_study(found, report), charts.verdict_charts(found.results, key, words))
+            for key, words, found in (
+                ("validation", "Validation", report.validation),
+                ("conflicts", "Known conflicts", report.conflicts),
+            )
+            if found is not None
+        ],
+        levels=[(words, [c for c in report.contractions or () if c.verdict == key]) for key, words in LEVELS.items()],
+        pairs=(report.confoundings or ())[:PAIRS],
+        chance=None if report.calibration is None else (report.calibration.settings.members - 1) ** -0.5,
+        profile_chart=charts.profile_chart(profiles, float(chi2.ppf(0.9, 1))),
+        poor=sorted((b for b in report.bins or () if b.smallest < FEWEST), key=lambda b: (-b.short, b.median)),
+        told={} if report.calibration is None else {t.id: describe(t.result) for t in report.calibration.targets.items},
+        sensitivities=[sensitivity_table(s) for s in report.sensitivities or ()],
+        joint=[f"{w:g}" for w in JOINT_WEIGHTS],
+        staged=STAGED_WEIGHT,
+        fewest=FEWEST,
+        strong=STRONG,
+    )
+
+
+class Line(NamedTuple):
+    """A verdict in texts; ``gain_none`` and ``gain_class`` are log scores less those of no effect and class mean."""
+
+    study: str
+    result: str
+    arms: str
+    stratum: str
+    time: str
+    observed: str
+    predicted: str
+    inside: bool
+    sign: str
+    score: str
+    gain_none: str
+    gain_class: str
+
+
+def verdict_lines(verdicts: Sequence[Verdict]) -> tuple[Line, ...]:
+    """Verdicts in texts, for tables."""
+    return tuple(
+        Line(
+            v.study,
+            f"{v.endpoint} of {v.of}",
+            v.arm + (f" against {v.versus}" if v.versus else ""),
+            v.stratum,
+            "" if v.week is None else time_text(round(v.week * 168, 2)),
+            _value(v.observed, v.observed_lo90, v.observed_hi90, v.unit),
+            _value(v.predicted_median, v.lo90, v.hi90),
+            v.inside90,
+            {True: "right", False: "wrong", None: ""}[v.sign_ok],
+            f"{v.log_score:.2f}",
+            _gain(v.log_score, v.log_score_no_effect),
+            _gain(v.log_score, v.log_score_class_mean),
+        )
+        for v in verdicts
+    )
+
+
+def sentences(report: CredibilityReport) -> tuple[str, ...]:
+    """The report in short, in plain words that follow from its numbers."""
+    found = []
+    if report.calibration is not None:
+        targets = report.calibration.targets
+        recalled = sum(t.result.provenance == "memory" for t in targets.items)
+        found.append(
+            f"{_count(len(targets.items), 'published result')} of {_count(len(targets.studies), 'study')} were used "
+            f"to calibrate {_count(len(report.calibration.unknowns), 'unknown')}"
+            + (f"; {_share(recalled, len(targets.items))} were recalled, not looked up." if recalled else ".")
+        )
+    if report.fit:
+        summary = summarise(report.fit)
+        found.append(f"Fit: {_inside(summary)}. {_signs(summary)}".strip())
+    if report.validation is not None and report.validation.results:
+        studies = len({v.study for v in report.validation.results})
+        summary = report.validation.summary
+        found.append(
+            f"Validation: of {_count(studies, 'study')} that the calibration never saw, {_inside(summary)}. "
+            f"{_signs(summary)} {_scores(summary)}".strip()
+        )
+    if report.contractions:
+        counts = {level: sum(c.verdict == level for c in report.contractions) for level in LEVELS}
+        found.append(
+            f"Of {_count(len(report.contractions), 'unknown')}, {counts['identified']} are identified by the data, "
+            f"{counts['weakly']} weakly, {counts['not']} not: for these the prior speaks."
+        )
+    if report.bins is not None and report.bins:
+        short = sum(not b.supported for b in report.bins)
+        found.append(
+            f"Of {_count(len(report.bins), 'target')} about a part of the patients, {short} "
+            f"{'has' if short == 1 else 'have'} fewer than {FEWEST} virtual patients in most worlds."
+        )
+    if report.conflicts is not None and report.conflicts.results:
+        found.append(f"Known conflicts, shown and not fitted: {_inside(report.conflicts.summary)}.")
+    for name, part in (("validation", report.validation), ("conflict", report.conflicts)):
+        if part is not None and part.unsupported:
+            n = len(part.unsupported)
+            found.append(f"{_count(n, f'{name} result')} could not be predicted: too few worlds have patients for it.")
+    return tuple(found)
+
+
+def validation_tables(validation: Validation) -> tuple[Table, ...]:
+    """Verdicts, one a row, and their summary, for the terminal."""
+    rows = tuple(
+        (
+            line.study,
+            ", ".join(x for x in (line.result, line.arms, line.stratum, line.time) if x),
+            line.observed,
+            line.predicted,
+            "yes" if line.inside else "NO",
+            line.sign,
+            line.score,
+            line.gain_none,
+            line.gain_class,
+        )
+        for line in verdict_lines(validation.results)
+    )
+    columns = (
+        "study", "result", "observed (90 %)", "predicted (90 %)", "inside", "sign", "log score", "- none", "- class",
+    )  # fmt: skip
+    studies = len({v.study for v in validation.results})
+    title = f"{_count(len(rows), 'result')} of {_count(studies, 'study')}, {_made(validation)}"
+    tables = [Table(title, columns, rows), _summary_table(validation.summary)]
+    if validation.unsupported:
+        cells = tuple((name,) for name in validation.unsupported)
+        tables.append(Table("Too few worlds have patients for", ("result",), cells))
+    return tuple(tables)
+
+
+def calibration_tables(calibration: Calibration) -> tuple[Table, ...]:
+    """A calibration in short, for the terminal: fit by stage, what was learned, effective samples."""
+    c = calibration
+    fitted, narrowed = fit(c), contractions(c)
+    counts = {level: sum(x.verdict == level for x in narrowed) for level in LEVELS}
+    learned = f"{counts['identified']} identified, {counts['weakly']} weakly, {counts['not']} not"
+    fixed = ", ".join(f"{name} = {value:g}" for name, value in c.settings.fixed)
+    facts = [
+        ("members", f"{c.settings.members}"),
+        ("effort, seed", f"{c.settings.effort:g}, {c.settings.seed}"),
+        ("results", f"{len(c.targets.items)} of {_count(len(c.targets.studies), 'study')}"),
+        ("unknowns", f"{len(c.unknowns)}: {learned}"),
+        ("model", c.model[:12]),
+        ("evidence", c.evidence[:12]),
+    ]  # fmt: skip
+    if fixed:
+        facts.insert(2, ("fixed", fixed))
+    stages = [(s.stage, f"{s.results}", s.inside, s.signs) for s in _stage_rows(c, fitted)]
+    unknowns = [
+        (x.unknown, _value(x.prior[1], x.prior[0], x.prior[2]), _value(x.posterior[1], x.posterior[0], x.posterior[2]),
+         f"{x.contraction:.0%}", x.verdict)
+        for x in narrowed[:TOLD]
+    ]  # fmt: skip
+    samples = [(f"{e.members}", f"{e.effective:.1f}") for e in effective_samples(c)]
+    return (
+        Table("Calibration", ("what", "value"), tuple(facts)),
+        Table("Fit by stage", ("stage", "results", "inside 90 %", "sign"), tuple(stages)),
+        Table(
+            f"The {len(unknowns)} unknowns that were narrowed most",
+            ("unknown", "prior (90 %)", "posterior (90 %)", "contraction", "verdict"),
+            tuple(unknowns),
+        ),
+        Table("Worlds of the prior that plain weighting would leave", ("of", "effective"), tuple(samples)),
+    )
+
+
+def sensitivity_table(sensitivity: Sensitivity) -> Table:
+    """What the benefit of a regimen depends on, the largest influence first; those within their error left out."""
+    s = sensitivity
+    rows = tuple(
+        (i.name, {"individual": "of the patient", "population": "not known for sure"}[i.kind],
+         f"{100 * i.first_order:.1f} +- {100 * i.half_width:.1f}")
+        for i in s.influences
+        if i.first_order > i.half_width
+    )  # fmt: skip
+    title = (
+        f"Benefit of {s.regimen} over {s.versus}, week {s.week}: {number(s.mean)} {s.scale} points (SD {number(s.sd)}) "
+        f"over {s.patients} patients, {s.worlds} worlds"
+    )
+    return Table(title, ("quantity", "kind", "share of the variance [%]"), rows)
+
+
+class _Judged(NamedTuple):
+    """Results that were not fitted, ready for the page."""
+
+    title: str
+    validation: Validation
+    studies: list[tuple[str, Study | None, list[Line]]]
+    charts: list[str]
+
+
+class _StageRow(NamedTuple):
+    stage: str
+    results: int
+    studies: int
+    inside: str
+    signs: str
+
+
+def _stages(report: CredibilityReport) -> list[tuple[_StageRow, list[tuple[Study, list[Target]]]]]:
+    """Evidence by stage, with the studies of each."""
+    if report.calibration is None:
+        return []
+    c = report.calibration
+    found = []
+    for row in _stage_rows(c, report.fit or ()):
+        own = [t for t in c.targets.items if STAGE_NAMES.get(t.stage, t.stage) == row.stage]
+        studies = [(s, [t for t in own if t.study == s.id]) for s in c.targets.studies]
+        found.append((row, [(s, targets) for s, targets in studies if targets]))
+    return found
+
+
+def _stage_rows(c: Calibration, fitted: Sequence[Verdict]) -> list[_StageRow]:
+    stage_of = _stage_of(c)
+    rows = []
+    for stage in STAGES:
+        own = [t for t in c.targets.items if t.stage == stage]
+        if own:
+            s = summarise([v for v in fitted if stage_of(v) == stage])
+            rows.append(
+                _StageRow(
+                    STAGE_NAMES.get(stage, stage), len(own), len({t.study for t in own}),
+                    f"{s.inside90} of {s.results}" if s.results else "none judged",
+                    f"{s.signs_ok} of {s.signs}" if s.signs else "",
+                )
+            )  # fmt: skip
+    return rows
+
+
+def _stage_of(c: Calibration) -> Callable[[Verdict], str]:
+    """The stage of a verdict: that of the target about the same variable."""
+    stages: dict[tuple[str, str], str] = {(t.result.endpoint, t.result.of): t.stage for t in c.targets.items}
+    return lambda v: stages.get((v.endpoint, v.of.partition(" ")[0]), STAGES[-1])
+
+
+def _fit_charts(report: CredibilityReport) -> list[tuple[str, list[str]]]:
+    if not report.fit:
+        return []
+    if report.calibration is None:
+        return [("All", charts.verdict_charts(report.fit, "fit", "Fit"))]
+    stage_of = _stage_of(report.calibration)
+    grouped = [(stage, [v for v in report.fit if stage_of(v) == stage]) for stage in STAGES]
+    return [
+        (STAGE_NAMES.get(stage, stage), charts.verdict_charts(own, f"fit-{stage}", f"Fit, {stage}"))
+        for stage, own in grouped
+        if own
+    ]
+
+
+def _by_study(found: Validation, report: CredibilityReport) -> list[tuple[str, Study | None, list[Line]]]:
+    groups: dict[str, list[Line]] = {}
+    for line in verdict_lines(found.results):
+        groups.setdefault(line.study, []).append(line)
+    return [(study, report.studies.get(study), lines) for study, lines in groups.items()]
+
+
+def _meanings(c: Calibration, knowledge: Knowledge) -> dict[str, str]:
+    found = {}
+    for unknown in c.unknowns:
+        parameter = knowledge.parameters.get(unknown.id)
+        if parameter is not None:
+            unit = "" if parameter.unit == "dimensionless" else f" [{parameter.unit}]"
+            found[unknown.id] = f"{parameter.meaning}{unit}"
+        elif unknown.module == "population":
+            who, what, part = unknown.id.split(".")
+            found[unknown.id] = f"factor on the {part} of {what} in {who}"
+        elif unknown.module == "drugs":
+            found[unknown.id] = "largest effect of the drug there"
+    return found
+
+
+def _summary_table(s: Summary) -> Table:
+    rows = [("inside the 90 % interval", _share(s.inside90, s.results))]
+    if s.signs:
+        rows.append(("sign right, where the observed interval holds no null", _share(s.signs_ok, s.signs)))
+    for words, gain, n in (
+        ("no effect", s.better_than_no_effect, s.compared_no_effect),
+        ("mean of the drug's class", s.better_than_class_mean, s.compared_class_mean),
+    ):
+        if gain is not None:
+            rows.append((f"log score less that of {words}, per result", f"{gain:+.2f} (n = {n})"))
+    return Table("Summary", ("what", "value"), tuple(rows))
+
+
+def _made(validation: Validation) -> str:
+    return f"{validation.source} worlds, {validation.patients} patients in each, seed {validation.seed}"
+
+
+def _inside(s: Summary) -> str:
+    return f"{_share(s.inside90, s.results)} of the results lie inside the predicted 90 % interval"
+
+
+def _signs(s: Summary) -> str:
+    if not s.signs:
+        return ""
+    return f"Where the observed interval leaves out no effect, the sign is right in {_share(s.signs_ok, s.signs)}."
+
+
+def _scores(s: Summary) -> str:
+    parts = [
+        f"{abs(gain):.2f} {'higher' if gain >= 0 else 'lower'} than that of {rival} ({_count(n, 'result')})"
+        for rival, gain, n in (
+            ("no effect", s.better_than_no_effect, s.compared_no_effect),
+            ("the mean of the drug's class", s.better_than_class_mean, s.compared_class_mean),
+        )
+        if gain is not None
+    ]
+    return f"The mean log score of the model is {' and '.join(parts)}." if parts else ""
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part} of {whole} ({100 * part / whole:.0f} %)" if whole else "none"
+
+
+def _gain(score: float, rival: float | None) -> str:
+    return "" if rival is None else f"{score - rival:+.2f}"
+
+
+def _value(middle: float, low: float, high: float, unit: str = "") -> str:
+    shown = "" if unit in ("dimensionless", "fraction", "") else f" {unit}"
+    return f"{number(middle)}{shown} ({number(low)} to {number(high)})"
+
+
+def _count(n: int, noun: str) -> str:
+    plural = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
+    return f"{n} {noun if n == 1 else plural}"
