@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crosstalk.errors import CrosstalkError, PanelError
+from crosstalk.knowledge.loader import load_knowledge
 from crosstalk.panel.reader import one_patient, read_panel
 from crosstalk.panel.records import Panel
 from crosstalk.units import convert
@@ -87,6 +88,12 @@ BAD = {
         "A,hsCRP,5000,mg/L\n",
         ["line 2", "5000", "times the upper reference limit", "confirmed"],
     ),
+    "a thousand times too high, though possible in sepsis": (
+        "A,IL-6,2500,pg/mL\n",
+        ["line 2", "IL-6", "2500", "times the upper reference limit", "confirmed"],
+    ),
+    "above a scale": ("A,HAMD17,99,\n", ["line 2", "patient A", "HAMD17", "99", "from 0 to 52", "correct"]),
+    "too high without a reference": ("A,age,540,a\n", ["line 2", "540", "anything possible", "110"]),
     "duplicate": ("A,hsCRP,5,mg/L\nA,hsCRP,6,mg/L\n", ["line 3", "patient A", "hsCRP", "twice", "line 2"]),
     "no patient": (",hsCRP,5,mg/L\n", ["line 2", "patient"]),
     "limit without a number": ("A,IL-6,BLQ,pg/mL\n", ["line 2", "IL-6", "<0.11"]),
@@ -114,6 +121,16 @@ def test_all_mistakes_of_a_file_are_told_at_once(tmp_path: Path) -> None:
 def test_a_confirmed_value_is_taken(tmp_path: Path) -> None:
     panel = read(tmp_path, "patient,analyte,value,unit,confirmed\nA,hsCRP,5000,mg/L,yes\n")
     assert panel.measurements["hsCRP"].value == 5000
+    with pytest.raises(PanelError, match="the scale runs from 0 to 52"):
+        read(tmp_path, "patient,analyte,value,unit,confirmed\nA,HAMD17,99,,yes\n")
+
+
+def test_every_analyte_asks_back_at_a_thousand_times_its_reference(tmp_path: Path) -> None:
+    for analyte in load_knowledge().analytes.values():
+        if analyte.references:
+            value = 1000 * max(r.p97_5 for r in analyte.references)
+            with pytest.raises(PanelError, match="times the upper reference limit"):
+                read(tmp_path, LONG + f"A,{analyte.id},{value:g},{analyte.unit}\n")
 
 
 @pytest.mark.parametrize(
@@ -126,6 +143,9 @@ def test_a_confirmed_value_is_taken(tmp_path: Path) -> None:
         (b"just some words\nand more\n", "not the header of a table"),
         (b"\x7fELF\x00\x01\x02", "binary"),
         (b"PK\x03\x04zip", "binary"),
+        (b"patient,analyte,value,Value,unit\nA,hsCRP,5,6,mg/L\n", "line 1: column 'value' stands twice"),
+        (b"patient,analyte,unit\nA,hsCRP,mg/L\n", "line 1: no column 'value'"),
+        (b"# x\npatient,value,unit\nA,5,mg/L\n", "line 2: no column 'analyte'"),
         ((LONG + "A,hsCRP,5,").encode() + b"\xb5g/mL\n", "line 2: holds the byte 0xb5, which is not UTF-8"),
         (b"\xff\xfeA", "UTF-16"),
     ],

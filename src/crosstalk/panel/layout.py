@@ -76,6 +76,7 @@ def read_entries(path: Path) -> tuple[list[Entry], list[str], bytes]:
         )
     if len(rows) == 1:
         raise PanelError(f"{path}: the file holds a header and no row; add the patients' values")
+    _check_header(path, header, rows[0][0])
     columns = _long_columns(header)
     entries, problems = (
         _long(path, header, rows[1:], columns) if columns is not None else _wide(path, header, rows[1:], rows[0][0])
@@ -137,6 +138,20 @@ def _long_columns(header: list[str]) -> dict[str, int] | None:
     lower = [h.lower() for h in header]
     found = {key: lower.index(name) for key, names in LONG.items() for name in names[::-1] if name in lower}
     return found if "analyte" in found and "value" in found else None
+
+
+def _check_header(path: Path, header: list[str], line: int) -> None:
+    """Refuse a name that stands twice, and a long layout that has lost a column: either would be misread."""
+    lower = [name.lower() for name in header]
+    twice = next((name for i, name in enumerate(lower) if name and name in lower[:i]), None)
+    if twice is not None:
+        raise PanelError(f"{path}, line {line}: column '{twice}' stands twice; keep one")
+    if {*LONG["analyte"], *LONG["unit"]} & set(lower) and _long_columns(header) is None:
+        lost = next(key for key in ("analyte", "value") if not set(LONG[key]) & set(lower))
+        raise PanelError(
+            f"{path}, line {line}: no column '{lost}'; expected patient, analyte, value, unit; received "
+            f"{', '.join(header[:6])}"
+        )
 
 
 def _patient_column(path: Path, header: list[str]) -> int:

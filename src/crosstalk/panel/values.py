@@ -18,6 +18,7 @@ __all__ = ["Interpreter", "derive"]
 MISSING = {"", "na", "n/a", "nan", "null", "none", "."}
 BELOW = {"blq", "bloq", "blod", "<lod", "< lod", "<lloq", "nd", "not detected"}
 FEMALE, MALE = {"f", "female", "woman"}, {"m", "male", "man"}
+ABSURD = 1000.0  # times the upper reference limit: asked back whatever the analyte
 YES = {"yes", "y", "true", "1"}
 _NUMBER = re.compile(r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$")
 _DECIMAL_COMMA = re.compile(r"^[+-]?\d+,\d+$")
@@ -43,7 +44,7 @@ class Interpreter:
             try:
                 found = self.knowledge.analyte(name)
             except UsageError as error:
-                found = PanelError(f"{error}; `crosstalk analytes` lists what a panel may hold")
+                found = PanelError(f"{str(error).rstrip('.')}; `crosstalk analytes` lists what a panel may hold")
             self._names[name] = found
         if isinstance(found, PanelError):
             raise found
@@ -126,13 +127,20 @@ class Interpreter:
 
     def _plausible(self, analyte: Analyte, value: float, entry: Entry) -> None:
         low, high = analyte.plausible
+        if analyte.kind == "scale" and not low <= value <= high:
+            raise PanelError(f"received {value:g}; the scale runs from {low:g} to {high:g}; correct the score")
         if entry.confirmed.strip().lower() in YES:
             return
-        if value > high:
-            upper = max((r.p97_5 for r in analyte.references), default=high)
+        upper = max((r.p97_5 for r in analyte.references), default=None)
+        if value > high or (upper and value >= ABSURD * upper):
+            excess = (
+                f"is {value / upper:.0f} times the upper reference limit ({upper:g} {analyte.unit})"
+                if upper
+                else f"lies above anything possible ({high:g} {analyte.unit})"
+            )
             raise PanelError(
-                f"{value:g} {analyte.unit} is {value / upper:.0f} times the upper reference limit "
-                f"({upper:g} {analyte.unit}); is the unit right? If the value is right, add a column confirmed with yes"
+                f"{value:g} {analyte.unit} {excess}; is the unit right? If the value is right, add a column confirmed "
+                "with yes"
             )
         if value < low and not (low <= 0 or entry.value.strip().startswith(("<", "≤"))):
             raise PanelError(
