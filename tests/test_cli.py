@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -332,6 +333,34 @@ def test_bad_use_of_evidence(run: Run, tmp_path: Path) -> None:
         found, out, err = run("evidence", *arguments)
         assert found == code, (arguments, found, out, err)
         assert words in err, (arguments, err)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs /dev/stdout")
+def test_a_result_can_go_into_a_pipe(panel: Path) -> None:
+    command = [sys.executable, "-m", "crosstalk", "assess", str(panel), "--draws", "20", "-q", "--json", "/dev/stdout"]
+    found = subprocess.run(command, capture_output=True, check=False)
+    assert found.returncode == 0, found.stderr
+    assert json.loads(found.stdout)["patient"] == "A"
+
+
+def test_a_name_that_the_terminal_cannot_show_is_escaped(tmp_path: Path) -> None:
+    path = tmp_path / "panel.csv"
+    path.write_text(PANEL.replace("A,", "Zoë Ł,"), encoding="utf-8")
+    command = [sys.executable, "-m", "crosstalk", "assess", str(path), "--draws", "20"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    found = subprocess.run(command, capture_output=True, env=environment, check=False)
+    assert found.returncode == 0, found.stderr
+    assert rb"Zo\xeb \u0141" in found.stdout
+
+
+def test_too_little_memory_is_one_message(run: Run, panel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(*_: object, **__: object) -> None:
+        raise MemoryError("Unable to allocate 134. GiB")
+
+    monkeypatch.setattr("crosstalk.twin.forecast", exhausted)
+    code, out, err = run("forecast", panel)
+    assert (code, out) == (1, "")
+    assert "not enough memory (Unable to allocate 134. GiB); ask for fewer patients or draws" in err
 
 
 def test_help_is_light() -> None:

@@ -77,6 +77,17 @@ def test_a_failure_leaves_the_old_file_and_no_rest(tmp_path: Path, monkeypatch: 
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs named pipes")
+def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    atomic_write(path, "result")
+    assert os.read(reader, 100) == b"result"
+    os.close(reader)
+    assert path.is_fifo()
+
+
 def test_a_missing_folder_and_a_folder_as_target_are_refused(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="does not exist; create it first"):
         atomic_write(tmp_path / "no" / "result.json", "x")

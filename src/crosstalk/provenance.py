@@ -12,7 +12,7 @@ from pathlib import Path
 
 from crosstalk.errors import OutputError, UsageError
 
-__all__ = ["atomic_write", "cache_folder", "hash_bytes", "hash_file", "package_version", "versions"]
+__all__ = ["atomic_write", "cache_folder", "hash_bytes", "hash_file", "is_stream", "package_version", "versions"]
 
 STACK = (
     "crosstalk-mdd", "numpy", "scipy", "pandas", "pint", "pydantic", "antimony", "python-libsbml", "libroadrunner",
@@ -65,8 +65,15 @@ def versions() -> dict[str, str]:
     return found
 
 
+def is_stream(path: Path) -> bool:
+    """Whether a path is a device or a pipe, which no file may replace."""
+    return Path(path).exists() and not Path(path).is_file() and not Path(path).is_dir()
+
+
 def atomic_write(path: Path, content: str | bytes) -> Path:
     """Write a file so that a reader sees the old content or the new one, never a part.
+
+    A device or a pipe, such as ``/dev/stdout``, is written to and stays what it is.
 
     Parameters
     ----------
@@ -85,12 +92,19 @@ def atomic_write(path: Path, content: str | bytes) -> Path:
     OutputError
         If the folder is missing or nothing can be written there.
     """
+    data = content.encode() if isinstance(content, str) else content
+    if is_stream(path):
+        try:
+            with Path(path).open("wb") as stream:
+                stream.write(data)
+        except OSError as error:
+            raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
+        return path
     target = Path(path).resolve()
     if not target.parent.is_dir():
         raise OutputError(f"{path}: its folder {target.parent} does not exist; create it first")
     if target.is_dir():
         raise OutputError(f"{path}: is a folder; give the name of a file in it")
-    data = content.encode() if isinstance(content, str) else content
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("xb") as stream:

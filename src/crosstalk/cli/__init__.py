@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -38,11 +39,18 @@ app.add_typer(model_app, name="model")
 
 def main() -> None:
     """Run the command line; a `CrosstalkError` becomes one message and its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # a name that the terminal's encoding lacks must not end the run
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except CrosstalkError as error:
         print(f"crosstalk: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except MemoryError as error:
+        print(f"crosstalk: not enough memory ({error}); ask for fewer patients or draws", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         print("crosstalk: interrupted; nothing was written", file=sys.stderr)
         sys.exit(130)

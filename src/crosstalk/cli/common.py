@@ -50,10 +50,14 @@ def render(tables: Sequence[Table], whole: Sequence[str] = ()) -> None:
 
 def check_outputs(*paths: Path | None) -> None:
     """Fail before the work, not after it, where a result could not be written."""
+    from crosstalk.provenance import is_stream
+
     given = [p for p in paths if p is not None]
     if len({p.resolve() for p in given}) < len(given):
         raise UsageError("two outputs have the same path; give each its own")
     for path in given:
+        if is_stream(path):
+            continue
         folder = path.resolve().parent
         if not folder.is_dir():
             raise OutputError(f"{path}: its folder {folder} does not exist; create it first")
