@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
 
+from crosstalk.report.charts import panel_chart
 from crosstalk.report.documents import Simulation
 from crosstalk.report.html import assessment_html, forecast_html, simulation_html
+from crosstalk.report.words import range_text
 from crosstalk.twin.records import Assessment, Forecast
 
 from .conftest import NASTY
@@ -49,6 +52,27 @@ def pages(forecasted: Forecast, assessed: Assessment, simulated: Simulation) -> 
         "assessment": assessment_html(assessed),
         "simulation": simulation_html(simulated),
     }
+
+
+def test_what_has_no_range_by_its_nature_misses_none(forecasted: Forecast) -> None:
+    items = {p.analyte: p for p in forecasted.profile}
+    assert range_text(items["hsCRP"])
+    assert range_text(replace(items["hsCRP"], reference=None)) == "none for this assay"
+    assert range_text(items["sex"]) == range_text(items["HAMD17"]) == ""
+    rows = re.findall(r"<tr><th scope=\"row\">(.*?)</tr>", forecast_html(forecasted))
+    (sex,) = [row for row in rows if row.startswith("Sex")]
+    assert "unknown" not in sex
+    assert "none for" not in sex
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.6, 1.8), (0.4, 9.0), (0.02, 5.0), (0.01, 90.0), (1e-3, 1e3)])
+def test_a_logarithmic_axis_shows_at_least_two_numbers(forecasted: Forecast, low: float, high: float) -> None:
+    (item,) = [p for p in forecasted.profile if p.analyte == "hsCRP"]
+    assert item.reference is not None
+    reference = replace(item.reference, p2_5=low * item.reference.median, p97_5=high * item.reference.median)
+    page = panel_chart([replace(item, value=item.reference.median, predicted=None, reference=reference)])
+    numbers = re.findall(r">([0-9.e+-]+)</text>", page)
+    assert len(set(numbers)) >= 2, numbers
 
 
 @pytest.mark.parametrize("name", ["forecast", "assessment", "simulation"])

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from crosstalk.report.catalogue import Table, analyte_tables, drug_tables, regimen_tables
 from crosstalk.report.documents import Simulation
-from crosstalk.report.terminal import render_assessment, render_forecast, render_simulation, render_table
+from crosstalk.report.terminal import fit, render_assessment, render_forecast, render_simulation, render_table
 from crosstalk.twin.records import Assessment, Forecast
 
 
@@ -41,6 +41,18 @@ def test_the_forecast_shows_what_the_json_holds(forecasted: Forecast) -> None:
     assert forecasted.applicability.message in text
     # markup of a patient's name is shown, not obeyed
     assert '<script>alert("1")</script>' in text
+
+
+def test_words_stay_whole_where_there_is_room_for_them() -> None:
+    (table,) = analyte_tables()
+    console = Console(file=io.StringIO(), width=96)
+    render_table(table.title, table.columns, table.rows, console)
+    printed = set(console.file.getvalue().split())  # type: ignore[attr-defined]
+    assert {word for row in table.rows for cell in row for word in cell.split()} <= printed
+    assert fit([10, 40, 30], [10, 8, 12], 60) == [10, 25, 25]
+    assert fit([10, 40, 30], [10, 8, 28], 60) == [10, 22, 28]
+    assert sum(fit([10, 40, 30], [10, 30, 28], 40)) == 40
+    assert fit([3, 4], [3, 4], 60) == [3, 4]
 
 
 def test_square_brackets_of_a_name_are_no_markup(assessed: Assessment) -> None:

@@ -185,6 +185,10 @@ def test_a_panel_without_laboratory_values_says_so(twin_of: Infer, panel_of: Mak
     panel = panel_of(**PERSON)
     found = applicability(panel, twin_of(panel), load_knowledge())
     assert "holds no laboratory value that the model predicts" in found.message
+    # the scores follow the covariates all the same, so they are not those of everybody
+    assert "those of virtual patients alike in age, sex, BMI" in found.message
+    score = panel_of(HAMD17=24.0)
+    assert "are those of the population." in applicability(score, twin_of(score), load_knowledge()).message
     assert "hsCRP" in found.missing
 
 

@@ -11,7 +11,7 @@ from crosstalk.evidence.records import Pool
 from crosstalk.report import charts
 from crosstalk.report.documents import Simulation
 from crosstalk.report.evidence import pool_text
-from crosstalk.report.words import UNCALIBRATED, interval_text, measured_text, number, percent
+from crosstalk.report.words import UNCALIBRATED, interval_text, measured_text, number, percent, range_text
 from crosstalk.twin.records import Assessment, Change, Forecast, Interval, ProfileItem, Provenance
 
 if TYPE_CHECKING:
@@ -120,6 +120,7 @@ def _environment() -> Environment:
         "unbroken": _unbroken,
         "measured": measured_text,
         "place": _place,
+        "range": range_text,
     }
     environment.filters.update(filters)
     return environment
@@ -137,6 +138,6 @@ def _unbroken(text: str) -> str:
 
 def _place(item: ProfileItem) -> str:
     if item.position == "unknown":
-        return "unknown"
+        return "unknown" if range_text(item) else ""
     words = {"below": "below the range", "within": "within the range", "above": "above the range"}[item.position]
     return words if item.percentile is None else f"{words} (percentile {item.percentile:.0f})"

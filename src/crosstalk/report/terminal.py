@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from crosstalk.report.documents import Simulation
-from crosstalk.report.words import UNCALIBRATED, interval_text, measured_text, number, rests_text
+from crosstalk.report.words import UNCALIBRATED, interval_text, measured_text, number, range_text, rests_text
 from crosstalk.twin.records import Applicability, Assessment, Forecast, MechanismScore, ProfileItem
 
 __all__ = ["render_assessment", "render_forecast", "render_simulation", "render_table"]
@@ -23,12 +23,36 @@ def render_table(
     if title:
         console.print(Text(title, style="bold"))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold", no_wrap=column in whole)
+    texts = [[column, *(row[j] for row in rows)] for j, column in enumerate(columns)]
+    least = [
+        max(len(part) for t in texts[j] for part in ([t] if c in whole else t.split() or [""]))
+        for j, c in enumerate(columns)
+    ]
+    widths = fit([max(map(len, t)) for t in texts], least, console.width - 3 * (len(columns) - 1))
+    for column, width in zip(columns, widths, strict=True):
+        table.add_column(column, overflow="fold", width=width)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     console.print(table)
     console.print()
+
+
+def fit(natural: Sequence[int], least: Sequence[int], room: int) -> list[int]:
+    """Widths of columns that share a room: the widest give way first, down to their longest words, then beyond.
+
+    Examples
+    --------
+    >>> fit([10, 40, 30], [10, 8, 12], 60)
+    [10, 25, 25]
+    >>> fit([10, 40, 30], [10, 8, 28], 60)
+    [10, 22, 28]
+    """
+    widths = list(natural)
+    while sum(widths) > room and max(widths) > 1:
+        loose = [j for j, (w, low) in enumerate(zip(widths, least, strict=True)) if w > low]
+        widest = max(loose or range(len(widths)), key=lambda j: widths[j])
+        widths[widest] -= 1
+    return widths
 
 
 def render_assessment(assessment: Assessment, console: Console) -> None:
@@ -137,10 +161,10 @@ def _profile(profile: Sequence[ProfileItem], console: Console) -> None:
             (
                 p.name,
                 measured_text(p),
-                "none for this assay"
-                if p.reference is None
-                else f"{number(p.reference.p2_5)} to {number(p.reference.p97_5)}",
-                p.position if p.percentile is None else f"{p.position}, percentile {p.percentile:.0f}",
+                range_text(p),
+                ""
+                if not range_text(p)
+                else p.position + ("" if p.percentile is None else f", percentile {p.percentile:.0f}"),
                 "" if p.predicted is None else interval_text(p.predicted),
                 p.use,
             )

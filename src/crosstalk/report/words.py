@@ -6,7 +6,7 @@ import math
 
 from crosstalk.twin.records import Change, Interval, Probability, ProfileItem, Rest
 
-__all__ = ["UNCALIBRATED", "interval_text", "measured_text", "number", "percent", "rests_text"]
+__all__ = ["UNCALIBRATED", "interval_text", "measured_text", "number", "percent", "range_text", "rests_text"]
 
 UNCALIBRATED = (
     "Uncalibrated: most constants of the model are assumed, none was fitted to trials. Read it as a way to form "
@@ -47,8 +47,15 @@ def measured_text(item: ProfileItem) -> str:
     if item.analyte == "sex":
         return "female" if item.value > 0.5 else "male"
     sign = {"left": "< ", "right": "> "}.get(item.censored, "")
-    unit = "" if item.unit in ("dimensionless", "1", "points") else f" {item.unit}"
+    unit = "" if item.unit in ("dimensionless", "1", "points") else f" {item.unit.replace('^2', '²')}"
     return f"{sign}{number(item.value)}{unit}"
+
+
+def range_text(item: ProfileItem) -> str:
+    """The reference range; nothing for what has none by its nature, such as age or a score."""
+    if item.reference is not None:
+        return f"{number(item.reference.p2_5)} to {number(item.reference.p97_5)}"
+    return "" if item.use in ("covariate", "score") else "none for this assay"
 
 
 def rests_text(rest: Rest) -> str:

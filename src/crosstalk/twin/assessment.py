@@ -112,9 +112,14 @@ def applicability(panel: Panel, posterior: Posterior, knowledge: Knowledge) -> A
     outputs = {k: v[population.ok] for k, v in population.outputs.items()}
     surprises = [Surprise(o.analyte, tail_probability(o, outputs)) for o in posterior.observed]
     table = {**population.parameters, **population.covariates}
-    for measurement in panel.measurements.values():
-        analyte = knowledge.analytes[measurement.analyte]
-        if analyte.kind == "covariate" and analyte.covariate in table and analyte.covariate != "female":
+    covariates = [
+        a
+        for a in knowledge.analytes.values()
+        if a.kind == "covariate" and a.covariate in table and a.id in panel.measurements
+    ]
+    for analyte in covariates:
+        if analyte.covariate != "female":
+            measurement = panel.measurements[analyte.id]
             below = float(np.mean(table[analyte.covariate] <= measurement.value))
             surprises.append(Surprise(analyte.id, 2 * min(below, 1 - below)))
     surprises.sort(key=lambda s: s.tail_probability)
@@ -140,8 +145,9 @@ def applicability(panel: Panel, posterior: Posterior, knowledge: Knowledge) -> A
     if surprises and lowest < EDGE_TAIL:
         message += f" The most unusual value is {surprises[0].analyte} (tail probability {lowest:.2g})."
     if not posterior.observed:
-        message += (
-            " The panel holds no laboratory value that the model predicts: the scores are those of the population."
+        names = ", ".join(a.id for a in covariates)
+        message += " The panel holds no laboratory value that the model predicts: the scores are those of " + (
+            f"virtual patients alike in {names}." if names else "the population."
         )
     return Applicability(
         level, sample, int(population.ok.sum()), tuple(surprises), missing, message,
