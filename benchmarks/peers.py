@@ -5,10 +5,14 @@ A peer that is not installed, or does not build here, says why and is left out; 
 
 from __future__ import annotations
 
+import os
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -87,17 +91,15 @@ def source(system: OdeSystem, symbol: Callable[[str], str], assign: str = "{} = 
 
 
 def numba_rates(system: OdeSystem) -> Any:
-    """Right-hand side ``f(t, y, p)`` compiled by Numba."""
+    """Right-hand side ``f(t, y, p, out)`` compiled by Numba."""
     import numba
 
     places = {name: f"p[{j}]" for j, name in enumerate(system.parameters)}
     places.update({name: f"y[{j}]" for j, name in enumerate(system.states)})
     lines, rates = source(system, places.__getitem__)
-    body = "\n    ".join(
-        [*lines, "out = np.empty(len(y))", *(f"out[{j}] = {r}" for j, r in enumerate(rates)), "return out"]
-    )
-    scope: dict[str, Any] = {"np": np, "exp": np.exp, "sqrt": np.sqrt, "log": np.log}
-    exec(f"def rates(t, y, p):\n    {body}", scope)
+    body = "\n    ".join([*lines, *(f"out[{j}] = {r}" for j, r in enumerate(rates))])
+    scope: dict[str, Any] = {"exp": np.exp, "sqrt": np.sqrt, "log": np.log}
+    exec(f"def rates(t, y, p, out):\n    {body}", scope)
     return numba.njit(scope["rates"])
 
 
@@ -138,16 +140,75 @@ def through(name: str, problem: Problem) -> Solve:
 
 def lsoda(problem: Problem) -> Solve:
     """SciPy's LSODA with a right-hand side that Numba compiled."""
+    import numba
     from scipy.integrate import odeint
 
     system, _, start = tables(problem)
-    rates = numba_rates(system)
+    in_place = numba_rates(system)
+
+    @numba.njit
+    def rates(t, y, p):  # type: ignore[no-untyped-def]
+        out = np.empty(len(y))
+        in_place(t, y, p, out)
+        return out
+
     rates(0.0, start[0], np.array(list(system.parameters.values())))
 
     def solve(p: Array, y: Array, rtol: float) -> Array:
         return np.asarray(
             odeint(rates, y, problem.times_h, (p,), rtol=rtol, atol=rtol * 1e-3, tfirst=True, mxstep=100_000)
         )
+
+    return one_by_one(problem, solve)
+
+
+def numbalsoda(problem: Problem) -> Solve:
+    """LSODA in C++ through numbalsoda, with the same right-hand side and no Python in the loop."""
+    import numba
+    from numbalsoda import lsoda as solver
+    from numbalsoda import lsoda_sig
+
+    system, _, _ = tables(problem)
+    in_place = numba_rates(system)
+    n_states, n_parameters = len(system.states), len(system.parameters)
+
+    @numba.cfunc(lsoda_sig)
+    def rates(t, y, out, p):  # type: ignore[no-untyped-def]
+        in_place(t, numba.carray(y, (n_states,)), numba.carray(p, (n_parameters,)), numba.carray(out, (n_states,)))
+
+    def solve(p: Array, y: Array, rtol: float) -> Array:
+        times = np.asarray(problem.times_h)
+        values, good = solver(rates.address, y.copy(), times, data=p.copy(), rtol=rtol, atol=rtol * 1e-3)
+        return np.asarray(values) if good else np.full((len(times), n_states), np.nan)
+
+    return one_by_one(problem, solve)
+
+
+def amici(problem: Problem) -> Solve:
+    """CVODES with AMICI's generated C++: analytic sparse Jacobian, KLU. Needs a C++ compiler."""
+    # the tools that come with AMICI lie beside this Python
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    from amici import SbmlImporter, import_model_module
+    from amici.sim.sundials import run_simulation
+
+    system, _, _ = tables(problem)
+    folder = tempfile.mkdtemp()
+    SbmlImporter(problem.sbml, from_file=False).sbml2amici("benchmarked", folder, generate_sensitivity_code=False)
+    model = import_model_module("benchmarked", folder).get_model()
+    model.set_timepoints(problem.times_h)
+    solver = model.create_solver()
+    solver.set_max_steps(100_000)
+    names, states = list(system.parameters), list(system.states)
+    inputs = [names.index(name) for name in model.get_free_parameter_ids()]
+    order = [states.index(name) for name in model.get_state_ids()]
+    back = np.argsort(order)
+
+    def solve(p: Array, y: Array, rtol: float) -> Array:
+        solver.set_relative_tolerance(rtol)
+        solver.set_absolute_tolerance(rtol * 1e-3)
+        model.set_free_parameters(p[inputs])
+        model.set_initial_state(y[order])
+        return np.asarray(run_simulation(model, solver).x)[:, back]
 
     return one_by_one(problem, solve)
 
@@ -250,6 +311,8 @@ PEERS = (
     Peer("Crosstalk", "crosstalk-mdd", crosstalk, 2048),
     Peer("libRoadRunner", "libroadrunner", roadrunner, 64),
     Peer("pydiffsol", "pydiffsol", diffsol, 64),
+    Peer("numbalsoda", "numbalsoda", numbalsoda, 64),
+    Peer("AMICI", "amici", amici, 64),
     Peer("SciPy LSODA + Numba", "scipy", lsoda, 64),
     Peer("diffrax", "diffrax", diffrax, 64),
     Peer("COPASI", "copasi-basico", copasi, 8),
