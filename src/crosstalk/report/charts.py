@@ -121,6 +121,7 @@ def panel_chart(profile: Sequence[ProfileItem]) -> str:
             axis.plot(p.mean / middle, y - 0.2, "D", color="#D55E00", mfc="white", ms=4.5, zorder=4)
         marker = {"left": "<", "right": ">"}.get(item.censored, "o")
         axis.plot(item.value / middle, y, marker, color="#0072B2", ms=6.5, zorder=5)
+    axis.use_sticky_edges = False  # a range must not end at the axis as if it went on
     axis.set_xscale("log")
     axis.set_yticks(range(len(items)), [p.name for p in items])
     axis.set_ylim(-0.7, len(items) - 0.3)
