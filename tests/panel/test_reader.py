@@ -128,7 +128,7 @@ def test_a_confirmed_value_is_taken(tmp_path: Path) -> None:
 def test_every_analyte_asks_back_at_a_thousand_times_its_reference(tmp_path: Path) -> None:
     for analyte in load_knowledge().analytes.values():
         if analyte.references:
-            value = 1000 * max(r.p97_5 for r in analyte.references)
+            value = 1000 * min(r.p97_5 for r in analyte.references)
             with pytest.raises(PanelError, match="times the upper reference limit"):
                 read(tmp_path, LONG + f"A,{analyte.id},{value:g},{analyte.unit}\n")
 

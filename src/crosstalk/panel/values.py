@@ -131,7 +131,8 @@ class Interpreter:
             raise PanelError(f"received {value:g}; the scale runs from {low:g} to {high:g}; correct the score")
         if entry.confirmed.strip().lower() in YES:
             return
-        upper = max((r.p97_5 for r in analyte.references), default=None)
+        # where assays differ, the lowest limit: a unit missed by a thousand should not pass for another assay
+        upper = min((r.p97_5 for r in analyte.references), default=None)
         if value > high or (upper and value >= ABSURD * upper):
             excess = (
                 f"is {value / upper:.0f} times the upper reference limit ({upper:g} {analyte.unit})"
