@@ -11,6 +11,7 @@ from docutils.utils.math import latex2mathml
 from crosstalk import __version__, load_knowledge
 from crosstalk.model.assembly import assemble
 from crosstalk.population.enrolment import SCREENING_LIMIT
+from crosstalk.population.worlds import unknowns
 from crosstalk.study.schema import read_study
 from crosstalk.twin.posterior import ENOUGH, MAX_STAGES, MOVES
 from crosstalk.twin.twin import DRAWS, VIRTUAL_PATIENTS, WEEKS, WORLDS
@@ -68,6 +69,7 @@ myst_substitutions = {
     "n_fixed_role": _roles["fixed"],
     "n_fixed_assumed": sum(p.role == "fixed" and p.source.kind == "assumed" for p in _known.parameters.values()),
     "n_population_role": _roles["population"],
+    "n_unknowns": len(unknowns(_known)),
     "n_individual_role": _roles["individual"],
     "n_states": len(_core.states),
     "n_states_full": len(_full.states),
@@ -86,7 +88,9 @@ myst_substitutions = {
     "n_calibrate": _study_roles["calibrate"],
     "n_validate": _study_roles["validate"],
     "n_conflict": _study_roles["conflict"],
+    "n_context": _study_roles["context"],
     "n_results": len(_results),
+    "n_error_assumed": sum("assumed" in r.se_source for r in _results),
     "n_memory": sum(r.provenance == "memory" for r in _results),
     "virtual_patients": VIRTUAL_PATIENTS,
     "worlds": WORLDS,

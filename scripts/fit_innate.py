@@ -27,16 +27,17 @@ TIMES = np.array([0.0, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0])
 GRID = np.arange(0.0, 8.01, 0.25)
 # error of a mean, as a log-SD, and the level [pg/mL] below which differences count little
 LOG_SD, FLOOR = 0.25, {"TNF": 20.0, "IL6": 20.0, "IL10": 3.0}
-WEIGHT = np.array([0.3, 1, 2, 2, 2, 1, 1, 1])
+WEIGHT = np.array([0.3, 1.5, 2, 2, 2, 1, 1, 1])
 # peak at a lower dose over the peak at 2 ng/kg: dose, TNF (log-SD 0.2), IL-6 (log-SD 0.4)
 RATIOS = ((0.5, 0.09, 0.20), (1.0, 0.50, 0.50), (0.3, 0.05, 0.12))
 # log-SD of the priors around the values published with the model that this part follows
 PRIOR = {
     "k_LPS": (1.01, 0.2), "k_AC": (2.67, 0.15), "K_TNF_act": (141.0, 0.4), "K_IL10_TNF": (15.5, 0.3),
     "K_TNF_burst": (261.0, 0.4), "k_TNF": (1.4, 0.3), "k_IL6": (0.66, 0.2), "k_IL10": (0.8, 0.2),
-    "K_LPS": (3.3, 0.4), "K_IL10_IL6": (31.0, 0.4),
+    "K_LPS": (3.3, 0.4), "K_IL10_IL6": (31.0, 0.4), "k_MSG6": (1.5, 0.4),
+    "k_TLR": (1.0, 0.3),
 }  # fmt: skip
-FREE = ("k_TLR", "k_act", "k_actTNF", "g_AC", "e_IL6", "e_IL6_TNF", "e_IL10", *PRIOR)
+FREE = ("k_act", "k_actTNF", "g_AC", "e_IL6", "e_IL6_TNF", "e_IL10", *PRIOR)
 
 Array = NDArray[np.float64]
 

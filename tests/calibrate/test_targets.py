@@ -126,4 +126,4 @@ def test_descriptions_name_what_when_who_and_in_whom() -> None:
     assert (
         describe(replace(CHANGE, stratum=stratum)) == "change of HAMD17, week 12, drug - placebo, 3 <= hsCRP < 5 mg/L"
     )
-    assert describe(replace(CHANGE, time_h=24.0, versus="")) == "change of HAMD17, 24 h, drug"
+    assert describe(replace(CHANGE, time_h=24.0, versus="")) == "change of HAMD17, day 1, drug"

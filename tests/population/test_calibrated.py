@@ -238,7 +238,8 @@ def number(file: str, before: str) -> Callable[[Path], None]:
 CHANGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "value of a constant": (number("parameters.tsv", r"\nk_LPS\tinnate\t"), OTHER_MODEL),
     "width of a prior": (number("parameters.tsv", r"\nK_LPS\t.*lognormal\("), OTHER_MODEL),
-    "bound of a constant": (number("parameters.tsv", r"\nK_LPS\tinnate\t\S+\tng/kg\t"), OTHER_MODEL),
+    "lower bound of a constant": (number("parameters.tsv", r"\nK_LPS\tinnate\t\S+\tng/kg\t"), OTHER_MODEL),
+    "upper bound of a constant": (number("parameters.tsv", r"\nK_LPS\tinnate\t\S+\tng/kg\t\S+\t"), OTHER_MODEL),
     "an equation": (edit("mechanisms/innate.ant", r"LPS' = -k_LPS\*LPS", "LPS' = -2*k_LPS*LPS"), OTHER_MODEL),
     "a factor on a center": (number("population.toml", r"\neHT = .*center_log_sd = "), OTHER_MODEL),
     "a factor on a spread": (number("population.toml", r"\nlps_gain = .*spread_log_sd = "), OTHER_MODEL),

@@ -119,8 +119,12 @@ def confounded(calibration: Calibration, threshold: float = STRONG) -> tuple[Con
 
 
 def load_bearing(calibration: Calibration, n: int = 10) -> tuple[str, ...]:
-    """The unknowns that simulated effects of drugs on symptoms depend on most, by mean squared correlation."""
-    chosen = [k for k, t in enumerate(calibration.targets.items) if _drug_effect(t.result, t.stage)]
+    """The unknowns that simulated effects of drugs on symptoms depend on most, by mean squared correlation.
+
+    Of all counterparts where no target compares arms.
+    """
+    items = calibration.targets.items
+    chosen = [k for k, t in enumerate(items) if _drug_effect(t.result, t.stage)] or list(range(len(items)))
     effects: Array = np.concatenate([calibration.before, calibration.after])[:, chosen]
     scores: Array = np.concatenate([calibration.prior, calibration.scores])
     effects = effects[:, np.isfinite(effects).mean(axis=0) > 0.9]

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosstalk.errors import CalibrationError
+from crosstalk.evidence.listing import stratum_text, time_text
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.model.assembly import MODULES
 from crosstalk.study.endpoints import error_scale
 from crosstalk.study.records import Result, Study
 from crosstalk.study.schema import read_study
 
-__all__ = ["STAGES", "Target", "Targets", "covariance", "describe", "gather", "studies_of", "typical_sd"]
+__all__ = ["STAGES", "Target", "Targets", "covariance", "describe", "gather", "studies_of", "subject", "typical_sd"]
 
 Array = NDArray[np.float64]
 
@@ -170,20 +171,26 @@ def typical_sd(result: Result, knowledge: Knowledge) -> float:
     return float("nan")
 
 
+def subject(result: Result) -> str:
+    """What a result is about, such as ``hsCRP from 3``, or ``HAMD17 with HAMD17 at week 6``."""
+    text = result.of
+    if result.threshold is not None:
+        text += f" from {result.threshold:g}"
+    if result.partner:
+        text += f" with {result.partner}"
+    if result.partner_h is not None:
+        text += f" at {time_text(result.partner_h)}"
+    return text
+
+
 def describe(result: Result) -> str:
     """A result in words, such as ``change of HAMD17, week 12, infliximab - placebo, hsCRP >= 5 mg/L``."""
-    parts = [f"{result.endpoint} of {result.of}" + (f" with {result.partner}" if result.partner else "")]
-    if result.time_h is not None and result.time_h > 0:
-        weeks = result.time_h / 168
-        parts.append(
-            f"week {weeks:g}" if weeks >= 1 and abs(weeks * 2 - round(weeks * 2)) < 1e-6 else f"{result.time_h:g} h"
-        )
+    parts = [f"{result.endpoint} of {subject(result)}"]
+    if result.time_h:
+        parts.append(time_text(result.time_h))
     parts.append(f"{result.arm} - {result.versus}" if result.versus else result.arm)
     if result.stratum is not None:
-        s = result.stratum
-        low = f"{s.min:g} <= " if s.min is not None else ""
-        high = f" < {s.max:g}" if s.max is not None else ""
-        parts.append(f"{low}{s.analyte}{high} {s.unit}")
+        parts.append(stratum_text(result.stratum))
     return ", ".join(parts)
 
 

@@ -12,7 +12,7 @@ from scipy.special import logsumexp, ndtri
 
 from crosstalk.calibrate.forward import Forward
 from crosstalk.calibrate.rivals import ClassMeans, neutral
-from crosstalk.calibrate.targets import Target, gather
+from crosstalk.calibrate.targets import Target, gather, subject
 from crosstalk.engine.ensemble import Engine
 from crosstalk.evidence.listing import from_error_scale, stratum_text
 from crosstalk.knowledge.loader import Knowledge
@@ -154,7 +154,7 @@ def judge(target: Target, simulated: Array, role: str, class_mean: tuple[float, 
         study=target.study,
         role=role,
         endpoint=result.endpoint,
-        of=result.of + (f" with {result.partner}" if result.partner else ""),
+        of=subject(result),
         arm=result.arm,
         versus=result.versus,
         stratum=stratum_text(result.stratum),

@@ -110,7 +110,7 @@ def draw_patients(
     index : array of int, shape (n,)
         Numbers of the patients.
     worlds : int or Worlds
-        The possible worlds, or how many to take of those that `crosstalk.population.calibrated.worlds` gives.
+        The possible worlds, or how many to take of those that `crosstalk.population.calibrated.possible_worlds` gives.
     world : array of int, shape (n,), optional
         Which world each lives in; patient ``i`` in world ``i % worlds`` by default.
     """

@@ -382,6 +382,7 @@ ROOM = 46.0  # lines of a forest plot that fit on one printed page
 LINE = 0.19  # inches
 HEADING = 1.3  # lines
 LINEAR = 3.0  # standard errors within which the axis is linear
+TRUSTED = 0.5  # share of the variance that the emulator of a profile explains
 
 
 def verdict_charts(verdicts: Sequence[Verdict], name: str, words: str) -> list[str]:
@@ -519,14 +520,18 @@ def profile_chart(profiles: Sequence[Profile], limit: float) -> str:
     figure, axes = _figure(0.35 + 1.75 * rows, columns, rows)
     for axis, profile in zip(axes, profiles, strict=False):
         axis.axhline(limit, color="#D55E00", lw=1.0, ls="--", zorder=1)
-        axis.plot(profile.values, profile.distance, color="#0072B2", lw=1.6, zorder=2)
+        # an emulator that explains little has little to say
+        colour, style = ("#0072B2", "-") if profile.r2 >= TRUSTED else (GREY, ":")
+        axis.plot(profile.values, profile.distance, color=colour, ls=style, lw=1.6, zorder=2)
         for end in (profile.low, profile.high):
             if end is not None:
                 axis.plot(end, limit, "|", color=INK, ms=9, mew=1.4, zorder=3)
         axis.set_ylim(0, 3.2 * limit)
         axis.xaxis.set_major_locator(MaxNLocator(3))
         axis.tick_params(labelsize=7.5)
-        axis.set_title(f"{_broken(profile.unknown)}\nR\N{SUPERSCRIPT TWO} {profile.r2:.2f}", loc="left", fontsize=7.5)
+        axis.set_title(
+            f"{_broken(profile.unknown)}\nR\N{SUPERSCRIPT TWO} {_minus(f'{profile.r2:.2f}')}", loc="left", fontsize=7.5
+        )
     for axis in axes[len(profiles) :]:
         axis.axis("off")
     for axis in axes[::columns]:

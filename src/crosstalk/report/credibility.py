@@ -116,7 +116,6 @@ def report_of(
 
 def credibility_html(report: CredibilityReport) -> str:
     """The report as one HTML page: inline style and SVG, no script, no request."""
-    profiles = sorted(report.profiles or (), key=lambda p: ("not", "weakly", "identified").index(p.verdict))
     return page(
         "credibility",
         title="Credibility of the model" if report.calibration or report.fit else "Predictions against observations",
@@ -135,7 +134,7 @@ def credibility_html(report: CredibilityReport) -> str:
         levels=[(words, [c for c in report.contractions or () if c.verdict == key]) for key, words in LEVELS.items()],
         pairs=(report.confoundings or ())[:PAIRS],
         chance=None if report.calibration is None else (report.calibration.settings.members - 1) ** -0.5,
-        profile_chart=charts.profile_chart(profiles, float(chi2.ppf(0.9, 1))),
+        profile_chart=charts.profile_chart(report.profiles or (), float(chi2.ppf(0.9, 1))),
         poor=sorted((b for b in report.bins or () if b.smallest < FEWEST), key=lambda b: (-b.short, b.median)),
         told={} if report.calibration is None else {t.id: describe(t.result) for t in report.calibration.targets.items},
         sensitivities=[sensitivity_table(s) for s in report.sensitivities or ()],
@@ -202,8 +201,8 @@ def sentences(report: CredibilityReport) -> tuple[str, ...]:
         studies = len({v.study for v in report.validation.results})
         summary = report.validation.summary
         found.append(
-            f"Validation: of {_count(studies, 'study')} that the calibration never saw, {_inside(summary)}. "
-            f"{_signs(summary)} {_scores(summary)}".strip()
+            f"Validation: of {_count(studies, 'study')}{_unseen(report.validation)}, {_inside(summary)}. "
+            f"{_signs(summary)} {_scores(report.validation)}".strip()
         )
     if report.contractions:
         counts = {level: sum(c.verdict == level for c in report.contractions) for level in LEVELS}
@@ -243,11 +242,11 @@ def validation_tables(validation: Validation) -> tuple[Table, ...]:
         for line in verdict_lines(validation.results)
     )
     columns = (
-        "study", "result", "observed (90 %)", "predicted (90 %)", "inside", "sign", "log score", "- none", "- class",
+        "study", "result", "observed (90 %)", "predicted (90 %)", "inside", "sign", "score", "vs none", "vs class",
     )  # fmt: skip
     studies = len({v.study for v in validation.results})
     title = f"{_count(len(rows), 'result')} of {_count(studies, 'study')}, {_made(validation)}"
-    tables = [Table(title, columns, rows), _summary_table(validation.summary)]
+    tables = [Table(title, columns, rows), _summary_table(validation)]
     if validation.unsupported:
         cells = tuple((name,) for name in validation.unsupported)
         tables.append(Table("Too few worlds have patients for", ("result",), cells))
@@ -395,17 +394,20 @@ def _meanings(c: Calibration, knowledge: Knowledge) -> dict[str, str]:
     return found
 
 
-def _summary_table(s: Summary) -> Table:
+def _summary_table(found: Validation) -> Table:
+    s = found.summary
     rows = [("inside the 90 % interval", _share(s.inside90, s.results))]
     if s.signs:
         rows.append(("sign right, where the observed interval holds no null", _share(s.signs_ok, s.signs)))
-    for words, gain, n in (
-        ("no effect", s.better_than_no_effect, s.compared_no_effect),
-        ("mean of the drug's class", s.better_than_class_mean, s.compared_class_mean),
-    ):
-        if gain is not None:
-            rows.append((f"log score less that of {words}, per result", f"{gain:+.2f} (n = {n})"))
+    for name, gain, better, n in _rivals(found):
+        rows.append((f"mean log score less that of {name}", f"{gain:+.2f} (higher for {better} of {n})"))
     return Table("Summary", ("what", "value"), tuple(rows))
+
+
+def _unseen(found: Validation) -> str:
+    """A reader may judge results that the model was fitted to."""
+    fitted = len({v.study for v in found.results if v.role == "calibrate"})
+    return f", {fitted} of which it was calibrated on" if fitted else " that the calibration never saw"
 
 
 def _made(validation: Validation) -> str:
@@ -422,16 +424,27 @@ def _signs(s: Summary) -> str:
     return f"Where the observed interval leaves out no effect, the sign is right in {_share(s.signs_ok, s.signs)}."
 
 
-def _scores(s: Summary) -> str:
+def _scores(found: Validation) -> str:
     parts = [
-        f"{abs(gain):.2f} {'higher' if gain >= 0 else 'lower'} than that of {rival} ({_count(n, 'result')})"
-        for rival, gain, n in (
-            ("no effect", s.better_than_no_effect, s.compared_no_effect),
-            ("the mean of the drug's class", s.better_than_class_mean, s.compared_class_mean),
-        )
-        if gain is not None
+        f"{abs(gain):.2f} {'higher' if gain >= 0 else 'lower'} than that of {rival} (higher for {better} of {n})"
+        for rival, gain, better, n in _rivals(found)
     ]
     return f"The mean log score of the model is {' and '.join(parts)}." if parts else ""
+
+
+def _rivals(found: Validation) -> list[tuple[str, float, int, int]]:
+    """Rival, mean gain of the log score on it, number of results with a gain, number of results compared."""
+    s, rows = found.summary, found.results
+    rivals = (
+        ("no effect", s.better_than_no_effect, [v.log_score_no_effect for v in rows]),
+        ("the mean of the drug's class", s.better_than_class_mean, [v.log_score_class_mean for v in rows]),
+    )
+    return [
+        (name, gain, sum(x is not None and v.log_score > x for v, x in zip(rows, scores, strict=True)),
+         sum(x is not None for x in scores))
+        for name, gain, scores in rivals
+        if gain is not None
+    ]  # fmt: skip
 
 
 def _share(part: int, whole: int) -> str:
