@@ -47,9 +47,9 @@ def main() -> None:
     ]
     for number, (name, fixed) in enumerate(STRUCTURES):
         work = arguments.work / str(number)
-        found = calibrate(knowledge, engine, replace(base, fixed=fixed), work=work)
+        found = calibrate(replace(base, fixed=fixed), knowledge=knowledge, engine=engine, work=work)
         fitted = fit(found)
-        judged = validate(held_out, found.worlds, knowledge, engine, patients=60)
+        judged = validate(held_out, found.worlds, knowledge=knowledge, engine=engine, patients=60)
         scores.append({_key(v): v.log_score for v in judged.results})
         lines.append(
             f"{name:48s} {sum(v.inside90 for v in fitted):>8d} of {len(fitted):<6d} "

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from crosstalk.calibrate.validation import validate
     from crosstalk.errors import CrosstalkError
     from crosstalk.knowledge.loader import load_knowledge
     from crosstalk.model.assembly import assemble
@@ -29,6 +30,7 @@ __all__ = [
     "read_panel",
     "read_study",
     "simulate",
+    "validate",
 ]
 
 _WHERE = {
@@ -40,6 +42,7 @@ _WHERE = {
     "read_panel": "crosstalk.panel.reader",
     "read_study": "crosstalk.study.schema",
     "simulate": "crosstalk.population.run",
+    "validate": "crosstalk.calibrate.validation",
 }
 
 

@@ -36,4 +36,4 @@ def targets(knowledge: Knowledge) -> Targets:
 
 @pytest.fixture(scope="session")
 def small(knowledge: Knowledge, engine: Engine, targets: Targets) -> Calibration:
-    return calibrate(knowledge, engine, SMALL, targets=targets)
+    return calibrate(SMALL, knowledge=knowledge, engine=engine, targets=targets)

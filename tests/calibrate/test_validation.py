@@ -174,7 +174,7 @@ provenance = "seen"
         encoding="utf-8",
     )
     worlds = prior_worlds(knowledge, 1, 6)
-    found = validate([read_study(path, knowledge)], worlds, knowledge, engine, patients=8)
+    found = validate([read_study(path, knowledge)], worlds, knowledge=knowledge, engine=engine, patients=8)
     assert [v.study for v in found.results] == ["mine2026"]
     assert not found.results[0].inside90
     assert found.results[0].sign_ok is False

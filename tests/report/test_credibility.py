@@ -59,7 +59,7 @@ def engine() -> Iterator[Engine]:
 @pytest.fixture(scope="module")
 def small(knowledge: Knowledge, engine: Engine) -> Calibration:
     targets = gather([read_study(s, knowledge) for s in STUDIES], knowledge)
-    return calibrate(knowledge, engine, Settings(members=24, effort=0.15, seed=3), targets=targets)
+    return calibrate(Settings(members=24, effort=0.15, seed=3), knowledge=knowledge, engine=engine, targets=targets)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def qualified(small: Calibration, knowledge: Knowledge, engine: Engine) -> Quali
 
     def judged(*names: str) -> Validation:
         studies = [read_study(s, knowledge) for s in names]
-        return validate(studies, worlds, knowledge, engine, seed=1, patients=12)
+        return validate(studies, worlds, knowledge=knowledge, engine=engine, seed=1, patients=12)
 
     forward = Forward(knowledge, engine, seed=3, plan=small.plan.patients)
     study = small.targets.studies[1]

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from crosstalk.calibrate.forward import Forward, Plan, plan_patients
 from crosstalk.calibrate.smoother import FEWEST_MEMBERS, assimilate
 from crosstalk.calibrate.targets import STAGES, Targets, gather, studies_of
+from crosstalk.engine import get_engine
 from crosstalk.engine.ensemble import Engine
 from crosstalk.errors import UsageError
-from crosstalk.knowledge.loader import Knowledge
+from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.population.calibrated import evidence_hash, model_hash
 from crosstalk.population.worlds import Unknown, Worlds, prior_scores, unknowns, worlds_at
 from crosstalk.provenance import atomic_write, hash_bytes, versions
@@ -115,10 +116,10 @@ class Calibration:
 
 
 def calibrate(
-    knowledge: Knowledge,
-    engine: Engine,
     settings: Settings | None = None,
     *,
+    knowledge: Knowledge | None = None,
+    engine: Engine | None = None,
     work: Path | None = None,
     targets: Targets | None = None,
     progress: Progress | None = None,
@@ -145,7 +146,7 @@ def calibrate(
     CalibrationError
         If there is nothing to calibrate on.
     """
-    settings = settings or Settings()
+    knowledge, engine, settings = knowledge or load_knowledge(), engine or get_engine(), settings or Settings()
     settings.check()
     given = gather(studies_of("calibrate", knowledge), knowledge) if targets is None else targets
     known = settings.unknowns(knowledge)

@@ -21,8 +21,9 @@ from crosstalk.calibrate.identifiability import (
 from crosstalk.calibrate.support import Bin, EffectiveSample, bins, duplicates, effective_samples
 from crosstalk.calibrate.targets import studies_of
 from crosstalk.calibrate.validation import Validation, Verdict, judge, validate
+from crosstalk.engine import get_engine
 from crosstalk.engine.ensemble import Engine
-from crosstalk.knowledge.loader import Knowledge
+from crosstalk.knowledge.loader import Knowledge, load_knowledge
 
 __all__ = ["Qualification", "fit", "qualify"]
 
@@ -64,9 +65,9 @@ def fit(calibration: Calibration) -> tuple[Verdict, ...]:
 
 def qualify(
     calibration: Calibration,
-    knowledge: Knowledge,
-    engine: Engine,
     *,
+    knowledge: Knowledge | None = None,
+    engine: Engine | None = None,
     seed: int = 1,
     draws: int = 200,
     patients: int = 100,
@@ -81,6 +82,7 @@ def qualify(
     patients : int
         Virtual patients of each study in each draw.
     """
+    knowledge, engine = knowledge or load_knowledge(), engine or get_engine()
     n = calibration.settings.members
     order = np.random.default_rng(seed).permutation(n)
     worlds = calibration.worlds.take(order[np.arange(draws) % n])
@@ -90,7 +92,13 @@ def qualify(
 
     judged = {
         role: validate(
-            studies_of(role, knowledge), worlds, knowledge, engine, seed=seed, patients=patients, progress=part(a, b)
+            studies_of(role, knowledge),
+            worlds,
+            knowledge=knowledge,
+            engine=engine,
+            seed=seed,
+            patients=patients,
+            progress=part(a, b),
         )
         for role, a, b in (("validate", 0.0, 0.4), ("conflict", 0.4, 0.3))
     }

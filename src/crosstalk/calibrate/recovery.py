@@ -94,7 +94,7 @@ def recover(
     covered, contraction, predicted = [], [], []
     for k in range(sets):
         made = replace(targets, values=rng.multivariate_normal(true[k], targets.covariance, method="cholesky"))
-        found = calibrate(knowledge, engine, replace(settings, seed=settings.seed + k), targets=made)
+        found = calibrate(replace(settings, seed=settings.seed + k), knowledge=knowledge, engine=engine, targets=made)
         low, high = np.quantile(found.scores, tails, axis=0)
         covered.append((low <= truth[k]) & (truth[k] <= high))
         contraction.append(1 - found.scores.var(axis=0) / found.prior.var(axis=0))

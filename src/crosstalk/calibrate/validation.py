@@ -12,10 +12,12 @@ from scipy.special import logsumexp, ndtri
 
 from crosstalk.calibrate.forward import Forward
 from crosstalk.calibrate.rivals import ClassMeans, neutral
-from crosstalk.calibrate.targets import Target, gather, subject
+from crosstalk.calibrate.targets import Target, gather, studies_of, subject
+from crosstalk.engine import get_engine
 from crosstalk.engine.ensemble import Engine
 from crosstalk.evidence.listing import from_error_scale, stratum_text
-from crosstalk.knowledge.loader import Knowledge
+from crosstalk.knowledge.loader import Knowledge, load_knowledge
+from crosstalk.population.calibrated import possible_worlds
 from crosstalk.population.worlds import Worlds
 from crosstalk.study.records import Study
 
@@ -24,6 +26,7 @@ __all__ = ["Summary", "Validation", "Verdict", "judge", "validate"]
 Array = NDArray[np.float64]
 Progress = Callable[[str, float], None]
 
+DRAWS = 200
 PATIENTS = 100  # of each study in one world
 STRATA = 16  # points of the sampling error that a prediction is spread over
 Z90 = float(ndtri(0.95))
@@ -35,8 +38,9 @@ class Verdict:
 
     Numbers are in the unit of the result; ``observed_se`` is on the scale of its error. The 90 % interval is for what a
     study of this size would report: it holds the uncertainty of the model and the published sampling error, but no
-    discount for mismatch. ``sign_ok`` is None where the observed interval holds no effect, or nothing is compared; the
-    log scores are None where there is no such rival.
+    discount for mismatch; ``model_`` stands before the median and interval of the model alone. ``sign_ok`` is None
+    where the observed interval holds no effect, or nothing is compared; the log scores are None where there is no such
+    rival.
     """
 
     study: str
@@ -55,6 +59,7 @@ class Verdict:
     predicted_median: float
     lo90: float
     hi90: float
+    model_median: float
     model_lo90: float
     model_hi90: float
     inside90: bool
@@ -93,11 +98,11 @@ class Validation:
 
 
 def validate(
-    studies: Sequence[Study],
-    worlds: Worlds,
-    knowledge: Knowledge,
-    engine: Engine,
+    studies: Sequence[Study] | None = None,
+    worlds: Worlds | None = None,
     *,
+    knowledge: Knowledge | None = None,
+    engine: Engine | None = None,
     seed: int = 1,
     patients: int = PATIENTS,
     progress: Progress | None = None,
@@ -106,10 +111,10 @@ def validate(
 
     Parameters
     ----------
-    studies : sequence of Study
-        With results; of any role, a reader's own included.
-    worlds : Worlds
-        The posterior, or whatever is to be judged.
+    studies : sequence of Study, optional
+        With results; of any role, a reader's own included. All of role ``validate`` by default.
+    worlds : Worlds, optional
+        What is to be judged; 200 draws of the posterior that is in force by default.
     patients : int
         Virtual patients of each study in each world.
 
@@ -118,6 +123,9 @@ def validate(
     CalibrationError
         If no study has a result, or one has no standard error.
     """
+    knowledge, engine = knowledge or load_knowledge(), engine or get_engine()
+    studies = studies_of("validate", knowledge) if studies is None else studies
+    worlds = worlds or possible_worlds(knowledge, seed, DRAWS)
     targets = gather(studies, knowledge)
     forward = Forward(knowledge, engine, seed=seed, plan=dict.fromkeys((s.id for s in studies), patients))
     simulated = forward.counterparts(targets, worlds, "validation", progress)
@@ -167,6 +175,7 @@ def judge(target: Target, simulated: Array, role: str, class_mean: tuple[float, 
         predicted_median=natural(float(median)),
         lo90=natural(float(low)),
         hi90=natural(float(high)),
+        model_median=natural(centre),
         model_lo90=natural(float(narrow[0])),
         model_hi90=natural(float(narrow[1])),
         inside90=bool(low <= target.value <= high),

@@ -58,7 +58,7 @@ def calibrate(
         shutil.rmtree(work, ignore_errors=True)
     try:
         with open_engine("fast", jobs) as engine, progress("calibrating", quiet) as say:
-            found = run(load_knowledge(), engine, settings, work=work, progress=say)
+            found = run(settings, knowledge=load_knowledge(), engine=engine, work=work, progress=say)
     except KeyboardInterrupt:
         print(
             f"crosstalk: interrupted; what is done is kept in {work}, and the same command goes on from there",
@@ -100,7 +100,7 @@ def validate(
     chosen = [read_study(s, knowledge) for s in study] if study else list(studies_of("validate", knowledge))
     worlds = _worlds(posterior, knowledge, seed, draws)
     with open_engine("fast", jobs) as engine, progress("validating", quiet) as say:
-        found = run(chosen, worlds, knowledge, engine, seed=seed, patients=patients, progress=say)
+        found = run(chosen, worlds, knowledge=knowledge, engine=engine, seed=seed, patients=patients, progress=say)
 
     def page() -> str:
         from crosstalk.report.credibility import CredibilityReport, credibility_html
@@ -134,7 +134,9 @@ def qualify(
     knowledge = load_knowledge()
     calibration = read_calibration(_file(posterior, knowledge).path, knowledge)
     with open_engine("fast", jobs) as engine, progress("qualifying", quiet) as say:
-        found = run(calibration, knowledge, engine, seed=seed, draws=draws, patients=patients, progress=say)
+        found = run(
+            calibration, knowledge=knowledge, engine=engine, seed=seed, draws=draws, patients=patients, progress=say
+        )
     write_wanted((html, lambda: credibility_html(report_of(found))))
     if not quiet:
         from crosstalk.report.credibility import validation_tables

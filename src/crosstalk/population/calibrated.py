@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from crosstalk.errors import PopulationError
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.model.assembly import assemble
+from crosstalk.model.pharmacokinetics import prefix
 from crosstalk.population.worlds import Worlds, central_world, prior_worlds, unknowns
 from crosstalk.provenance import hash_bytes
 
@@ -31,6 +32,8 @@ __all__ = [
 Array = NDArray[np.float64]
 
 POSTERIOR = "posterior.nc"
+WORDS = ("source", "name", "aliases", "note", "meaning")
+"""Fields of records that say something about numbers, and hold none."""
 VARIABLE = "CROSSTALK_POSTERIOR"
 """Environment variable that names another posterior than the shipped one."""
 
@@ -68,38 +71,37 @@ class PosteriorFile:
 def model_hash(knowledge: Knowledge) -> str:
     """Hash of all that a posterior belongs to: equations, constants, populations, scales, priors.
 
-    Comments, studies and drugs without an uncertain effect leave it as it is.
+    Words about a number, studies, and drugs leave it as it is.
     """
     parts = (
         assemble((), knowledge).sha256,
         sorted((p.id, p.value, p.lower, p.upper, p.prior, p.role) for p in knowledge.parameters.values()),
-        sorted((d.id, _plain(d)) for d in knowledge.diagnoses.values()),
-        sorted((s.id, repr(s)) for s in knowledge.scales.values()),
+        sorted((d.id, repr(_plain(d))) for d in knowledge.diagnoses.values()),
+        sorted((s.id, repr(_plain(s))) for s in knowledge.scales.values()),
         [(u.id, u.prior.center, u.prior.spread) for u in unknowns(knowledge) if u.module != "drugs"],
     )
-    return hash_bytes(repr(parts).encode())
-
-
-def _plain(diagnosis: object) -> str:
-    import re
-
-    # sources are words about a number, not the number
-    return re.sub(r"source=Source\(.*?\)(?=[,)])", "", repr(diagnosis))
+    return hash_bytes(repr(parts))
 
 
 def evidence_hash(knowledge: Knowledge) -> str:
     """Hash of the studies that the model is calibrated on, of the drugs in them, and of the discounts."""
-    from crosstalk.study.schema import read_study
+    return _evidence(knowledge.sha256, _Hidden(knowledge))[0]
 
-    parts: list[str] = []
-    drugs: set[str] = set()
-    for name in sorted(knowledge.study_files):
-        study = read_study(name, knowledge)
-        if study.role == "calibrate":
-            parts.append(repr(study))
-            drugs |= {d.drug for d in (*study.population.background, *(d for a in study.arms for d in a.doses))}
-    parts += [repr(knowledge.drug(drug)) for drug in sorted(drugs)]
-    return hash_bytes(repr((parts, knowledge.discounts)).encode())
+
+def _fitted_drugs(knowledge: Knowledge) -> frozenset[str]:
+    """Drugs of which the studies that the model is calibrated on speak."""
+    return _evidence(knowledge.sha256, _Hidden(knowledge))[1]
+
+
+def _plain(value: object) -> object:
+    """A record without the words about its numbers."""
+    if is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.name not in WORDS}
+    if isinstance(value, Mapping):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_plain(v) for v in value]
+    return value
 
 
 def read_posterior(path: Path) -> PosteriorFile:
@@ -117,6 +119,8 @@ def read_posterior(path: Path) -> PosteriorFile:
             group = file.groups["posterior"]
             draws = {name: np.asarray(v[:], dtype=np.float64).reshape(-1) for name, v in group.variables.items()
                      if v.dimensions == ("chain", "draw")}  # fmt: skip
+            if not draws:
+                raise ValueError("it holds no draws")
             model, evidence, version = (str(file.attrs[key]) for key in ("model", "evidence", "crosstalk"))
     except (OSError, KeyError, ValueError) as error:
         raise PopulationError(
@@ -170,6 +174,22 @@ class _Hidden:
 
 
 @functools.lru_cache(maxsize=8)
+def _evidence(sha256: str, hidden: _Hidden) -> tuple[str, frozenset[str]]:
+    from crosstalk.study.schema import read_study
+
+    knowledge = hidden.knowledge
+    parts: list[str] = []
+    drugs: set[str] = set()
+    for name in sorted(knowledge.study_files):
+        study = read_study(name, knowledge)
+        if study.role == "calibrate":
+            parts.append(repr(study))
+            drugs |= {d.drug for d in (*study.population.background, *(d for a in study.arms for d in a.doses))}
+    parts += [repr(knowledge.drug(drug)) for drug in sorted(drugs)]
+    return hash_bytes(repr((parts, knowledge.discounts))), frozenset(drugs)
+
+
+@functools.lru_cache(maxsize=8)
 def _shipped(path: Path, stamp: int, sha256: str, hidden: _Hidden) -> tuple[PosteriorFile | None, str]:
     found = read_posterior(path)
     return found, found.stale(hidden.knowledge)
@@ -194,7 +214,10 @@ def posterior_worlds(found: PosteriorFile, knowledge: Knowledge, seed: int, n: i
 
     With ``n = 0`` the one world of its medians.
     """
-    known = {u.id for u in unknowns(knowledge)} | set(knowledge.parameters)
+    silent = tuple(prefix(d) for d in knowledge.drugs if d not in _fitted_drugs(knowledge))
+    # of a drug that no fitted study holds the draws say no more than its prior did when they were made
+    known = {u.id for u in unknowns(knowledge) if u.module != "drugs" or not u.id.startswith(silent)}
+    known |= set(knowledge.parameters)
     draws = {name: values for name, values in found.draws.items() if name in known}
     if n == 0:
         return Worlds({k: np.array([np.median(v)]) for k, v in draws.items()}, 1, "posterior")

@@ -108,9 +108,17 @@ class StudyRun:
         return values, errors
 
     def counts_by_world(self, results: Sequence[Result]) -> NDArray[np.intp]:
-        """Patients behind some results in each world, in the smaller arm, shape (n_worlds, n_results)."""
-        everyone = range(self.patients.worlds.n)
-        return np.array([[min(map(len, self._members(r, w).values())) for r in results] for w in everyone])
+        """Patients behind some results in each world, in the smaller arm, shape (n_worlds, n_results).
+
+        Those who have left by the time of a result, or failed, do not count.
+        """
+        worlds = range(self.patients.worlds.n)
+        return np.array([[self._count(r, w) for r in results] for w in worlds], dtype=np.intp)
+
+    def _count(self, result: Result, world: int) -> int:
+        time = -1 if result.time_h is None else int(np.argmin(np.abs(self.times_h - result.time_h)))
+        members = self._members(result, world)
+        return min(int(np.isfinite(self.courses[arm, result.of][rows, time]).sum()) for arm, rows in members.items())
 
     def _members(self, result: Result, world: int | None) -> dict[str, NDArray[np.intp]]:
         """Rows of the patients of a result, by arm."""

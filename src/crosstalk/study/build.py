@@ -82,6 +82,7 @@ class _Builder:
 
     def build(self) -> Study | None:
         head = self.file.study
+        self.attempt(self.bias)
         population = self.attempt(self.population)
         arms = self.attempts(self.arm, self.file.arm)
         duration = self.attempt(lambda: self.duration(arms))
@@ -106,6 +107,11 @@ class _Builder:
             missing=head.missing,
             pubmed=head.pubmed,
         )
+
+    def bias(self) -> None:
+        name, known = self.file.study.bias, self.knowledge.discounts.bias
+        if name and name not in known:
+            fail(("study", "bias"), f"received {name!r}, expected one of {', '.join(known)} (evidence.toml)")
 
     # Population
 
@@ -272,6 +278,7 @@ class _Builder:
                     fail(("study", key), f"received {late[0]:g}, which lies after duration_weeks; correct one of them")
             return end
         given = [hour for result in self.file.result if (hour := result_time_h(result)) is not None]
+        given += [result.with_week * HOURS_PER_WEEK for result in self.file.result if result.with_week is not None]
         given += [week * HOURS_PER_WEEK for week in head.visits or ()]
         given += head.times_h or ()
         given += [start for _, start in starts]

@@ -62,6 +62,13 @@ def build_result(file: StudyFile, index: int, duration_h: float | None, knowledg
             f"received a time of {time_h:g} h, which lies after the end of the study ({duration_h:g} h); "
             "correct it or duration_weeks",
         )
+    partner_h = None if table.with_week is None else round(table.with_week * HOURS_PER_WEEK, 6)
+    if partner_h is not None and duration_h is not None and partner_h > duration_h + 1e-6:
+        fail(
+            (*path, "with_week"),
+            f"received a time of {partner_h:g} h, which lies after the end of the study ({duration_h:g} h); "
+            "correct it or duration_weeks",
+        )
     threshold = table.threshold
     if threshold is not None and isinstance(record, Scale) and not 0 <= threshold <= record.maximum:
         expected = f"expected 0 to {record.maximum:g} ({record.id})"
@@ -91,7 +98,7 @@ def build_result(file: StudyFile, index: int, duration_h: float | None, knowledg
         provenance=table.provenance,
         mismatch=table.mismatch.pairs(),
         partner=partner,
-        partner_h=None if table.with_week is None else round(table.with_week * HOURS_PER_WEEK, 6),
+        partner_h=partner_h,
         threshold=threshold,
         se_source=table.se_source,
     )

@@ -1,0 +1,252 @@
+"""Write the numbers of ``credibility.md`` from the posterior that ships.
+
+Each region of the page between ``<!-- credibility: NAME -->`` and ``<!-- end -->`` is replaced.
+``python docs/make_credibility.py`` simulates for some minutes; ``--verdicts`` renews only ``output/verdicts.json``, the
+table that the tests compare with.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from crosstalk.calibrate.files import read_calibration
+from crosstalk.calibrate.qualification import Qualification, qualify
+from crosstalk.calibrate.targets import studies_of
+from crosstalk.calibrate.validation import Verdict, validate
+from crosstalk.engine import get_engine
+from crosstalk.knowledge.loader import Knowledge, load_knowledge
+from crosstalk.population.calibrated import POSTERIOR, possible_worlds
+from crosstalk.provenance import atomic_write
+from crosstalk.report.credibility import report_of, sentences
+from crosstalk.report.words import number
+from crosstalk.study.schema import read_study
+
+DOCS = Path(__file__).resolve().parent
+PAGE, TABLE = DOCS / "credibility.md", DOCS / "output" / "verdicts.json"
+README = DOCS.parent / "README.md"
+FEW = {"seed": 1, "draws": 60, "patients": 40}
+
+_REGION = re.compile(r"(?<=<!-- credibility: )(?P<name>\w+)( -->\n).*?(?=<!-- end -->)", re.DOTALL)
+
+# study, endpoint, of, other fields of the result, what is asked, lowest and highest median that passes
+REQUIREMENTS = (
+    ("stone2022", "change", "HAMD17", {"versus": "placebo"}, "drug less placebo, HAMD-17 at week 8", -2.2, -1.4),
+    ("goldstein2004", "response", "HAMD17", {"arm": "drug", "week": 6.0}, "response on drug, week 6", 0.40, 0.50),
+    ("goldstein2004", "response", "HAMD17", {"arm": "placebo", "week": 6.0}, "response on placebo, week 6", 0.26, 0.36),
+    ("gasparini2022", "responder-smd", "hsCRP", {}, "CRP of responders less non-responders, SMD", -0.35, 0.35),
+    ("osimo2020", "smd", "hsCRP", {}, "CRP, depressed less controls, SMD (published interval)", None, None),
+    ("osimo2020", "smd", "IL-6", {}, "IL-6, depressed less controls, SMD (published interval)", None, None),
+    ("osimo2020", "smd", "TNF", {}, "TNF, depressed less controls, SMD (published interval)", None, None),
+    ("osimo2019", "prevalence", "hsCRP from 3", {}, "share with CRP above 3 mg/L (published interval)", None, None),
+)
+
+
+def main() -> None:
+    knowledge, engine = load_knowledge(), get_engine()
+    _write_table(knowledge)
+    if "--verdicts" in sys.argv:
+        return
+    calibration = read_calibration(knowledge.root / POSTERIOR, knowledge)
+    found = qualify(calibration, knowledge=knowledge, engine=engine)
+    regions = {
+        "summary": _bullets(sentences(report_of(found))),
+        "requirements": _requirements(found),
+        "misses": _misses(found.fit),
+        "validation": _verdicts(found.validation.results, knowledge),
+        "unknowns": _unknowns(found),
+        "conflicts": _verdicts(found.conflicts.results, knowledge),
+    }
+    regions["readme"] = _short(found)
+    for path in (PAGE, README):
+        text = path.read_text(encoding="utf-8")
+        atomic_write(path, _REGION.sub(lambda m: f"{m['name']}{m[2]}\n{regions[m['name']]}\n\n", text))
+
+
+def _write_table(knowledge: Knowledge) -> None:
+    worlds = possible_worlds(knowledge, FEW["seed"], FEW["draws"])
+    found = validate(
+        studies_of("validate", knowledge),
+        worlds,
+        knowledge=knowledge,
+        engine=get_engine(),
+        seed=FEW["seed"],
+        patients=FEW["patients"],
+    )
+    names = ("study", "endpoint", "of", "arm", "versus", "stratum", "week")
+    rows = [
+        {"key": "|".join(str(getattr(v, n)) for n in names), "inside90": v.inside90, "sign_ok": v.sign_ok}
+        for v in found.results
+    ]
+    atomic_write(TABLE, json.dumps({**FEW, "results": rows}, indent=1) + "\n")
+
+
+def _short(found: Qualification) -> str:
+    """What the README says of it."""
+    fitted, summary = found.fit, found.validation.summary
+    inside = sum(v.inside90 for v in fitted)
+    counts = Counter(c.verdict for c in found.contractions)
+    parts = [
+        f"Of {len(fitted)} published results that the model was calibrated on, {inside} ({inside / len(fitted):.0%}) "
+        "lie inside its 90 % predictive interval;",
+        f"of {summary.results} that it never saw, {summary.inside90} ({summary.inside90 / summary.results:.0%}) do.",
+    ]
+    gap = summary.better_than_no_effect
+    if gap is not None:
+        better = "better" if gap > 0 else "worse"
+        parts.append(f"Its mean log score there is {abs(gap):.2f} {better} than that of predicting no effect at all.")
+    parts.append(
+        f"Of {len(found.contractions)} unknowns the data identify {counts['identified']}, say something about "
+        f"{counts['weakly']}, and next to nothing about {counts['not']}."
+    )
+    return " ".join(parts)
+
+
+def _bullets(texts: Iterable[str]) -> str:
+    return "\n".join(f"- {text}" for text in texts)
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(header) + " |", "| " + " | ".join("---" for _ in header) + " |"]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def _requirements(found: Qualification) -> str:
+    rows = []
+    for study, endpoint, of, keys, words, low, high in REQUIREMENTS:
+        (v,) = [
+            x
+            for x in found.fit
+            if (x.study, x.endpoint, x.of) == (study, endpoint, of)
+            and all(getattr(x, name) == value for name, value in keys.items())
+        ]
+        published = _published(found, v)
+        least, most = (low, high) if low is not None and high is not None else published
+        middle = v.model_median
+        rows.append(
+            (
+                words, number(v.observed), f"{number(least)} to {number(most)}",
+                _interval(v.model_median, v.model_lo90, v.model_hi90),
+                "yes" if least <= middle <= most else "**no**",
+            )
+        )  # fmt: skip
+    share = sum(v.inside90 for v in found.fit) / len(found.fit)
+    rows.append(("fitted results inside their 90 % predictive interval", "", "85 % or more", f"{share:.0%}",
+                 "yes" if share >= 0.85 else "**no**"))  # fmt: skip
+    return _table(("what", "published", "asked", "model, median (90 %)", "met"), rows)
+
+
+def _published(found: Qualification, v: Verdict) -> tuple[float, float]:
+    """The published 95 % interval, without the discounts of the calibration."""
+    from crosstalk.calibrate.targets import subject
+    from crosstalk.evidence.listing import interval
+
+    (target,) = [
+        t
+        for t in found.calibration.targets.items
+        if (t.study, t.result.endpoint, subject(t.result), t.result.arm, t.result.versus)
+        == (v.study, v.endpoint, v.of, v.arm, v.versus)
+        and (t.result.time_h or 0.0) == 168 * (v.week or 0.0)
+        and t.result.stratum is None
+    ]
+    return interval(target.result.endpoint, float(target.result.value or 0.0), target.sampling)
+
+
+def _misses(verdicts: Iterable[Verdict]) -> str:
+    rows = [(*_what(v), _observed(v), _predicted(v)) for v in verdicts if not v.inside90]
+    return _table(("study", "result", "observed", "predicted, median (90 %)"), rows)
+
+
+def _verdicts(verdicts: Iterable[Verdict], knowledge: Knowledge) -> str:
+    rows = []
+    for v in verdicts:
+        study = read_study(v.study, knowledge)
+        link = f"[{v.study}](https://doi.org/{study.doi})" if study.doi else v.study
+        sign = {True: "right", False: "**wrong**", None: ""}[v.sign_ok]
+        scores = (v.log_score, v.log_score_no_effect, v.log_score_class_mean)
+        rows.append(
+            (
+                link, _what(v)[1], _observed(v), _predicted(v), "inside" if v.inside90 else "**outside**", sign,
+                " / ".join("-" if s is None else f"{s:.2f}" for s in scores),
+            )
+        )  # fmt: skip
+    scores_of = "log score: model / no effect / class mean"
+    return _table(("study", "result", "observed", "predicted, median (90 %)", "verdict", "sign", scores_of), rows)
+
+
+def _unknowns(found: Qualification) -> str:
+    counts = Counter(c.verdict for c in found.contractions)
+    lines = [
+        f"Of {len(found.contractions)} unknowns, the data identify {counts['identified']} (three quarters of the "
+        f"prior's variance gone), say something about {counts['weakly']} (a fifth gone), and next to nothing about "
+        f"{counts['not']}: for these the forecast rests on the prior.",
+        "",
+        "The twelve that the data narrowed most:",
+        "",
+        _table(
+            ("unknown", "module", "prior, median (90 %)", "posterior, median (90 %)", "variance gone", "verdict"),
+            [
+                (
+                    f"`{c.unknown}`", c.module, _interval(c.prior[1], c.prior[0], c.prior[2]),
+                    _interval(c.posterior[1], c.posterior[0], c.posterior[2]), f"{c.contraction:.0%}", c.verdict,
+                )
+                for c in found.contractions[:12]
+            ],
+        ),
+        "",
+        "The ten that simulated drug effects depend on most, by their profile likelihood (from a linear emulator; the "
+        "other unknowns keep their priors):",
+        "",
+        _table(
+            ("unknown", "90 % interval of the profile", "verdict", "R² of the emulator"),
+            [
+                (
+                    f"`{p.unknown}`",
+                    f"{'open' if p.low is None else number(p.low)} to {'open' if p.high is None else number(p.high)}",
+                    {"identified": "bounded", "weakly": "bounded on one side", "not": "flat"}[p.verdict], f"{p.r2:.2f}",
+                )
+                for p in found.profiles
+            ],
+        ),
+    ]  # fmt: skip
+    pairs = ", ".join(f"`{p.first}` with `{p.second}` ({p.correlation:+.2f})" for p in found.confoundings[:8])
+    lines += ["", f"Pairs that hide each other (correlation in the posterior): {pairs or 'none beyond 0.4'}."]
+    short = [b for b in found.bins if not b.supported]
+    lines += [
+        "",
+        f"Of {len(found.bins)} results in strata, {len(short)} have fewer than five virtual patients in most worlds of "
+        f"the calibration: {', '.join(f'{b.description} ({b.target})' for b in short) or 'none'}.",
+        "",
+        "Plain weighting of the prior would have left "
+        + ", ".join(f"{e.effective:.1f} of {e.members}" for e in found.effective)
+        + " worlds: the ensemble had to move.",
+    ]
+    return "\n".join(lines)
+
+
+def _what(v: Verdict) -> tuple[str, str]:
+    parts = [f"{v.endpoint} of {v.of}"]
+    if v.week:
+        parts.append(f"week {v.week:g}" if v.week >= 1 else f"{v.week * 168:g} h")
+    parts.append(f"{v.arm} - {v.versus}" if v.versus else v.arm)
+    return v.study, ", ".join([*parts, *([v.stratum] if v.stratum else [])])
+
+
+def _observed(v: Verdict) -> str:
+    return _interval(v.observed, v.observed_lo90, v.observed_hi90)
+
+
+def _predicted(v: Verdict) -> str:
+    return _interval(v.predicted_median, v.lo90, v.hi90)
+
+
+def _interval(middle: float, low: float, high: float) -> str:
+    return f"{number(middle)} ({number(low)} to {number(high)})"
+
+
+if __name__ == "__main__":
+    main()

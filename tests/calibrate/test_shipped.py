@@ -1,0 +1,109 @@
+"""The posterior that ships: it belongs to the model, fits its evidence, and shows what a credible model must."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from crosstalk.calibrate.calibration import Calibration
+from crosstalk.calibrate.files import read_calibration
+from crosstalk.calibrate.forward import Forward
+from crosstalk.calibrate.qualification import fit
+from crosstalk.engine.ensemble import Engine
+from crosstalk.knowledge.loader import Knowledge
+from crosstalk.population.calibrated import POSTERIOR, knowledge_state, shipped_posterior
+from crosstalk.study.schema import read_study
+
+Array = NDArray[np.float64]
+
+
+@pytest.fixture(scope="module")
+def shipped(knowledge: Knowledge) -> Calibration:
+    return read_calibration(knowledge.root / POSTERIOR, knowledge)
+
+
+def counterparts(shipped: Calibration, study: str, endpoint: str, of: str, **keys: object) -> Array:
+    """Posterior counterparts of the one target that is meant."""
+    found = [
+        k
+        for k, t in enumerate(shipped.targets.items)
+        if (t.study, t.result.endpoint, t.result.of) == (study, endpoint, of)
+        and all(getattr(t.result, name) == value for name, value in keys.items())
+    ]
+    assert len(found) == 1, (study, endpoint, of, keys)
+    column = shipped.after[:, found[0]]
+    return column[np.isfinite(column)]
+
+
+def test_it_belongs_to_the_model_as_it_is(knowledge: Knowledge) -> None:
+    """After a change of the model, of populations or of fitted studies: `crosstalk calibrate`."""
+    found, reason = shipped_posterior(knowledge)
+    assert found is not None
+    assert reason == ""
+    assert knowledge_state(knowledge)[0]
+    assert len(next(iter(found.draws.values()))) >= 200
+    assert found.path.stat().st_size < 3_000_000
+
+
+def test_most_results_lie_inside_their_posterior_predictive_interval(shipped: Calibration) -> None:
+    verdicts = fit(shipped)
+    assert len(verdicts) == len(shipped.targets.items)
+    assert np.mean([v.inside90 for v in verdicts]) >= 0.85
+
+
+def test_drug_against_placebo(shipped: Calibration) -> None:
+    """Points of the HAMD-17 after eight weeks, and shares of responders after six."""
+    difference = counterparts(shipped, "stone2022", "change", "HAMD17", versus="placebo")
+    assert -2.2 <= np.median(difference) <= -1.4
+    for arm in ("drug", "placebo"):
+        (published,) = [
+            t.value
+            for t in shipped.targets.items
+            if t.study == "goldstein2004" and t.result.endpoint == "response" and t.result.arm == arm
+            and t.result.time_h == 6 * 168
+        ]  # fmt: skip
+        found = counterparts(shipped, "goldstein2004", "response", "HAMD17", arm=arm, time_h=6 * 168.0)
+        assert np.median(found) == pytest.approx(published, abs=0.05), arm
+
+
+def test_infliximab_helps_the_inflamed_and_not_the_others(
+    shipped: Calibration, knowledge: Knowledge, engine: Engine
+) -> None:
+    study = read_study("raison2013", knowledge)
+    targets = [t for t in shipped.targets.items if t.study == "raison2013" and t.result.stratum is not None]
+    forward = Forward(knowledge, engine, seed=2, plan={})
+    run = forward.run(study, shipped.worlds.take(np.arange(60)), patients=60)
+    strata = [t.result for t in targets if t.result.endpoint == "change"]
+    values, _ = run.estimates_by_world(strata, knowledge)
+    edges = [(r.stratum.min, r.stratum.max) for r in strata if r.stratum]
+    middle = dict(zip(edges, np.nanmean(values, axis=0), strict=True))
+    assert middle[5.0, None] < 0
+    assert middle[None, 1.0] > 0
+
+
+def test_crp_alone_says_little_about_response(shipped: Calibration) -> None:
+    assert abs(np.median(counterparts(shipped, "gasparini2022", "responder-smd", "hsCRP"))) < 0.35
+
+
+@pytest.mark.parametrize(("of", "name"), [("TNF", "TNF"), ("IL-6", "IL-6"), ("IL-10", "IL-10")])
+def test_endotoxin_courses_stay_in_the_band_of_individuals(
+    of: str, name: str, shipped: Calibration, knowledge: Knowledge, engine: Engine
+) -> None:
+    """The typical course lies between the 5 and the 95 % point of 20 men at every time."""
+    lines = [x for x in (knowledge.root / "lps_individual_bands.tsv").read_text().splitlines() if x[:1] != "#"]
+    rows = [r for r in csv.DictReader(lines, delimiter="\t") if r["analyte"] == name and float(r["hour"]) > 0]
+    study = read_study("windoloski2024", knowledge)
+    run = Forward(knowledge, engine, seed=2, plan={}).run(study, shipped.worlds.take(np.arange(60)), patients=10)
+    course = run.courses["lps", of]
+    rise = np.median(course - course[:, :1], axis=0)
+    for row in rows:
+        at = int(np.flatnonzero(np.isclose(run.times_h, float(row["hour"])))[0])
+        assert float(row["rise_p5"]) <= rise[at] <= float(row["rise_p95"]), (name, row["hour"])
+
+
+def test_the_file_is_where_the_package_looks_for_it(knowledge: Knowledge) -> None:
+    assert (Path(knowledge.root) / POSTERIOR).is_file()
