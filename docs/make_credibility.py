@@ -36,9 +36,17 @@ _REGION = re.compile(r"(?<=<!-- credibility: )(?P<name>\w+)( -->\n).*?(?=<!-- en
 # study, endpoint, of, other fields of the result, what is asked, lowest and highest median that passes
 REQUIREMENTS = (
     ("stone2022", "change", "HAMD17", {"versus": "placebo"}, "drug less placebo, HAMD-17 at week 8", -2.2, -1.4),
-    ("goldstein2004", "response", "HAMD17", {"arm": "drug", "week": 6.0}, "response on drug, week 6", 0.40, 0.50),
-    ("goldstein2004", "response", "HAMD17", {"arm": "placebo", "week": 6.0}, "response on placebo, week 6", 0.26, 0.36),
-    ("gasparini2022", "responder-smd", "hsCRP", {}, "CRP of responders less non-responders, SMD", -0.35, 0.35),
+    ("goldstein2004", "response", "HAMD17", {"arm": "drug", "week": 6.0}, "response on drug, week 6", 0.403, 0.503),
+    (
+        "goldstein2004",
+        "response",
+        "HAMD17",
+        {"arm": "placebo", "week": 6.0},
+        "response on placebo, week 6",
+        0.258,
+        0.358,
+    ),
+    ("gasparini2022", "responder-smd", "hsCRP with HAMD17", {}, "CRP, responders less others, SMD", -0.35, 0.35),
     ("osimo2020", "smd", "hsCRP", {}, "CRP, depressed less controls, SMD (published interval)", None, None),
     ("osimo2020", "smd", "IL-6", {}, "IL-6, depressed less controls, SMD (published interval)", None, None),
     ("osimo2020", "smd", "TNF", {}, "TNF, depressed less controls, SMD (published interval)", None, None),
@@ -95,10 +103,11 @@ def _short(found: Qualification) -> str:
         "lie inside its 90 % predictive interval;",
         f"of {summary.results} that it never saw, {summary.inside90} ({summary.inside90 / summary.results:.0%}) do.",
     ]
-    gap = summary.better_than_no_effect
-    if gap is not None:
-        better = "better" if gap > 0 else "worse"
-        parts.append(f"Its mean log score there is {abs(gap):.2f} {better} than that of predicting no effect at all.")
+    rivalled = [v for v in found.validation.results if v.log_score_no_effect is not None]
+    better = sum(v.log_score > (v.log_score_no_effect or 0.0) for v in rivalled)
+    parts.append(
+        f"In {better} of {len(rivalled)} comparisons it gave what was seen more probability than 'no effect' did."
+    )
     parts.append(
         f"Of {len(found.contractions)} unknowns the data identify {counts['identified']}, say something about "
         f"{counts['weakly']}, and next to nothing about {counts['not']}."
@@ -231,7 +240,7 @@ def _unknowns(found: Qualification) -> str:
 def _what(v: Verdict) -> tuple[str, str]:
     parts = [f"{v.endpoint} of {v.of}"]
     if v.week:
-        parts.append(f"week {v.week:g}" if v.week >= 1 else f"{v.week * 168:g} h")
+        parts.append(f"week {v.week:g}" if v.week >= 1 else f"{v.week * 168:.3g} h")
     parts.append(f"{v.arm} - {v.versus}" if v.versus else v.arm)
     return v.study, ", ".join([*parts, *([v.stratum] if v.stratum else [])])
 

@@ -121,7 +121,9 @@ def test_poisoned_patients_fail_alone_and_with_a_reason(shipped_problem: Make, s
         assert found.failures[int(i)].state in names
     for i, failure in found.failures.items():
         assert failure.status is not Status.OK
-        assert np.isnan(found.values[i, :, -1]).all(), i
+        # one who fails in the very last step has lived up to the last output
+        ended = not failure.time_h < problem.times_h[-1]
+        assert np.isnan(found.values[i, :, -1]).all() or ended, i
 
 
 def test_the_exact_jacobian_is_the_derivative_of_the_rates(shipped_problem: Make) -> None:

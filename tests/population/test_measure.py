@@ -14,11 +14,14 @@ from crosstalk.knowledge.loader import load_knowledge
 from crosstalk.knowledge.records import Analyte, Scale
 from crosstalk.model.assembly import assemble
 from crosstalk.population.measure import (
+    FLUCTUATION_H,
     analyte_log_sd,
+    fluctuations,
     noise_table,
     observable_factor,
     record_analyte,
     record_scale,
+    visit_scores,
 )
 
 SCALES = list(load_knowledge().scales.values())
@@ -114,3 +117,29 @@ def test_the_factor_follows_the_unit_of_the_analyte() -> None:
 def test_units_that_do_not_convert() -> None:
     with pytest.raises(UnitError):
         observable_factor(assemble(()), replace(crp(), unit="mmHg"))
+
+
+def test_fluctuations_start_at_nothing_and_forget() -> None:
+    times = np.array([0.0, 168.0, 672.0, 2016.0, 8064.0])
+    found = fluctuations(1, np.arange(20_000), times)
+    assert (found[:, 0] == 0).all()
+    expected = np.sqrt(1 - np.exp(-2 * times / FLUCTUATION_H))
+    assert found.std(axis=0) == pytest.approx(expected, abs=0.02)
+    assert np.corrcoef(found[:, 2], found[:, 3])[0, 1] == pytest.approx(
+        np.exp(-1344 / FLUCTUATION_H) * expected[2] / expected[3], abs=0.02
+    )
+    assert abs(np.corrcoef(found[:, 1], found[:, 4])[0, 1]) < 0.03
+
+
+def test_visits_hold_the_course_its_fluctuation_and_the_rater() -> None:
+    scale = load_knowledge().scales["HAMD17"]
+    index, times = np.arange(20_000), np.array([0.0, 8064.0])
+    true = np.full((len(index), 2), 26.0)
+    still = visit_scores(true, scale, seed=1, index=index, times_h=times, covariates={})
+    moved = visit_scores(
+        true, scale, seed=1, index=index, times_h=times, covariates={"fluctuation": np.full(len(index), 0.08)}
+    )
+    assert still.std(axis=0) == pytest.approx([scale.rater_sd] * 2, rel=0.03)
+    assert moved[:, 0].tolist() == still[:, 0].tolist()
+    assert moved[:, 1].std() == pytest.approx(np.hypot(scale.rater_sd, 0.08 * 52), rel=0.03)
+    assert moved.mean(axis=0) == pytest.approx([26, 26], abs=0.1)

@@ -182,11 +182,10 @@ def test_sentences_say_what_the_verdicts_count(report: CredibilityReport, qualif
     summary = qualified.validation.summary
     assert f"that the calibration never saw, {summary.inside90} of {summary.results}" in said
     assert summary.better_than_no_effect is not None
-    word = "higher" if summary.better_than_no_effect >= 0 else "lower"
-    assert f"{abs(summary.better_than_no_effect):.2f} {word} than that of no effect" in said
     pairs = [(v.log_score, v.log_score_no_effect) for v in qualified.validation.results]
     compared = [(a, b) for a, b in pairs if b is not None]
-    assert f"no effect (higher for {sum(a > b for a, b in compared)} of {len(compared)})" in said
+    better = f"higher than that of no effect for {sum(a > b for a, b in compared)} of {len(compared)}"
+    assert f"{better} (mean difference {summary.better_than_no_effect:+.2f})" in said
     levels = [c.verdict for c in qualified.contractions]
     assert f"{levels.count('identified')} are identified by the data, {levels.count('weakly')} weakly" in said
     for word in ("recommend", "should", "trust", "good", "advise"):
@@ -341,8 +340,8 @@ def test_verdicts_in_texts_and_as_a_table(qualified: Qualification) -> None:
         Validation((v,), summarise([v]), "posterior", 1, 12, ("moieni2015.1",))
     )
     assert verdicts.rows == (
-        (v.study, "change of HAMD17, a against b, BMI >= 30, 4 h", "-3 points (-5 to -1)", "-2 (-2.5 to 0.5)", "NO",
-         "right", "-1.50", "+0.50", ""),
+        (f"{v.study}: change of HAMD17, a against b, BMI >= 30, 4 h", "-3 points (-5 to -1)", "-2 (-2.5 to 0.5)",
+         "OUTSIDE, sign right"),
     )  # fmt: skip
     assert dict(summary.rows)["inside the 90 % interval"] == "0 of 1 (0 %)"
     assert "+0.50 (higher for 1 of 1)" in dict(summary.rows).values()

@@ -107,11 +107,20 @@ def test_figures_and_tables_can_be_read_by_everyone(pages: dict[str, str], name:
     assert 'lang="en"' in page
 
 
-def test_it_says_uncalibrated_in_the_heading_and_is_no_advice(pages: dict[str, str]) -> None:
-    for page in pages.values():
+def test_an_uncalibrated_result_says_so_in_its_heading(forecasted: Forecast) -> None:
+    for calibrated in (True, False):
+        provenance = replace(
+            forecasted.provenance, calibrated=calibrated, worlds="priors, not calibrated: no posterior"
+        )
+        page = forecast_html(replace(forecasted, provenance=provenance))
         heading = re.search(r"<h1>(.*?)</h1>", page, flags=re.DOTALL)
         assert heading is not None
-        assert "uncalibrated" in heading[1].lower()
+        assert ("uncalibrated" in heading[1].lower()) is not calibrated
+
+
+def test_it_says_where_its_numbers_come_from_and_is_no_advice(pages: dict[str, str]) -> None:
+    for page in pages.values():
+        assert re.search(r"calibrated posterior, \d+ draws", page)
         assert "Research use only; not a medical device." in page
         for word in ("recommend", "should be treated", "prescribe", "advise"):
             assert word not in page.lower()

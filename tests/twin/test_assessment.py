@@ -202,7 +202,7 @@ def test_assess_puts_the_parts_together(usual: Panel, assessed: Assessment) -> N
     assert len(assessed.profile) == len(usual.measurements)
     assert len(assessed.mechanisms) == 5
     p = assessed.provenance
-    assert (p.virtual_patients, p.knowledge_draws, p.calibrated) == (150, 5, False)
+    assert (p.virtual_patients, p.knowledge_draws, p.calibrated) == (150, 5, True)
     assert 25 <= p.posterior_draws <= 30
     assert p.knowledge_sha256 == load_knowledge().sha256
     assert "The patient is taken as untreated at baseline." in assessed.notes

@@ -140,10 +140,11 @@ def test_intervals_of_the_size_in_use_cover_the_truth_and_ranks_are_uniform() ->
 def test_covariates_are_those_of_the_panel_exactly(twin_of: Infer, panel_of: MakePanel) -> None:
     posterior = twin_of(panel_of({"hsCRP": 3.0, "height": 171.0}, **PERSON))
     patients = posterior.patients
-    assert len(patients) == 30
-    assert patients.parameters["BMI"] == pytest.approx(np.full(30, 30.0), rel=1e-6)
-    assert patients.covariates["age"] == pytest.approx(np.full(30, 40.0), rel=1e-6)
-    assert patients.covariates["height_cm"] == pytest.approx(np.full(30, 171.0), rel=1e-6)
+    n = len(patients)
+    assert 25 <= n <= 30  # who cannot have the score is left out
+    assert patients.parameters["BMI"] == pytest.approx(np.full(n, 30.0), rel=1e-6)
+    assert patients.covariates["age"] == pytest.approx(np.full(n, 40.0), rel=1e-6)
+    assert patients.covariates["height_cm"] == pytest.approx(np.full(n, 171.0), rel=1e-6)
     assert (patients.covariates["female"] == 1).all()
     assert patients.ok.all()
 

@@ -226,24 +226,17 @@ def sentences(report: CredibilityReport) -> tuple[str, ...]:
 
 
 def validation_tables(validation: Validation) -> tuple[Table, ...]:
-    """Verdicts, one a row, and their summary, for the terminal."""
+    """Verdicts, one a row, and their summary, for the terminal; the scores are in the JSON and the HTML."""
     rows = tuple(
         (
-            line.study,
-            ", ".join(x for x in (line.result, line.arms, line.stratum, line.time) if x),
+            f"{line.study}: " + ", ".join(x for x in (line.result, line.arms, line.stratum, line.time) if x),
             line.observed,
             line.predicted,
-            "yes" if line.inside else "NO",
-            line.sign,
-            line.score,
-            line.gain_none,
-            line.gain_class,
+            ("inside" if line.inside else "OUTSIDE") + (f", sign {line.sign}" if line.sign else ""),
         )
         for line in verdict_lines(validation.results)
     )
-    columns = (
-        "study", "result", "observed (90 %)", "predicted (90 %)", "inside", "sign", "score", "vs none", "vs class",
-    )  # fmt: skip
+    columns = ("result", "observed (90 %)", "predicted (90 %)", "verdict")
     studies = len({v.study for v in validation.results})
     title = f"{_count(len(rows), 'result')} of {_count(studies, 'study')}, {_made(validation)}"
     tables = [Table(title, columns, rows), _summary_table(validation)]
@@ -426,10 +419,9 @@ def _signs(s: Summary) -> str:
 
 def _scores(found: Validation) -> str:
     parts = [
-        f"{abs(gain):.2f} {'higher' if gain >= 0 else 'lower'} than that of {rival} (higher for {better} of {n})"
-        for rival, gain, better, n in _rivals(found)
+        f"that of {name} for {better} of {n} (mean difference {gain:+.2f})" for name, gain, better, n in _rivals(found)
     ]
-    return f"The mean log score of the model is {' and '.join(parts)}." if parts else ""
+    return f"The log score of the model is higher than {', and than '.join(parts)}." if parts else ""
 
 
 def _rivals(found: Validation) -> list[tuple[str, float, int, int]]:

@@ -1,0 +1,73 @@
+"""Earlier failed treatment selects those who recover slowly, respond weakly, or had bad luck."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crosstalk.knowledge.loader import load_knowledge
+from crosstalk.population.resistance import earlier_doses
+from crosstalk.population.run import StudyRun, simulate
+from crosstalk.study.schema import read_study
+
+TEXT = """
+[study]
+id = "resistant"
+role = "design"
+duration_weeks = 8
+outputs = ["HAMD17"]
+[population]
+diagnosis = "mdd"
+failed_steps = {steps}
+{more}
+[[arm]]
+id = "ssri"
+dose = [{{ drug = "escitalopram", amount = 10, unit = "mg", route = "oral", every = "24 h" }}]
+[[arm]]
+id = "placebo"
+"""
+
+
+def run(folder: Path, steps: int, more: str = "", patients: int = 80) -> StudyRun:
+    path = folder / "resistant.toml"
+    path.write_text(TEXT.format(steps=steps, more=more), encoding="utf-8")
+    return simulate(read_study(path), patients=patients, seed=4)
+
+
+def responders(found: StudyRun, arm: str) -> float:
+    course = found.courses[arm, "HAMD17"]
+    return float((course[:, -1] <= 0.5 * course[:, 0]).mean())
+
+
+def test_who_failed_before_fails_more_often_again(tmp_path: Path) -> None:
+    fresh, failed = run(tmp_path, 0), run(tmp_path, 2)
+    assert responders(failed, "ssri") < responders(fresh, "ssri") - 0.05
+    floor = [np.median(f.patients.parameters["recovery_floor"]) for f in (fresh, failed)]
+    assert floor[1] > floor[0]
+    assert failed.screened > fresh.screened
+
+
+def test_the_same_people_are_chosen_each_time(tmp_path: Path) -> None:
+    first, second = run(tmp_path, 1, patients=20), run(tmp_path, 1, patients=20)
+    assert first.patients.index.tolist() == second.patients.index.tolist()
+    # who passes two courses has passed the first
+    assert set(run(tmp_path, 2, patients=10).patients.index) <= set(run(tmp_path, 1, patients=40).patients.index)
+
+
+def test_earlier_courses_are_of_the_background_or_of_the_reference(tmp_path: Path) -> None:
+    knowledge = load_knowledge()
+    plain = run(tmp_path, 1, patients=5).study.population
+    assert [d.drug for d in earlier_doses(plain, knowledge)] == ["escitalopram"]
+    stable = run(tmp_path, 1, 'background = ["any-antidepressant"]', patients=5).study.population
+    assert earlier_doses(stable, knowledge) == ()
+    never = run(tmp_path, 0, patients=5).study.population
+    assert earlier_doses(never, knowledge) == ()
+
+
+@pytest.mark.parametrize("more", ["", 'background = ["any-antidepressant"]'])
+def test_the_course_begins_at_the_recorded_score(tmp_path: Path, more: str) -> None:
+    found = run(tmp_path, 1, more, patients=15)
+    assert found.courses["placebo", "HAMD17"][:, 0].tolist() == found.courses["ssri", "HAMD17"][:, 0].tolist()
+    assert np.isfinite(found.courses["ssri", "HAMD17"]).all()
