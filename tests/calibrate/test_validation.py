@@ -12,7 +12,7 @@ from scipy.stats import norm
 
 from crosstalk.calibrate.rivals import ClassMeans, neutral
 from crosstalk.calibrate.targets import Target
-from crosstalk.calibrate.validation import judge, summarise, validate
+from crosstalk.calibrate.validation import judge, summarise, validate, without_chance
 from crosstalk.engine.ensemble import Engine
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.population.worlds import prior_worlds
@@ -180,3 +180,21 @@ provenance = "seen"
     assert found.results[0].sign_ok is False
     assert found.unsupported == ("mine2026.1",)
     assert found.summary.results == 1
+
+
+def test_the_chance_of_few_patients_is_taken_out_of_the_spread() -> None:
+    """Whatever the noise, the spread that is left is that of the worlds."""
+    rng = np.random.default_rng(3)
+    truth = rng.normal(-1.0, 0.5, (4000, 1))
+    for noise in (0.0, 0.4, 1.0):
+        first, second = (truth + noise * rng.standard_normal(truth.shape) for _ in range(2))
+        found = without_chance(first, second)
+        assert found.mean() == pytest.approx(-1.0, abs=0.05)
+        assert found.std() == pytest.approx(0.5, rel=0.06)
+
+
+def test_worlds_without_patients_in_one_half_keep_the_other() -> None:
+    first, second = np.array([[1.0], [np.nan], [3.0], [np.nan]]), np.array([[1.0], [2.0], [3.0], [np.nan]])
+    found = without_chance(first, second)
+    assert found[:3, 0] == pytest.approx([1.0, 2.0, 3.0])
+    assert np.isnan(found[3, 0])

@@ -53,9 +53,12 @@ class Qualification:
 
 
 def fit(calibration: Calibration) -> tuple[Verdict, ...]:
-    """Verdicts on the results that the calibration was given."""
+    """Verdicts on the results that the calibration was given, with the errors that it gave them.
+
+    The chance of finite numbers of patients is in the counterparts, so it is not added to the errors again.
+    """
     found = []
-    errors = np.sqrt(np.diag(calibration.targets.covariance))
+    errors = np.sqrt(np.diag(calibration.targets.covariance) - calibration.plan.chance)
     for target, error, column in zip(calibration.targets.items, errors, calibration.after.T, strict=True):
         known = column[np.isfinite(column)]
         if len(known) >= 2:
