@@ -1,8 +1,8 @@
 """What the data cannot tell: contraction of each unknown, pairs that hide each other, profile likelihoods.
 
 Profiles come from a linear emulator of the counterparts, with a square in the unknown that is profiled, fitted to all
-members of prior and posterior; its fit is reported with it. The other unknowns keep their priors, without which most
-profiles would be flat.
+members of prior and posterior; what it leaves unexplained counts as error, and its fit is reported with it. The other
+unknowns keep their priors, without which most profiles would be flat.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ Level = Literal["identified", "weakly", "not"]
 IDENTIFIED, WEAKLY = 0.75, 0.2  # shares of the prior variance that the data removed
 STRONG = 0.4  # correlation in the posterior that is worth a word
 GRID = np.linspace(-3.0, 3.0, 25)
-RIDGE = 1.0  # prior precision of a slope of the emulator, in units of the spread of a counterpart
+RIDGES = (1.0, 10.0, 30.0, 100.0, 300.0, 1000.0)  # penalties of the emulator; each target takes what predicts it best
+FOLDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +151,11 @@ def profiles(calibration: Calibration, names: Sequence[str]) -> tuple[Profile, .
 
 
 def _profile(c: Calibration, j: int, scores: Array, y: Array, values: Array, errors: Array) -> Profile:
-    fit, r2 = _emulator(scores, y, j)
+    fit, unexplained, r2 = _emulator(scores, y, j)
     others = np.delete(np.arange(scores.shape[1]), j)
     slopes = fit[1:-1][others]  # (n_others, n_targets)
     # with standard normal others the targets are normal around their mean at the grid point
-    spread = errors + slopes.T @ slopes
+    spread = errors + np.diag(unexplained) + slopes.T @ slopes
     means = fit[0] + np.outer(GRID, fit[1 + j]) + np.outer(GRID**2, fit[-1])
     residual = values - means
     distance: Array = (residual * np.linalg.solve(spread, residual.T).T).sum(axis=1)
@@ -168,25 +169,39 @@ def _profile(c: Calibration, j: int, scores: Array, y: Array, values: Array, err
     return Profile(unknown.id, grid, distance, low, high, r2)
 
 
-def _emulator(scores: Array, y: Array, j: int) -> tuple[Array, float]:
-    """Ridge regression on all scores and the square of one: coefficients, shape (n_unknowns + 2, n_targets), and R2."""
+def _emulator(scores: Array, y: Array, j: int) -> tuple[Array, Array, float]:
+    """Ridge regression on all scores and the square of one.
+
+    Returns
+    -------
+    coefficients : array, shape (n_unknowns + 2, n_targets)
+    unexplained : array, shape (n_targets,)
+        Variance of members that the fit has not seen.
+    r2 : float
+        Median over targets of the share that it explains in them.
+    """
     design = np.column_stack([np.ones(len(scores)), scores, scores[:, j] ** 2])
-    penalty = RIDGE * np.eye(design.shape[1])
-    penalty[0, 0] = 0.0
-
-    def solve(rows: NDArray[np.intp]) -> Array:
-        x = design[rows]
-        return np.asarray(np.linalg.solve(x.T @ x + penalty, x.T @ y[rows]))
-
     everyone = np.arange(len(y))
-    predicted = np.empty_like(y)
-    for fold in range(5):
-        held = everyone[fold::5]
-        predicted[held] = design[held] @ solve(np.setdiff1d(everyone, held))
+
+    def solve(rows: NDArray[np.intp], penalty: float) -> Array:
+        x = design[rows]
+        ridge = penalty * np.eye(x.shape[1])
+        ridge[0, 0] = 0.0
+        return np.asarray(np.linalg.solve(x.T @ x + ridge, x.T @ y[rows]))
+
+    missed = np.zeros((len(RIDGES), y.shape[1]))
+    for fold in range(FOLDS):
+        held = everyone[fold::FOLDS]
+        seen = np.setdiff1d(everyone, held)
+        for k, penalty in enumerate(RIDGES):
+            missed[k] += ((y[held] - design[held] @ solve(seen, penalty)) ** 2).sum(axis=0) / len(y)
+    best = missed.argmin(axis=0)
+    fits = np.stack([solve(everyone, penalty) for penalty in RIDGES])
+    unexplained = missed.min(axis=0)
     spread = y.var(axis=0)
     known = spread > 1e-18
-    r2 = 1 - ((y - predicted) ** 2).mean(axis=0)[known] / spread[known]
-    return solve(everyone), float(np.median(r2))
+    r2 = float(np.median(1 - unexplained[known] / spread[known]))
+    return fits[best, :, np.arange(y.shape[1])].T, unexplained, r2
 
 
 def _natural(c: Calibration, j: int) -> Array:
