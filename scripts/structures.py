@@ -62,8 +62,8 @@ def main() -> None:
         gaps = np.array([scores[0][k] - other[k] for k in both])
         error = gaps.std(ddof=1) * np.sqrt(len(gaps))
         lines.append(
-            f"first structure less '{name}': {gaps.sum():+.1f} (standard error {error:.1f}) over {len(gaps)} results: "
-            f"{_words(float(gaps.sum()), float(error))}"
+            f"first structure less '{name}': {gaps.sum():+.1f} (standard error {error:.1f}) over {len(gaps)} results, "
+            f"higher for {(gaps > 0).sum()}: {_words(float(gaps.sum()), float(error))}"
         )
     atomic_write(OUT, "\n".join(lines) + "\n")
     print("\n".join(lines[-2:]))
