@@ -1,7 +1,7 @@
 """Write the numbers of ``credibility.md`` from the posterior that ships.
 
 Each region of the page between ``<!-- credibility: NAME -->`` and ``<!-- end -->`` is replaced.
-``python docs/make_credibility.py`` simulates for some minutes; ``--verdicts`` renews only ``output/verdicts.json``, the
+``python docs/make_credibility.py`` simulates for some minutes; ``--verdicts`` renews only ``results/verdicts.json``, the
 table that the tests compare with.
 """
 
@@ -27,7 +27,7 @@ from crosstalk.report.words import number
 from crosstalk.study.schema import read_study
 
 DOCS = Path(__file__).resolve().parent
-PAGE, TABLE = DOCS / "credibility.md", DOCS / "output" / "verdicts.json"
+PAGE, TABLE = DOCS / "credibility.md", DOCS / "results" / "verdicts.json"
 README = DOCS.parent / "README.md"
 FEW = {"seed": 1, "draws": 60, "patients": 40}
 

@@ -1,7 +1,7 @@
 """Show how often the intervals of a calibration hold a known truth.
 
 Fifty sets of published results are made up from worlds of the prior, with the errors of the real ones; each is
-calibrated with a small budget. Writes docs/output/coverage.txt. Takes about a quarter of an hour on two cores.
+calibrated with a small budget. Writes docs/results/coverage.txt. Takes about a quarter of an hour on two cores.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from crosstalk.knowledge.loader import load_knowledge
 from crosstalk.provenance import atomic_write
 from crosstalk.study.schema import read_study
 
-OUT = Path(__file__).resolve().parent.parent / "docs" / "output" / "coverage.txt"
+OUT = Path(__file__).resolve().parent.parent / "docs" / "results" / "coverage.txt"
 STUDIES = ("windoloski2024", "goldstein2004", "uher2014", "osimo2020", "cao2018")
 SETTINGS = Settings(members=60, effort=0.15)
 

@@ -1,7 +1,7 @@
 """Compare structures of the model by what they say of results that none was fitted to.
 
 Each structure is calibrated anew with the same settings, then predicts the studies of role ``validate``. Writes
-docs/output/structures.txt. Takes about half an hour on two cores.
+docs/results/structures.txt. Takes about half an hour on two cores.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from crosstalk.knowledge.loader import load_knowledge
 from crosstalk.provenance import atomic_write
 
 ROOT = Path(__file__).resolve().parent.parent
-OUT = ROOT / "docs" / "output" / "structures.txt"
+OUT = ROOT / "docs" / "results" / "structures.txt"
 
 STRUCTURES = (
     ("window of plasticity, gate on SSRIs", ()),

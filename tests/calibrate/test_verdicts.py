@@ -17,7 +17,7 @@ from crosstalk.knowledge.loader import Knowledge
 from crosstalk.population.calibrated import possible_worlds
 
 ROOT = Path(__file__).parents[2]
-TABLE = ROOT / "docs" / "output" / "verdicts.json"
+TABLE = ROOT / "docs" / "results" / "verdicts.json"
 
 
 def key(v: Verdict | dict[str, Any]) -> str:
