@@ -1,8 +1,8 @@
 """Write the numbers of ``credibility.md`` from the posterior that ships.
 
 Each region of the page between ``<!-- credibility: NAME -->`` and ``<!-- end -->`` is replaced.
-``python docs/make_credibility.py`` simulates for some minutes; ``--verdicts`` renews only ``results/verdicts.json``, the
-table that the tests compare with.
+``python docs/make_credibility.py`` simulates for some minutes; ``--verdicts`` renews only
+``results/verdicts.json``, the table that the tests compare with.
 """
 
 from __future__ import annotations
