@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import pickle
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import h5netcdf
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from crosstalk.engine import Engine, Ensemble, Failure, Problem, Status, SteadyStates, get_engine
 from crosstalk.knowledge.loader import load_knowledge
 from crosstalk.population.cache import _pack, _read, virtual_population
+from crosstalk.population.calibrated import POSTERIOR, VARIABLE
 from crosstalk.population.patients import Patients
 
 Array = NDArray[np.float64]
@@ -234,3 +237,22 @@ def test_failures_survive_the_cache(folder: Path, engine: Counting) -> None:
     assert found is not None
     assert {i: str(f) for i, f in found.failures.items()} == {i: str(f) for i, f in failed.failures.items()}
     assert _read(path, "another key", patients) is None
+
+
+def test_another_posterior_has_a_population_of_its_own(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Counting
+) -> None:
+    """The states of one posterior's patients are no steady states of another's."""
+    posterior = tmp_path / "other.nc"
+    shutil.copy(load_knowledge().root / POSTERIOR, posterior)
+    with h5netcdf.File(posterior, "a") as file:
+        draws = file.groups["posterior"].variables["E_IL6_APR"]
+        draws[...] = 1.5 * np.asarray(draws[...])
+    shipped = make(engine)
+    monkeypatch.setenv(VARIABLE, str(posterior))
+    other = make(engine)
+    assert engine.calls == 2
+    assert (other.parameters["E_IL6_APR"] > shipped.parameters["E_IL6_APR"]).all()
+    assert (other.outputs["CRP"] != shipped.outputs["CRP"]).all()
+    assert (make(engine).outputs["CRP"] == other.outputs["CRP"]).all()
+    assert engine.calls == 2

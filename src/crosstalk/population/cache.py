@@ -53,11 +53,15 @@ def virtual_population(
     cache costs time, nothing else.
     """
     model = assemble((), knowledge).sha256
-    what = (FORMAT, model, knowledge.sha256, type(engine).__name__, diagnosis, n, worlds, seed, outputs, versions())
-    key = hash_bytes(repr(what))
-    path = cache_folder() / f"population-{key[:32]}.bin"
     latent = latent_space(knowledge.diagnosis(diagnosis))
     drawn = draw_patients(knowledge, latent, np.arange(n), seed=seed, worlds=worlds)
+    # what was drawn stands for the posterior that it was drawn from, which need not be that of the knowledge
+    people = hash_bytes(b"".join(name.encode() + column.tobytes() for name, column in sorted(drawn.parameters.items())))
+    what = (
+        FORMAT, model, knowledge.sha256, type(engine).__name__, diagnosis, n, worlds, seed, outputs, versions(), people,
+    )  # fmt: skip
+    key = hash_bytes(repr(what))
+    path = cache_folder() / f"population-{key[:32]}.bin"
     kept = _read(path, key, drawn)
     if kept is not None:
         return kept
