@@ -85,11 +85,7 @@ def _write_table(knowledge: Knowledge) -> None:
         seed=FEW["seed"],
         patients=FEW["patients"],
     )
-    names = ("study", "endpoint", "of", "arm", "versus", "stratum", "week")
-    rows = [
-        {"key": "|".join(str(getattr(v, n)) for n in names), "inside90": v.inside90, "sign_ok": v.sign_ok}
-        for v in found.results
-    ]
+    rows = [{"key": v.key, "inside90": v.inside90, "sign_ok": v.sign_ok} for v in found.results]
     atomic_write(TABLE, json.dumps({**FEW, "results": rows}, indent=1) + "\n")
 
 

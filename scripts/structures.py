@@ -15,7 +15,7 @@ import numpy as np
 from crosstalk.calibrate.calibration import Settings, calibrate
 from crosstalk.calibrate.qualification import fit
 from crosstalk.calibrate.targets import studies_of
-from crosstalk.calibrate.validation import Verdict, validate
+from crosstalk.calibrate.validation import validate
 from crosstalk.engine import get_engine
 from crosstalk.knowledge.loader import load_knowledge
 from crosstalk.provenance import atomic_write
@@ -50,7 +50,7 @@ def main() -> None:
         found = calibrate(replace(base, fixed=fixed), knowledge=knowledge, engine=engine, work=work)
         fitted = fit(found)
         judged = validate(held_out, found.worlds, knowledge=knowledge, engine=engine, patients=60)
-        scores.append({_key(v): v.log_score for v in judged.results})
+        scores.append({v.key: v.log_score for v in judged.results})
         lines.append(
             f"{name:48s} {sum(v.inside90 for v in fitted):>8d} of {len(fitted):<6d} "
             f"{judged.summary.inside90:>8d} of {judged.summary.results:<6d}  {sum(scores[-1].values()):>18.1f}"
@@ -67,10 +67,6 @@ def main() -> None:
         )
     atomic_write(OUT, "\n".join(lines) + "\n")
     print("\n".join(lines[-2:]))
-
-
-def _key(v: Verdict) -> str:
-    return "|".join(map(str, (v.study, v.endpoint, v.of, v.arm, v.versus, v.stratum, v.week)))
 
 
 def _words(gap: float, error: float) -> str:

@@ -130,6 +130,13 @@ def test_the_benefit_of_an_antibody_depends_on_the_patient_and_on_the_window(
     assert all(i.first_order >= 0 for i in found.influences)
 
 
+def test_a_benefit_does_not_depend_on_a_drug_of_a_like_name(knowledge: Knowledge, engine: Engine) -> None:
+    found = benefit_sensitivity("ssri-epa", "ssri", knowledge, engine, patients=300, week=4)
+    effects = {i.name for i in found.influences if i.name.endswith("_max")}
+    assert "epa_innate_drive_max" in effects
+    assert "epacadostat_ido_activity_max" not in effects
+
+
 @pytest.mark.parametrize(
     ("regimen", "versus", "patients"), [("ssri", "ssri", 500), ("ssri", "placebo", 10), ("nothing", "placebo", 500)]
 )

@@ -8,22 +8,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from crosstalk.calibrate.targets import studies_of
-from crosstalk.calibrate.validation import Verdict, validate
+from crosstalk.calibrate.validation import validate
 from crosstalk.engine.ensemble import Engine
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.population.calibrated import possible_worlds
 
 ROOT = Path(__file__).parents[2]
 TABLE = ROOT / "docs" / "results" / "verdicts.json"
-
-
-def key(v: Verdict | dict[str, Any]) -> str:
-    get = v.get if isinstance(v, dict) else lambda name: getattr(v, name)
-    names = ("study", "endpoint", "of", "arm", "versus", "stratum", "week")
-    return "|".join(str(get(name)) for name in names)
 
 
 def test_no_verdict_changes_unsaid(knowledge: Knowledge, engine: Engine) -> None:
@@ -39,7 +32,7 @@ def test_no_verdict_changes_unsaid(knowledge: Knowledge, engine: Engine) -> None
         patients=table["patients"],
     )
     was = {row["key"]: (row["inside90"], row["sign_ok"]) for row in table["results"]}
-    now = {key(v): (v.inside90, v.sign_ok) for v in found.results}
+    now = {v.key: (v.inside90, v.sign_ok) for v in found.results}
     changed = sorted(k for k in was.keys() | now.keys() if was.get(k) != now.get(k))
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").split("\n## [", 2)[1]
     unsaid = [k for k in changed if f"verdict {k.split('|')[0]}" not in changelog]

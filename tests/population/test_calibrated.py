@@ -17,7 +17,6 @@ from crosstalk.calibrate.targets import gather
 from crosstalk.engine import get_engine
 from crosstalk.errors import PopulationError
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
-from crosstalk.model.pharmacokinetics import prefix
 from crosstalk.population.calibrated import (
     POSTERIOR,
     VARIABLE,
@@ -95,8 +94,8 @@ def spoken_of(names: Iterable[str]) -> list[str]:
         if study.role == "calibrate"
         for dose in (*study.population.background, *(d for arm in study.arms for d in arm.doses))
     }
-    silent = tuple(prefix(drug) for drug in knowledge.drugs if drug not in fitted)
-    return [name for name in sorted(names) if not name.startswith(silent)]
+    silent = {u.id for u in unknowns(knowledge) if u.drug and u.drug not in fitted}
+    return [name for name in sorted(names) if name not in silent]
 
 
 def rows(worlds: Worlds, small: Calibration) -> list[int]:

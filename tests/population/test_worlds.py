@@ -24,6 +24,16 @@ def test_every_population_parameter_with_a_prior_is_unknown_once() -> None:
     assert {u.module for u in unknowns(knowledge)} >= {"innate", "brain", "symptoms", "drugs"}
 
 
+def test_an_effect_belongs_to_its_drug_and_to_no_other_of_a_like_name() -> None:
+    """EPA is no part of epacadostat."""
+    known = unknowns(load_knowledge())
+    assert all(bool(u.drug) == (u.module == "drugs") for u in known)
+    names = {drug: [u.id for u in known if u.drug == drug] for drug in ("epa", "epacadostat")}
+    assert names["epacadostat"] == ["epacadostat_ido_activity_max"]
+    assert names["epa"]
+    assert not set(names["epa"]) & set(names["epacadostat"])
+
+
 def test_draws_keep_to_their_bounds_and_prior_whatever_their_number() -> None:
     knowledge = load_knowledge()
     few, many = prior_worlds(knowledge, 3, 10), prior_worlds(knowledge, 3, 4000)

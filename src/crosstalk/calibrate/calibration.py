@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import io
 import shutil
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crosstalk.calibrate.forward import Forward, Plan, plan_patients
+from crosstalk.calibrate.forward import Forward, Plan, Progress, plan_patients
 from crosstalk.calibrate.smoother import FEWEST_MEMBERS, assimilate
 from crosstalk.calibrate.targets import STAGES, Targets, gather, studies_of
 from crosstalk.engine import get_engine
@@ -25,7 +25,6 @@ from crosstalk.provenance import atomic_write, hash_bytes, versions
 __all__ = ["Calibration", "Settings", "calibrate"]
 
 Array = NDArray[np.float64]
-Progress = Callable[[str, float], None]
 
 STAGED_WEIGHT = 0.25
 """Share of each target's information that is let in while the modules are calibrated one after another."""
@@ -153,7 +152,7 @@ def calibrate(
     store = None if work is None else _open(work, settings, given, known, knowledge)
     steps = _Steps(given, progress)
     plan = _planned(given, known, knowledge, engine, settings, store)
-    held = Targets(given.studies, given.items, given.values, given.covariance + np.diag(plan.chance))
+    held = given.with_chance(plan.chance)
     forward = Forward(knowledge, engine, seed=settings.seed, plan=plan.patients, store=store)
     prior = prior_scores(known, settings.seed, settings.members)
 
@@ -207,8 +206,6 @@ def _planned(
             return Plan(dict(zip(kept["study"].tolist(), kept["patients"].tolist(), strict=True)), kept["chance"])
     plan = plan_patients(targets, world, knowledge, engine, seed=settings.seed, scale=settings.effort)
     if path is not None:
-        import io
-
         buffer = io.BytesIO()
         np.savez(buffer, study=list(plan.patients), patients=list(plan.patients.values()), chance=plan.chance)
         atomic_write(path, buffer.getvalue())

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from crosstalk.calibrate.calibration import Calibration, Settings
 from crosstalk.calibrate.forward import Plan
-from crosstalk.calibrate.targets import Targets, describe, gather, studies_of
+from crosstalk.calibrate.targets import describe, gather, studies_of
 from crosstalk.errors import CalibrationError
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.population.calibrated import read_posterior
@@ -99,10 +99,11 @@ def read_calibration(path: Path, knowledge: Knowledge) -> Calibration:
         model, evidence = str(a["model"]), str(a["evidence"])
     targets = gather(studies_of("calibrate", knowledge), knowledge)
     plan = Plan({t.study: int(p) for t, p in zip(targets.items, patients, strict=True)}, chance)
-    held = Targets(targets.studies, targets.items, targets.values, targets.covariance + np.diag(chance))
     known = settings.unknowns(knowledge)
     prior = prior_scores(known, settings.seed, settings.members)
-    return Calibration(settings, known, prior, scores, held, before, after, plan, model, evidence)
+    return Calibration(
+        settings, known, prior, scores, targets.with_chance(chance), before, after, plan, model, evidence
+    )
 
 
 def _draws(file: Any, name: str, n: int) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import ceil
@@ -20,10 +21,11 @@ from crosstalk.provenance import atomic_write
 from crosstalk.study.endpoints import error_scales
 from crosstalk.study.records import Study
 
-__all__ = ["Forward", "Plan", "plan_patients"]
+__all__ = ["Forward", "Plan", "Progress", "plan_patients"]
 
 Array = NDArray[np.float64]
 Progress = Callable[[str, float], None]
+"""Told in words what is being done, and which share of the whole is done."""
 
 RTOL = 1e-4
 FEWEST, MOST = 24, 160  # patients of a study in one world
@@ -134,8 +136,6 @@ def _countable(values: Array) -> NDArray[np.bool_]:
 
 
 def _save(path: Path, values: Array) -> None:
-    import io
-
     buffer = io.BytesIO()
     np.save(buffer, values, allow_pickle=False)
     atomic_write(path, buffer.getvalue())

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from crosstalk.calibrate.calibration import Calibration
-from crosstalk.calibrate.forward import Forward
+from crosstalk.calibrate.forward import Forward, Progress
 from crosstalk.calibrate.identifiability import (
     Confounding,
     Contraction,
@@ -27,7 +26,6 @@ from crosstalk.knowledge.loader import Knowledge, load_knowledge
 
 __all__ = ["Qualification", "fit", "qualify"]
 
-Progress = Callable[[str, float], None]
 
 SUPPORT_WORLDS = 40  # worlds in which the patients behind each target are counted
 
@@ -86,9 +84,7 @@ def qualify(
         Virtual patients of each study in each draw.
     """
     knowledge, engine = knowledge or load_knowledge(), engine or get_engine()
-    n = calibration.settings.members
-    order = np.random.default_rng(seed).permutation(n)
-    worlds = calibration.worlds.take(order[np.arange(draws) % n])
+    worlds = calibration.worlds.sample(seed, draws)
 
     def part(first: float, share: float) -> Progress | None:
         return None if progress is None else lambda words, done: progress(words, first + share * done)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from crosstalk.engine.ensemble import Engine
 from crosstalk.errors import CalibrationError, UsageError
 from crosstalk.knowledge.loader import Knowledge
-from crosstalk.model.pharmacokinetics import prefix
 from crosstalk.population.calibrated import possible_worlds
 from crosstalk.population.run import simulate
 from crosstalk.population.worlds import unknowns
@@ -107,11 +106,11 @@ def benefit_sensitivity(
     run = simulate(study, patients=patients, seed=seed, knowledge=knowledge, engine=engine, worlds=worlds)
     benefit = run.courses["versus", scale][:, -1] - run.courses["regimen", scale][:, -1]
     people = run.patients
-    given = tuple(prefix(dose.drug) for arm in study.arms for dose in arm.doses)
+    given = {dose.drug for arm in study.arms for dose in arm.doses}
     columns: dict[str, tuple[Literal["individual", "population"], Array]] = {
         u.id: ("population", worlds.values[u.id][people.world])
         for u in unknowns(knowledge)
-        if u.module != "drugs" or u.id.startswith(given)
+        if not u.drug or u.drug in given
     }
     # the share of a person in a parameter, not that of his world
     latent = knowledge.diagnosis(DIAGNOSIS).distributions

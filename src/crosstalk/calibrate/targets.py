@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import pi, sqrt
 
 import numpy as np
@@ -82,6 +82,10 @@ class Targets:
             self.values[which],
             self.covariance[np.ix_(which, which)],
         )
+
+    def with_chance(self, chance: Array) -> Targets:
+        """The same targets, with the variance by chance of finite numbers of patients in their errors."""
+        return replace(self, covariance=self.covariance + np.diag(chance))
 
     def stage(self, name: str) -> NDArray[np.intp]:
         """Positions of the targets of one stage."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log, pi
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp, ndtri
 
-from crosstalk.calibrate.forward import Forward
+from crosstalk.calibrate.forward import Forward, Progress
 from crosstalk.calibrate.rivals import ClassMeans, neutral
 from crosstalk.calibrate.targets import Target, gather, studies_of, subject
 from crosstalk.engine import get_engine
@@ -24,7 +24,6 @@ from crosstalk.study.records import Study
 __all__ = ["Summary", "Validation", "Verdict", "judge", "validate"]
 
 Array = NDArray[np.float64]
-Progress = Callable[[str, float], None]
 
 DRAWS = 200
 PATIENTS = 100  # of each study in one world
@@ -70,6 +69,11 @@ class Verdict:
     log_score_class_mean: float | None
     class_mean: float | None
     worlds: int
+
+    @property
+    def key(self) -> str:
+        """What tells this result from all others."""
+        return "|".join(map(str, (self.study, self.endpoint, self.of, self.arm, self.versus, self.stratum, self.week)))
 
 
 @dataclass(frozen=True, slots=True)

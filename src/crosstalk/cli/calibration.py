@@ -191,7 +191,7 @@ def _file(path: Path | None, knowledge: Knowledge) -> PosteriorFile:
     from crosstalk.population.calibrated import read_posterior, shipped_posterior
 
     if path is not None:
-        found, reason = read_posterior(path), ""
+        found = read_posterior(path)
         reason = found.stale(knowledge)
         if reason:
             raise UsageError(f"{path}: {reason}; make it again with `crosstalk calibrate`")

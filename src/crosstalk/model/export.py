@@ -10,7 +10,7 @@ from crosstalk.errors import ModelError, UsageError
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.knowledge.records import Source
 from crosstalk.model.assembly import OPTION, assemble
-from crosstalk.model.pharmacokinetics import pk_parameters, prefix
+from crosstalk.model.pharmacokinetics import effect_parameter, pk_parameters, prefix
 
 __all__ = ["FORMATS", "export_model"]
 
@@ -64,7 +64,8 @@ def export_model(form: str = "sbml", drugs: Sequence[str] = (), knowledge: Knowl
             name = f"{prefix(drug.id)}_{target.slot}"
             _annotate(sbml.getParameter(f"{name}_half"), f"half effect of {drug.name}", target.half.source)
             if target.maximum is not None:
-                _annotate(sbml.getParameter(f"{name}_max"), f"largest effect of {drug.name}", target.maximum.source)
+                largest = effect_parameter(drug.id, target.slot)
+                _annotate(sbml.getParameter(largest), f"largest effect of {drug.name}", target.maximum.source)
     return str(libsbml.writeSBMLToString(document))
 
 

@@ -9,7 +9,7 @@ from crosstalk.errors import ModelError
 from crosstalk.knowledge.records import Drug, Quantity, Slot, Target
 from crosstalk.units import convert
 
-__all__ = ["REFERENCE_WEIGHT_KG", "drug_block", "pk_parameters", "prefix", "slot_rules"]
+__all__ = ["REFERENCE_WEIGHT_KG", "drug_block", "effect_parameter", "pk_parameters", "prefix", "slot_rules"]
 
 # weight to which clearances and volumes per kg refer where no patient is given
 REFERENCE_WEIGHT_KG = 70.0
@@ -36,6 +36,11 @@ def prefix(drug_id: str) -> str:
     'peginterferon_alfa_2a'
     """
     return drug_id.replace("-", "_")
+
+
+def effect_parameter(drug_id: str, slot: str) -> str:
+    """Model parameter that holds the largest effect of a drug at a slot."""
+    return f"{prefix(drug_id)}_{slot}_max"
 
 
 def _per_kg(unit: str) -> bool:
@@ -117,8 +122,9 @@ def _target_rules(drug: Drug, target: Target, concentration: str) -> list[tuple[
     if target.maximum is None:
         rules.append((f"{name}:", f"{concentration}/{name}_half", "dimensionless"))
     else:
-        rules.append((f"{name}_max", target.maximum.value, "dimensionless"))
-        rules.append((f"{name}:", f"{name}_max*h{target.hill}({concentration}, {name}_half)", "dimensionless"))
+        largest = effect_parameter(drug.id, target.slot)
+        rules.append((largest, target.maximum.value, "dimensionless"))
+        rules.append((f"{name}:", f"{largest}*h{target.hill}({concentration}, {name}_half)", "dimensionless"))
     return rules
 
 

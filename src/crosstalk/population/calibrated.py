@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from crosstalk.errors import PopulationError
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.model.assembly import assemble
-from crosstalk.model.pharmacokinetics import prefix
 from crosstalk.population.worlds import Worlds, central_world, prior_worlds, unknowns
 from crosstalk.provenance import hash_bytes
 
@@ -214,15 +213,11 @@ def posterior_worlds(found: PosteriorFile, knowledge: Knowledge, seed: int, n: i
 
     With ``n = 0`` the one world of its medians.
     """
-    silent = tuple(prefix(d) for d in knowledge.drugs if d not in _fitted_drugs(knowledge))
+    fitted = _fitted_drugs(knowledge)
     # of a drug that no fitted study holds the draws say no more than its prior did when they were made
-    known = {u.id for u in unknowns(knowledge) if u.module != "drugs" or not u.id.startswith(silent)}
-    known |= set(knowledge.parameters)
+    known = {u.id for u in unknowns(knowledge) if not u.drug or u.drug in fitted} | set(knowledge.parameters)
     draws = {name: values for name, values in found.draws.items() if name in known}
     if n == 0:
         return Worlds({k: np.array([np.median(v)]) for k, v in draws.items()}, 1, "posterior")
-    size = len(next(iter(draws.values())))
-    order = np.random.default_rng(seed).permutation(size)
-    which = order[np.arange(n) % size]
-    prior = prior_worlds(knowledge, seed, n).values
-    return Worlds({**prior, **{k: v[which] for k, v in draws.items()}}, n, "posterior")
+    chosen = Worlds(draws, len(next(iter(draws.values()))), "posterior").sample(seed, n)
+    return Worlds({**prior_worlds(knowledge, seed, n).values, **chosen.values}, n, "posterior")

@@ -16,7 +16,7 @@ from scipy.special import ndtr, ndtri
 
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.knowledge.records import Distribution, Parameter
-from crosstalk.model.pharmacokinetics import prefix
+from crosstalk.model.pharmacokinetics import effect_parameter
 from crosstalk.population.latent import patient_uniforms, quantile
 
 __all__ = ["Unknown", "Worlds", "central_world", "prior_worlds", "unknowns", "worlds_at"]
@@ -29,12 +29,14 @@ class Unknown:
     """One uncertain quantity and its prior.
 
     ``id`` is the name of a constant of the model, or ``population.entry.center`` (``.spread``) for a factor on a
-    distribution. ``module`` is that of the mechanism, ``drugs``, or ``population``.
+    distribution. ``module`` is that of the mechanism, ``drugs``, or ``population``; ``drug`` is the one whose effect it
+    is.
     """
 
     id: str
     prior: Distribution
     module: str
+    drug: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,10 @@ class Worlds:
     def take(self, which: NDArray[np.intp]) -> Worlds:
         """Some of the worlds, repeats allowed."""
         return Worlds({name: values[which] for name, values in self.values.items()}, len(which), self.source)
+
+    def sample(self, seed: int, n: int) -> Worlds:
+        """Some of the worlds in an order of chance, each as often as any other."""
+        return self.take(np.random.default_rng(seed).permutation(self.n)[np.arange(n) % self.n])
 
     def replaced(self, values: Mapping[str, float]) -> Worlds:
         """The same worlds with some quantities set to one value in all of them."""
@@ -81,14 +87,14 @@ def unknowns(knowledge: Knowledge) -> tuple[Unknown, ...]:
     for drug in knowledge.drugs.values():
         for target in drug.targets:
             if target.maximum is not None and target.maximum.source.kind == "assumed":
-                name = f"{prefix(drug.id)}_{target.slot}_max"
+                name = effect_parameter(drug.id, target.slot)
                 slot = knowledge.slots[target.slot]
                 value = target.maximum.value
                 upper = 1.0 if slot.combine == "inhibit" else 5 * value
                 # normal, so that a drug may do next to nothing
                 spread = knowledge.discounts.drug_effect * value
                 prior = Distribution(name, "normal", value, spread, 0.0, upper, target.maximum.source)
-                found.append(Unknown(name, prior, "drugs"))
+                found.append(Unknown(name, prior, "drugs", drug.id))
     return tuple(found)
 
 

@@ -129,7 +129,7 @@ def infer(
             f"patient {panel.patient}: no virtual patient can explain the panel; check the values and their units"
         )
     sample = _effective(fit)
-    particles = _rejuvenate(population, observed, known, fit, knowledge, engine, outputs, draws, worlds, diagnosis)
+    particles = _rejuvenate(population, observed, known, fit, knowledge, engine, outputs, draws, diagnosis)
     return _with_score(particles, population, panel, observed, knowledge, engine, diagnosis, sample)
 
 
@@ -179,7 +179,6 @@ def _rejuvenate(
     engine: Engine,
     outputs: Sequence[str],
     draws: int,
-    worlds: int,
     diagnosis: str,
 ) -> Patients:
     """Resample, give the covariates exactly, and move."""
@@ -192,7 +191,12 @@ def _rejuvenate(
 
     def settle(coordinates: Array, near: Patients) -> tuple[Patients, Array]:
         made = make_patients(
-            knowledge, space.latent, near.index, space.to_prior(coordinates), seed=population.seed, worlds=worlds
+            knowledge,
+            space.latent,
+            near.index,
+            space.to_prior(coordinates),
+            seed=population.seed,
+            worlds=population.worlds,
         )
         try:
             settled = baseline(replace(made, states=near.states), knowledge, engine, outputs=outputs)
