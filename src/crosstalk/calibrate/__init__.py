@@ -5,8 +5,9 @@ Names are imported on first use, so that ``import crosstalk.calibrate`` stays li
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from crosstalk.lazily import lazily
 
 if TYPE_CHECKING:
     from crosstalk.calibrate.calibration import Calibration, Settings, calibrate
@@ -17,28 +18,6 @@ if TYPE_CHECKING:
     from crosstalk.calibrate.sensitivity import Sensitivity, benefit_sensitivity
     from crosstalk.calibrate.targets import Targets, gather
     from crosstalk.calibrate.validation import Validation, Verdict, validate
-
-_HOME = {
-    "Calibration": "calibration",
-    "Qualification": "qualification",
-    "Recovery": "recovery",
-    "Sensitivity": "sensitivity",
-    "Settings": "calibration",
-    "Targets": "targets",
-    "Validation": "validation",
-    "Verdict": "validation",
-    "benefit_sensitivity": "sensitivity",
-    "calibrate": "calibration",
-    "confounded": "identifiability",
-    "contractions": "identifiability",
-    "gather": "targets",
-    "profiles": "identifiability",
-    "qualify": "qualification",
-    "read_calibration": "files",
-    "recover": "recovery",
-    "validate": "validation",
-    "write_calibration": "files",
-}
 
 __all__ = [
     "Calibration",
@@ -62,12 +41,27 @@ __all__ = [
     "write_calibration",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazily(
+    __name__,
+    {
+        "Calibration": "calibration",
+        "Qualification": "qualification",
+        "Recovery": "recovery",
+        "Sensitivity": "sensitivity",
+        "Settings": "calibration",
+        "Targets": "targets",
+        "Validation": "validation",
+        "Verdict": "validation",
+        "benefit_sensitivity": "sensitivity",
+        "calibrate": "calibration",
+        "confounded": "identifiability",
+        "contractions": "identifiability",
+        "gather": "targets",
+        "profiles": "identifiability",
+        "qualify": "qualification",
+        "read_calibration": "files",
+        "recover": "recovery",
+        "validate": "validation",
+        "write_calibration": "files",
+    },
+)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from crosstalk.lazily import lazily
 
 if TYPE_CHECKING:
     from crosstalk.evidence.checks import check_studies
@@ -29,24 +30,22 @@ __all__ = [
     "study_paths",
 ]
 
-_HOME = {
-    "check_studies": "checks",
-    "pool": "pooling",
-    "published": "listing",
-    "random_effects": "pooling",
-    "read_entries": "sources",
-    "read_entry": "sources",
-    "select": "listing",
-    "study_card": "listing",
-    "study_paths": "sources",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME.get(name, 'records')}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazily(
+    __name__,
+    {
+        "CheckReport": "records",
+        "Pool": "records",
+        "PublishedResult": "records",
+        "Query": "records",
+        "StudyCard": "records",
+        "check_studies": "checks",
+        "pool": "pooling",
+        "published": "listing",
+        "random_effects": "pooling",
+        "read_entries": "sources",
+        "read_entry": "sources",
+        "select": "listing",
+        "study_card": "listing",
+        "study_paths": "sources",
+    },
+)

@@ -5,8 +5,9 @@ Names are imported on first use, so that ``import crosstalk.knowledge`` stays li
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from crosstalk.lazily import lazily
 
 if TYPE_CHECKING:
     from crosstalk.knowledge.loader import Knowledge, load_knowledge
@@ -48,13 +49,25 @@ __all__ = [
     "load_knowledge",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = "loader" if name in {"Knowledge", "load_knowledge"} else "records"
-    return getattr(importlib.import_module(f"{__name__}.{module}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazily(
+    __name__,
+    {
+        "Analyte": "records",
+        "Correlation": "records",
+        "Diagnosis": "records",
+        "Distribution": "records",
+        "Dose": "records",
+        "Drug": "records",
+        "Knowledge": "loader",
+        "MechanismDefinition": "records",
+        "Parameter": "records",
+        "Quantity": "records",
+        "ReferenceRange": "records",
+        "Regimen": "records",
+        "Scale": "records",
+        "Slot": "records",
+        "Source": "records",
+        "Target": "records",
+        "load_knowledge": "loader",
+    },
+)

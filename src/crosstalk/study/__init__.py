@@ -6,8 +6,9 @@ events has the name of its module: ``from crosstalk.study.protocol import protoc
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from crosstalk.lazily import lazily
 
 if TYPE_CHECKING:
     from crosstalk.study.counterpart import estimate
@@ -31,21 +32,20 @@ __all__ = [
     "read_study",
 ]
 
-_HOME = {
-    "Estimate": "endpoints",
-    "error_scale": "endpoints",
-    "estimate": "counterpart",
-    "Protocol": "protocol",
-    "background": "protocol",
-    "read_study": "schema",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME.get(name, 'records')}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazily(
+    __name__,
+    {
+        "Arm": "records",
+        "Eligibility": "records",
+        "Endpoint": "records",
+        "Estimate": "endpoints",
+        "Population": "records",
+        "Protocol": "protocol",
+        "Result": "records",
+        "Study": "records",
+        "background": "protocol",
+        "error_scale": "endpoints",
+        "estimate": "counterpart",
+        "read_study": "schema",
+    },
+)
