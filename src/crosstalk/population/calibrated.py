@@ -174,6 +174,7 @@ class _Hidden:
 
 @functools.lru_cache(maxsize=8)
 def _evidence(sha256: str, hidden: _Hidden) -> tuple[str, frozenset[str]]:
+    from crosstalk.population.resistance import earlier_doses
     from crosstalk.study.schema import read_study
 
     knowledge = hidden.knowledge
@@ -182,8 +183,10 @@ def _evidence(sha256: str, hidden: _Hidden) -> tuple[str, frozenset[str]]:
     for name in sorted(knowledge.study_files):
         study = read_study(name, knowledge)
         if study.role == "calibrate":
-            parts.append(repr(study))
-            drugs |= {d.drug for d in (*study.population.background, *(d for a in study.arms for d in a.doses))}
+            earlier = earlier_doses(study.population, knowledge)
+            parts.append(repr((study, earlier)))
+            given = (*study.population.background, *earlier, *(d for a in study.arms for d in a.doses))
+            drugs |= {d.drug for d in given}
     parts += [repr(knowledge.drug(drug)) for drug in sorted(drugs)]
     return hash_bytes(repr((parts, knowledge.discounts))), frozenset(drugs)
 

@@ -23,7 +23,7 @@ Array = NDArray[np.float64]
 COURSE_H = 8 * HOURS_PER_WEEK
 """Length of an earlier course of treatment (assumed)."""
 RTOL = 1e-3
-ANOTHER = 1_000_003  # from the seed of one course to that of the next, so that each has its own chance
+ANOTHER = 2_000_003  # from the seed of one course to that of the next, so that each has its own chance
 
 
 def earlier_doses(population: Population, knowledge: Knowledge) -> tuple[Dose, ...]:
