@@ -1,4 +1,4 @@
-"""Survey-weighted reference ranges, population summaries and study figures from NHANES.
+"""Survey-weighted population summaries and study figures from NHANES.
 
 The input is one comma-separated table (it may be compressed), one row per adult, made by joining the public files of
 the National Health and Nutrition Examination Survey on ``SEQN``. Columns and their names in NHANES:
@@ -25,10 +25,10 @@ phq9_total, phq9_n_items DPQ010 to DPQ090             sum of the nine items, num
 rx_*                     RXDDRUG                      medicines of the past month, 1 taken
 ======================== ============================ ===========================================
 
-Only summaries leave this script. Run it as ``python scripts/nhanes_summaries.py TABLE``; it prints the ``reference``
-rows of ``analytes.toml`` and then the figures that ``population.toml`` quotes. The figures of the study files come from
-``study_summary``, which ``individual_summaries.py`` calls. Standard errors are those of the survey's design: Taylor
-linearisation over the primary units within strata.
+Only summaries leave this script. Run it as ``python scripts/nhanes_summaries.py TABLE``; it prints the figures that
+``population.toml`` quotes. The figures of the study files come from ``study_summary``, which
+``individual_summaries.py`` calls, and the reference ranges from ``reference_ranges.py``. Standard errors are those of
+the survey's design (`crosstalk.panel.survey`).
 """
 
 from __future__ import annotations
@@ -43,46 +43,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-PLACE = "NHANES 2017-2018, survey-weighted percentiles, scripts/nhanes_summaries.py"
-AGES = ((18, 40), (40, 60), (60, 120))
-SEXES = {"female": 2, "male": 1}
-PERCENTILES = (0.025, 0.5, 0.975)
-
-
-@dataclass(frozen=True)
-class Measure:
-    """One analyte: its column, how it was measured, and which weight belongs to it."""
-
-    analyte: str
-    column: str
-    assay: str
-    specimen: str
-    digits: int
-    weight: str = "WTMEC2YR"
-    any_weight: bool = False
-
-
-MEASURES = (
-    Measure("hsCRP", "crp_mgL", "high-sensitivity immunoassay", "serum", 2),
-    Measure("WBC", "wbc_1e9L", "automated cell count", "blood", 1),
-    Measure("neutrophils", "neut_1e9L", "automated cell count", "blood", 1),
-    Measure("lymphocytes", "lymph_1e9L", "automated cell count", "blood", 1),
-    Measure("monocytes", "mono_1e9L", "automated cell count", "blood", 1),
-    Measure("platelets", "platelets_1e9L", "automated cell count", "blood", 0),
-    Measure("NLR", "nlr", "automated cell count", "blood", 2),
-    Measure("glucose", "glucose_fast_mgdl", "hexokinase", "plasma, fasting", 0, "WTSAF2YR"),
-    Measure("insulin", "insulin_uUml", "immunoassay", "serum, fasting", 1, "WTSAF2YR"),
-    Measure("HOMA-IR", "homa", "HOMA1 from immunoassay insulin", "serum, fasting", 2, "WTSAF2YR"),
-    Measure("HbA1c", "hba1c_pct", "high-performance liquid chromatography", "blood", 1),
-    Measure("triglycerides", "tg_serum_nonfast_mgdl", "enzymatic", "serum, not fasting", 0),
-    Measure("HDL", "hdl_mgdl", "direct immunoassay", "serum", 0),
-    Measure("cholesterol", "tchol_mgdl", "enzymatic", "serum", 0),
-    Measure("BMI", "bmi", "measured", "body", 1, any_weight=True),
-    Measure("weight", "weight_kg", "measured", "body", 1, any_weight=True),
-    Measure("height", "height_cm", "measured", "body", 1, any_weight=True),
-    Measure("waist", "waist_cm", "measured", "body", 1, any_weight=True),
-)
-
+from crosstalk.errors import PanelError
+from crosstalk.panel import survey
 
 Array = NDArray[np.float64]
 
@@ -122,28 +84,6 @@ def is_reference(table: pd.DataFrame) -> pd.Series:
     drugs = ["rx_antidepressant", "rx_corticosteroid_sys", "rx_tnf_inhibitor", "rx_interferon", "rx_metformin"]
     free = (table[drugs].fillna(0) == 0).all(axis=1)
     return (table["phq9"] < 5) & (table["DIQ010_diabetes"] != 1) & free
-
-
-def reference_rows(table: pd.DataFrame) -> dict[str, list[str]]:
-    """Return, by analyte, the rows of ``analytes.toml``."""
-    health = table[is_reference(table)]
-    rows: dict[str, list[str]] = {}
-    for measure in MEASURES:
-        people = health if measure.any_weight else health[health["bmi"] < 30]
-        for sex, code in SEXES.items():
-            for low, high in AGES:
-                group = people[(people["sex"] == code) & (people["age"] >= low) & (people["age"] < high)]
-                group = group[group[measure.column].notna() & (group[measure.weight] > 0)]
-                lower, median, upper = weighted_quantile(
-                    group[measure.column].to_numpy(), group[measure.weight].to_numpy(), PERCENTILES
-                )
-                digits = measure.digits
-                rows.setdefault(measure.analyte, []).append(
-                    f'{{ assay = "{measure.assay}", specimen = "{measure.specimen}", sex = "{sex}", '
-                    f"age = [{low}, {high}], median = {median:.{digits}f}, p2_5 = {lower:.{digits}f}, "
-                    f'p97_5 = {upper:.{digits}f}, n = {len(group)}, kind = "derived", place = "{PLACE}" }},'
-                )
-    return rows
 
 
 def moments(values: pd.Series, weights: pd.Series) -> tuple[float, float]:
@@ -237,41 +177,27 @@ class Figure:
 
 
 def design_error(scores: Array, table: pd.DataFrame) -> float:
-    """Return the standard error of a statistic from its linearised scores, 0 for people who are not in it.
-
-    The variance between the primary units of a stratum, summed over strata (Binder 1983, doi:10.2307/1402588).
-    """
-    units = pd.Series(scores, table.index).groupby([table["SDMVSTRA"], table["SDMVPSU"]]).sum()
-    by_stratum = units.groupby(level=0)
-    n = by_stratum.transform("size")
-    if (n < 2).any():
-        raise ValueError("a stratum has one primary unit: keep the whole sample and mark the group by a mask")
-    return float(np.sqrt((n / (n - 1) * (units - by_stratum.transform("mean")) ** 2).sum()))
-
-
-def _share_scores(table: pd.DataFrame, yes: pd.Series, group: pd.Series, weight: str) -> tuple[float, Array, int]:
-    """Return the weighted share of yes in a group, its linearised scores, and the size of the group."""
-    part = (group & yes.notna() & (table[weight] > 0)).to_numpy()
-    weights = np.where(part, table[weight].fillna(0.0), 0.0)
-    event = np.where(part, yes.fillna(0.0), 0.0).astype(float)
-    value = float((weights * event).sum() / weights.sum())
-    return value, weights * (event - value) / weights.sum(), int(part.sum())
+    """Return the standard error of a statistic from its linearised scores, 0 for people who are not in it."""
+    try:
+        return survey.Design.of(table["SDMVSTRA"], table["SDMVPSU"], np.ones(len(table))).error(scores)
+    except PanelError as error:
+        raise ValueError(str(error)) from None
 
 
 def share(table: pd.DataFrame, yes: pd.Series, group: pd.Series, weight: str = "WTMEC2YR") -> Figure:
     """Return the weighted share of a group for which ``yes`` is 1; NaN is unknown."""
-    value, scores, n = _share_scores(table, yes, group, weight)
-    return Figure(value, design_error(scores, table), n)
+    found = survey.mean(survey.Design.of_table(table, weight), yes, group)
+    return Figure(found.value, found.se, found.n)
 
 
 def odds_ratio(
     table: pd.DataFrame, yes: pd.Series, first: pd.Series, second: pd.Series, weight: str = "WTMEC2YR"
 ) -> Figure:
     """Return the odds ratio of ``yes`` in the first group against the second."""
-    a, a_scores, n_a = _share_scores(table, yes, first, weight)
-    b, b_scores, n_b = _share_scores(table, yes, second, weight)
+    design = survey.Design.of_table(table, weight)
+    (a, a_scores, in_a), (b, b_scores, in_b) = (survey.mean_scores(design, yes, group) for group in (first, second))
     scores = a_scores / (a * (1 - a)) - b_scores / (b * (1 - b))
-    return Figure(a * (1 - b) / (b * (1 - a)), design_error(scores, table), n_a + n_b)
+    return Figure(a * (1 - b) / (b * (1 - a)), design.error(scores), int(in_a.sum() + in_b.sum()))
 
 
 def at_least(values: pd.Series, threshold: float) -> pd.Series:
@@ -385,14 +311,10 @@ def _contrast_lines(table: pd.DataFrame, depressed: pd.Series, healthy: pd.Serie
 
 
 def main() -> None:
-    """Print the reference rows and the population figures."""
+    """Print the population figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("table", type=Path, help="joined NHANES 2017-2018 table (csv or csv.gz)")
     adults = read_adults(parser.parse_args().table)
-    for analyte, rows in reference_rows(adults).items():
-        print(f"# {analyte}\nreference = [")
-        print("\n".join(f"  {row}" for row in rows))
-        print("]")
     groups = {
         "health (as in the reference rows), BMI under 30": adults[is_reference(adults) & (adults["bmi"] < 30)],
         "PHQ-9 < 5": adults[adults["phq9"] < 5],

@@ -18,6 +18,7 @@ __all__ = [
     "PopulationError",
     "SimulationError",
     "StudyError",
+    "TrialError",
     "TwinError",
     "UnitError",
     "UsageError",
@@ -82,3 +83,7 @@ class ApplicabilityError(TwinError):
 
 class OutputError(CrosstalkError):
     """A result cannot be written."""
+
+
+class TrialError(CrosstalkError):
+    """A trial cannot be conducted or analysed as its design asks."""

@@ -357,6 +357,10 @@ TABLE_BREACHES = {
     "both": ("population.toml", "constants = { env_level = 0 }", "constants = { age = 50 }", ["'age' is both"]),
     "citation twice": ("references.tsv", "macy1997\t10.1093/clinchem/43.1.52", "macy1997\t10.1101/403642",
                        ["10.1101/403642", "already listed"]),
+    "range of nothing": ("ranges.tsv", "\nhsCRP\t", "\nhsCRQ\t", ["line ", "'hsCRQ'", "none of analytes.toml"]),
+    "range without a number": ("ranges.tsv", "\t12.39\t", "\tmany\t", ["p97_5", "'many'", "number"]),
+    "range out of order": ("ranges.tsv", "\t12.39\t", "\t0.5\t", ["p2_5 < median < p97_5"]),
+    "range outside": ("ranges.tsv", "\t12.39\t", "\t1239000\t", ["leaves plausible of 'hsCRP'"]),
     "columns": ("references.tsv", "key\tdoi\tcitation", "key\tdoi", ["line 1", "key, doi, citation"]),
     "cells": ("references.tsv", "macy1997\t", "macy1997 ", ["got 2 cells", "expected 3"]),
 }  # fmt: skip

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,7 @@ from hypothesis import strategies as st
 from crosstalk.errors import CrosstalkError, PanelError
 from crosstalk.knowledge.loader import load_knowledge
 from crosstalk.panel.reader import one_patient, read_panel
-from crosstalk.panel.records import Panel
+from crosstalk.panel.records import Panel, PanelFile
 from crosstalk.units import convert
 
 LONG = "patient,analyte,value,unit\n"
@@ -34,7 +37,7 @@ def test_the_long_layout(tmp_path: Path) -> None:
     )
     assert panel.patient == "A"
     crp, il6 = panel.measurements["hsCRP"], panel.measurements["IL-6"]
-    assert (crp.value, crp.censored, crp.given, crp.line) == (5.2, "", "0.52 mg/dL", 3)
+    assert (crp.value, crp.censored, crp.given, crp.place) == (5.2, "", "0.52 mg/dL", "line 3")
     assert (il6.value, il6.censored) == (0.4, "left")
     assert panel.measurements["sex"].value == 1.0
     assert panel.missing == ("TNF",)
@@ -139,15 +142,21 @@ def test_every_analyte_asks_back_at_a_thousand_times_its_reference(tmp_path: Pat
         (b"", "empty"),
         (b"\n\n# nothing\n", "empty"),
         (LONG.encode(), "no row"),
-        (b'{"a": 1}\n', "not the header of a table"),
         (b"just some words\nand more\n", "not the header of a table"),
         (b"\x7fELF\x00\x01\x02", "binary"),
         (b"PK\x03\x04zip", "binary"),
         (b"patient,analyte,value,Value,unit\nA,hsCRP,5,6,mg/L\n", "line 1: column 'value' stands twice"),
         (b"patient,analyte,unit\nA,hsCRP,mg/L\n", "line 1: no column 'value'"),
         (b"# x\npatient,value,unit\nA,5,mg/L\n", "line 2: no column 'analyte'"),
-        ((LONG + "A,hsCRP,5,").encode() + b"\xb5g/mL\n", "line 2: holds the byte 0xb5, which is not UTF-8"),
+        ((LONG + "M").encode() + b"\xfcller,hsCRP,5,mg/L\n", "line 2: holds the byte 0xfc, which is not UTF-8"),
+        ((LONG + "A,hsCRP,5,").encode() + b"\xe6g/mL\n", "line 2: holds the byte 0xe6"),
         (b"\xff\xfeA", "UTF-16"),
+        ((LONG + "A,hsCRP,5\x00,mg/L\n").encode(), "line 2: holds a NUL"),
+        (b"%PDF-1.7\n", "is a PDF"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "old Excel workbook"),
+        (b"id,patient,analyte,value,unit\n1,A,hsCRP,5,mg/L\n", "columns id and patient both name the patient"),
+        (b"patient,analyte,test,value,unit\nA,x,hsCRP,5,mg/L\n", "columns analyte and test both give the analyte"),
+        (b"A,B,C,D\nB,x,y,z\npatient,analyte,value,unit\nA,hsCRP,5,mg/L\n", "no column for the patient"),
     ],
 )
 def test_files_that_are_no_tables(content: bytes, words: str, tmp_path: Path) -> None:
@@ -160,7 +169,7 @@ def test_paths_that_cannot_be_read(tmp_path: Path) -> None:
         read_panel(tmp_path / "absent.csv")
     with pytest.raises(PanelError, match="folder"):
         read_panel(tmp_path)
-    with pytest.raises(PanelError, match="spreadsheet"):
+    with pytest.raises(PanelError, match="cannot be read as an Excel workbook"):
         read_panel(write(tmp_path, b"PK", "panel.xlsx"))
 
 
@@ -172,12 +181,104 @@ def test_a_file_without_permission(tmp_path: Path) -> None:
         read_panel(path)
 
 
+GIVEN = "patient;analyte;value;unit\nA;hsCRP;5.5;µg/mL\nA;IL-6;<0.4;pg/mL\n"
+NOTED = 'patient;analyte;value;unit;note\nA;hsCRP;5.5;mg/L;"two\nlines"\nA;IL-6;<0.4;pg/mL;\n'
+EXPECTED = {"hsCRP": (5.5, ""), "IL-6": (0.4, "left")}
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "words"),
+    [
+        (GIVEN, "utf-8", ""),
+        (GIVEN, "utf-8-sig", ""),
+        (GIVEN, "utf-16", ""),
+        (GIVEN, "utf-16-le", "was read as UTF-16-LE"),
+        (GIVEN, "utf-16-be", "was read as UTF-16-BE"),
+        (GIVEN, "cp1252", "was read as Windows-1252, for its byte 0xb5 (µ)"),
+        (GIVEN, "latin-1", "was read as Windows-1252"),
+        (GIVEN.replace("\n", "\r\n"), "utf-8", ""),
+        (GIVEN.replace("\n", "\r"), "utf-8", ""),
+        (GIVEN.replace(";", "\t"), "utf-8", ""),
+        (GIVEN.replace(";", "|"), "utf-8", ""),
+        ("sep=;\n" + GIVEN, "utf-8", ""),
+        ("Panel of May\n" + GIVEN, "utf-8", "line 1: above the header; not read"),
+        (GIVEN.replace("5.5", "5,5").replace("0.4", "0,4"), "utf-8", "decimal commas, as in '5,5' (line 2)"),
+        (GIVEN.replace("5.5", "5,500").replace("0.4", "0,4"), "utf-8", "decimal commas, as in '<0,4' (line 3)"),
+        (GIVEN.replace("5.5", "5,5e0").replace("0.4", "4,0E-1"), "utf-8", "decimal commas"),
+        (GIVEN.replace("5.5", '="5.5"'), "utf-8", ""),
+        (GIVEN.replace("5.5", '"=""5.5"""'), "utf-8", ""),
+        (GIVEN.replace("A;hsCRP", '"A";"hsCRP"'), "utf-8", ""),
+        (GIVEN.replace("\n", ";\n"), "utf-8", ""),
+        (GIVEN + ";;;\n\n;;;\n", "utf-8", ""),
+        (GIVEN + "patient;analyte;value;unit\n", "utf-8", "line 4: repeats the header; left out"),
+        (GIVEN.replace("patient;analyte;value;unit", "Subject ID;Marker;Result;Units"), "utf-8", ""),
+        (GIVEN.replace("unit\n", "unit;plate\n").replace("mL\n", "mL;7\n"), "utf-8", "columns not read: plate"),
+        (NOTED, "utf-8", "lines 2 to 3: a quoted cell runs over several lines"),
+        (GIVEN + "# checked\n#B;IL-6;2;pg/mL\n", "utf-8", "line 5: starts with # and was left out as a comment"),
+        (GIVEN.rstrip("\n"), "utf-8", "line 3: the last line does not end with a line break"),
+    ],
+)  # fmt: skip
+def test_tables_as_people_save_them(tmp_path: Path, text: str, encoding: str, words: str) -> None:
+    file = read_panel(write(tmp_path, text.encode(encoding)))
+    assert {k: (m.value, m.censored) for k, m in file.panels[0].measurements.items()} == EXPECTED
+    assert any(words in w for w in file.warnings) if words else not file.warnings, file.warnings
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (GIVEN.replace("5.5", "5,5"), "'5,5' (line 2) has a decimal comma and '<0.4' (line 3) a decimal point"),
+        (GIVEN.replace("5.5", "1,234").replace("0.4", "1"), "may be 1.234 or 1234"),
+        (GIVEN.replace("µg/mL\n", "µg/mL;3\n"), "line 2: has 5 columns, expected 4"),
+        (GIVEN[:-8] + "\n", "line 3: has 3 columns, expected 4"),
+        (GIVEN.replace(";hsCRP", ';"hsCRP'), "line 2: cannot be split into columns"),
+        (GIVEN.replace("unit\n", "unit;\n").replace("mL\n", "mL;7\n"), "line 2: has 5 columns, expected 4"),
+    ],
+)
+def test_tables_that_are_refused(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(PanelError) as caught:
+        read_panel(write(tmp_path, text))
+    assert words in str(caught.value)
+
+
+def test_units_below_the_header_and_columns_for_the_row(tmp_path: Path) -> None:
+    text = (
+        "patient,specimen,time,hsCRP,IL-6,HAMD17,note\n,,,mg/dL,pg/mL,,\nA,serum,0,0.5,2,20,x\nA,serum,24,0.6,3,18,\n"
+    )
+    file = read_panel(write(tmp_path, text))
+    panel = one_patient(file)
+    assert {k: (m.value, m.specimen) for k, m in panel.measurements.items()} == {
+        "hsCRP": (5, "serum"), "IL-6": (2, "serum"), "HAMD17": (20, "serum"),
+    }  # fmt: skip
+    assert len(file.warnings) == 3
+    with pytest.raises(PanelError, match=r"hsCRP has the unit mg/L in the header and mg/dL below it"):
+        read_panel(write(tmp_path, text.replace("hsCRP", "hsCRP [mg/L]")))
+    with pytest.raises(PanelError, match="line 2: names no patient"):
+        read_panel(write(tmp_path, text.replace("mg/dL", "5")))
+
+
+def test_an_unnamed_column_matters_only_if_it_is_filled(tmp_path: Path) -> None:
+    assert read(tmp_path, "patient,,hsCRP [mg/L]\nA,,5\n").measurements["hsCRP"].value == 5
+    with pytest.raises(PanelError, match=r"line 1: column 2 has no name, though it is filled on line 2"):
+        read(tmp_path, "patient,,hsCRP [mg/L]\nA,3,5\n")
+
+
+def test_the_same_mistake_in_many_rows_is_told_once(tmp_path: Path) -> None:
+    with pytest.raises(PanelError) as caught:
+        read_panel(write(tmp_path, LONG + "".join(f"P{i},CRPX,5,mg/L\n" for i in range(50))))
+    assert str(caught.value).count("CRPX") == 2
+    assert "line 2, patient P0" in str(caught.value)
+    assert "(and 49 more rows)" in str(caught.value)
+
+
 def test_two_patients_where_one_is_expected(tmp_path: Path) -> None:
     file = read_panel(write(tmp_path, LONG + "A,hsCRP,5,mg/L\nB,hsCRP,1,mg/L\n"))
     with pytest.raises(PanelError, match="holds 2 patients, expected one; choose with --patient: A, B"):
         one_patient(file)
     with pytest.raises(PanelError, match="C"):
         one_patient(file, "C")
+    with pytest.raises(PanelError, match=r"holds no value of any patient; check that it is whole\n  x.csv: why"):
+        one_patient(PanelFile("x.csv", "", (), ("x.csv: why",)))
 
 
 @given(st.floats(0.01, 200), st.sampled_from(["mg/L", "mg/dL", "ug/mL", "ng/mL", "g/L"]))
@@ -208,3 +309,48 @@ def test_any_body_below_a_header_is_a_panel_or_a_plain_error(
         read_panel(path)
     except CrosstalkError as error:
         assert str(path) in str(error)
+
+
+@pytest.mark.slow
+def test_ten_thousand_patients_are_read_within_seconds() -> None:
+    """400,000 rows; processor time, since the machine may have other work."""
+    script = Path(__file__).resolve().parents[2] / "benchmarks" / "panels.py"
+    told = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True).stdout
+    found = re.search(r"([\d.]+) s of processor time\), peak memory (\d+) MiB", told)
+    assert found, told
+    assert float(found[1]) < 8
+    assert int(found[2]) < 600
+
+
+def test_a_line_joins_two_scales(tmp_path: Path) -> None:
+    """HbA1c in mmol/mol and in per cent, with its limits; 53 mmol/mol is 7.0 % (ngsp.org/ifcc.asp)."""
+    panel = read(tmp_path, "patient,analyte,value,unit,cv\nA,HbA1c,53,mmol/mol,0.03\n")
+    found = panel.measurements["HbA1c"]
+    assert found.value == pytest.approx(7.0, abs=0.005)
+    assert found.log_sd == pytest.approx(0.03 * (1 - 2.152 / found.value), rel=0.01)
+
+
+def test_a_value_given_twice_matters_only_where_it_is_used(tmp_path: Path) -> None:
+    rows = "patient,analyte,value,unit,time\nA,glucose,90,mg/dL,0\n"
+    again = rows + "A,glucose,95,mg/dL,24\nA,glucose,99,mg/dL,24\n"
+    found = read_panel(write(tmp_path, again))
+    assert found.panels[0].measurements["glucose"].value == 90
+    assert any("given twice for one later time" in w for w in found.warnings)
+    with pytest.raises(PanelError, match="line 3, patient A, glucose: is given twice, first at line 2; keep one"):
+        read_panel(write(tmp_path, rows + "A,glucose,95,mg/dL,0\n"))
+
+
+def test_values_far_apart_are_told(tmp_path: Path) -> None:
+    found = read_panel(
+        write(tmp_path, "patient,analyte,value,unit,time\nA,glucose,90,mg/dL,0\nA,hsCRP,2,mg/L,1000\n")
+    )
+    assert any("42 days apart" in w for w in found.warnings)
+
+
+def test_gated_percentages_become_counts(tmp_path: Path) -> None:
+    """Shares of flow cytometry with the counts that they are shares of."""
+    panel = read(tmp_path, "patient,Treg/CD4 [%],CD4/lymphocytes [%],lymphocytes [10*9/L]\nA,5,40,2\n")
+    assert panel.measurements["CD4"].value == pytest.approx(800)
+    assert panel.measurements["Treg"].value == pytest.approx(40)
+    with pytest.raises(PanelError, match=r"received a percentage; name it 'Treg/CD4' \[%\], or give the count"):
+        read(tmp_path, "patient,Treg [%]\nA,5\n")

@@ -12,7 +12,7 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 
@@ -28,6 +28,7 @@ from crosstalk.knowledge.records import (
     Kind,
     MechanismDefinition,
     Parameter,
+    ReferenceRange,
     Regimen,
     Role,
     Scale,
@@ -40,6 +41,7 @@ from crosstalk.knowledge.schema import (
     DrugFile,
     EvidenceFile,
     PopulationFile,
+    ReferenceTable,
     RegimenFile,
     ScaleTable,
     ScoreTable,
@@ -56,6 +58,10 @@ PARAMETER_COLUMNS = (
 )  # fmt: skip
 REFERENCE_COLUMNS = ("key", "doi", "citation")
 VARIABLE_COLUMNS = ("id", "meaning")
+RANGE_COLUMNS = (
+    "analyte", "assay", "specimen", "sex", "age_from", "age_below", "bmi_from", "bmi_below", "n", "n_effective",
+    "p2_5", "p25", "median", "p75", "p97_5", "median_se", "kind", "doi", "place",
+)  # fmt: skip
 _KNOWLEDGE_SUFFIXES = {".ant", ".nc", ".toml", ".tsv"}
 _PRIOR = re.compile(r"fixed|(lognormal|normal)\((\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)\)")
 _GREEK = str.maketrans({"α": "alpha", "β": "beta", "γ": "gamma", "κ": "kappa"})  # noqa: RUF001
@@ -168,6 +174,8 @@ def _load(root: Path, extra: tuple[Path, ...], stamps: tuple[tuple[Path, int, in
     for id_ in scales.keys() & analyte_tables.keys():
         raise KnowledgeError(f"{root / 'analytes.toml'}: analyte.{id_}: is also a scale of scales.toml; drop it here")
     analytes = {id_: table.record(id_) for id_, table in analyte_tables.items()}
+    for id_, ranges in _read_ranges(root / "ranges.tsv", analytes).items():
+        analytes[id_] = replace(analytes[id_], references=(*ranges, *analytes[id_].references))
     analytes |= {id_: table.analyte(id_) for id_, table in scale_tables.items()}
     return Knowledge(
         root=root,
@@ -532,3 +540,30 @@ def _read_meanings(path: Path) -> dict[str, str]:
             raise KnowledgeError(f"{path}: line {number}: {row['id']!r} is already explained; drop one row")
         meanings[row["id"]] = row["meaning"]
     return meanings
+
+
+def _read_ranges(path: Path, analytes: Mapping[str, Analyte]) -> dict[str, list[ReferenceRange]]:
+    """Read the ranges computed from surveys, by analyte; they come before those of ``analytes.toml``."""
+    ranges: dict[str, list[ReferenceRange]] = {}
+    for number, row in _rows(path, RANGE_COLUMNS):
+        id_, place = row.pop("analyte"), f"{path}: line {number}"
+        if id_ not in analytes:
+            raise KnowledgeError(f"{place}: analyte {id_!r} is none of analytes.toml; correct the name")
+        content: dict[str, Any] = {key: _cell(key, text) for key, text in row.items() if text or key == "place"}
+        for key in ("age", "bmi"):
+            content[key] = [content.pop(f"{key}_from", None), content.pop(f"{key}_below", None)]
+        found = _validate(ReferenceTable, content, path, f"line {number}").record()
+        lower, upper = analytes[id_].plausible
+        if found.p2_5 < lower or found.p97_5 > upper:
+            raise KnowledgeError(f"{place}: the range [{found.p2_5}, {found.p97_5}] leaves plausible of {id_!r}")
+        ranges.setdefault(id_, []).append(found)
+    return ranges
+
+
+def _cell(column: str, text: str) -> str | int | float:
+    if column in ("assay", "specimen", "sex", "kind", "doi", "place"):
+        return text
+    try:
+        return int(text) if column == "n" else float(text)
+    except ValueError:
+        return text  # the schema says what it expected

@@ -151,9 +151,11 @@ class Regimen:
 
 @dataclass(frozen=True, slots=True)
 class ReferenceRange:
-    """Published distribution of one analyte in health: log-normal median and log-SD, or percentiles.
+    """Distribution of one analyte in health: percentiles, in the unit of the analyte.
 
-    Valid for one assay family, specimen, sex, age band and BMI band; ``None`` bounds are open.
+    Valid for one assay family, specimen, sex, age band and BMI band, each [from, below). ``p25`` and ``p75`` are empty
+    where the source gives none. ``n`` people are behind it; ``n_effective`` is the size of a simple random sample that
+    would be as precise, where a survey's design is known, and ``median_se`` the standard error of the median.
     """
 
     assay: str
@@ -166,6 +168,10 @@ class ReferenceRange:
     sex: Literal["any", "female", "male"] = "any"
     age: tuple[float, float] = (18.0, 120.0)
     bmi: tuple[float, float] = (0.0, 100.0)
+    p25: float | None = None
+    p75: float | None = None
+    median_se: float | None = None
+    n_effective: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +200,7 @@ class Analyte:
     lod: float | None
     plausible: tuple[float, float]
     molar_mass: float | None
-    units_by_rule: Mapping[str, float]
+    units_by_rule: Mapping[str, float | tuple[float, float]]
     references: tuple[ReferenceRange, ...]
     source: Source
     cost_rank: int = 0

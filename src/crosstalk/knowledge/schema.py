@@ -39,6 +39,7 @@ __all__ = [
     "DrugFile",
     "EvidenceFile",
     "PopulationFile",
+    "ReferenceTable",
     "RegimenFile",
     "ScaleTable",
     "ScoreTable",
@@ -335,7 +336,9 @@ class RegimenFile(_Table):
 # Analytes, scales, scores
 
 
-class _ReferenceTable(SourceTable):
+class ReferenceTable(SourceTable):
+    """One reference range: a row of ``reference`` in ``analytes.toml``, or of ``ranges.tsv``."""
+
     assay: Text
     specimen: Text
     median: NonNegative
@@ -345,17 +348,28 @@ class _ReferenceTable(SourceTable):
     sex: Literal["any", "female", "male"] = "any"
     age: Pair = [18.0, 120.0]
     bmi: Pair = [0.0, 100.0]
+    p25: NonNegative | None = None
+    p75: NonNegative | None = None
+    median_se: NonNegative | None = None
+    n_effective: Positive | None = None
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:
         if not self.p2_5 < self.median < self.p97_5:
             raise ValueError(f"expected p2_5 < median < p97_5, got {self.p2_5}, {self.median}, {self.p97_5}")
+        if (self.p25 is None) != (self.p75 is None):
+            raise ValueError("p25 and p75 belong together: give both or neither")
+        if self.p25 is not None and self.p75 is not None:
+            order = [self.p2_5, self.p25, self.median, self.p75, self.p97_5]
+            if order != sorted(order):
+                raise ValueError(f"expected p2_5, p25, median, p75 and p97_5 in ascending order, got {order}")
         for key, (lower, upper) in (("age", self.age), ("bmi", self.bmi)):
             if lower >= upper:
                 raise ValueError(f"{key} is [{lower}, {upper}]: expected [lower, upper]")
         return self
 
     def record(self) -> ReferenceRange:
+        """Return the range record."""
         return ReferenceRange(**self._values() | {"age": _pair(self.age), "bmi": _pair(self.bmi)})
 
 
@@ -376,8 +390,8 @@ class AnalyteTable(_Table):
     lod: Positive | None = None
     plausible: Pair
     molar_mass: Positive | None = None
-    units_by_rule: dict[str, Positive] = {}
-    reference: list[_ReferenceTable] = []
+    units_by_rule: dict[str, Positive | Pair] = {}
+    reference: list[ReferenceTable] = []
     source: SourceTable
     cost_rank: Annotated[int, Field(ge=0)] = 0
     note: str = ""
@@ -390,6 +404,9 @@ class AnalyteTable(_Table):
         lower, upper = self.plausible
         if lower >= upper:
             raise ValueError(f"plausible is [{lower}, {upper}]: expected [lower, upper]")
+        lines = [unit for unit, rule in self.units_by_rule.items() if isinstance(rule, list)]
+        if lines and (self.observable or self.covariate):
+            raise ValueError(f"units_by_rule {lines[0]!r} is a line, and the model's values convert by factors: drop one")
         for row in self.reference:
             if row.p2_5 < lower or row.p97_5 > upper:
                 raise ValueError(f"a reference range [{row.p2_5}, {row.p97_5}] leaves plausible [{lower}, {upper}]")
@@ -413,7 +430,7 @@ class AnalyteTable(_Table):
             lod=self.lod,
             plausible=_pair(self.plausible),
             molar_mass=self.molar_mass,
-            units_by_rule=dict(self.units_by_rule),
+            units_by_rule={u: _pair(r) if isinstance(r, list) else r for u, r in self.units_by_rule.items()},
             references=tuple(row.record() for row in self.reference),
             source=self.source.source(),
             cost_rank=self.cost_rank,

@@ -1,223 +1,322 @@
-"""From the bytes of a file to entries: which patient, which analyte, which text, on which line."""
+"""From rows of cells to entries: which patient, which analyte, which text, in which place; long or wide."""
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from sys import intern
+from typing import NamedTuple
 
-from crosstalk.errors import PanelError
+from crosstalk.errors import PanelError, UnitError
+from crosstalk.panel.cells import decimal_evidence
+from crosstalk.panel.entries import Entry, Reading
+from crosstalk.units import parse_unit
 
-__all__ = ["Entry", "read_entries"]
+__all__ = ["LONG", "PATIENT", "SEARCHED", "arrange", "is_header"]
 
-PATIENT = ("patient", "subject", "id", "patient_id", "subject_id", "usubjid", "seqn")
+PATIENT = ("patient", "subject", "id", "patient_id", "subject_id", "participant", "participant_id", "usubjid", "seqn")
 LONG = {
     "analyte": ("analyte", "marker", "test", "parameter"),
     "value": ("value", "result", "concentration"),
     "unit": ("unit", "units"),
     "specimen": ("specimen", "matrix"),
     "method": ("method", "assay"),
-    "lod": ("lod", "lloq"),
+    "lod": ("lod",),
+    "lloq": ("lloq", "loq"),
+    "cv": ("cv",),
     "time": ("time", "time_h", "hour"),
     "confirmed": ("confirmed",),
+    "quality": ("quality",),
+    "remarks": ("remarks", "remark"),
     "source": ("source", "note", "comment"),
 }
-SPREADSHEETS = {".xlsx": "a spreadsheet", ".xls": "a spreadsheet", ".ods": "a spreadsheet", ".pdf": "a PDF"}
-_WIDE_HEADER = re.compile(r"^(?P<name>.+?)\s*[\[(](?P<unit>[^\])]*(?:\[[^\]]*\][^\])]*)?)[\])]\s*$")
+OF_ROW = ("specimen", "method", "time", "confirmed")  # columns of the wide layout that hold for the whole row
+SEARCHED = 20  # rows in which the header is looked for
+_UNIT_IN_HEADER = re.compile(r"^(?P<name>.+?)\s*[\[(](?P<unit>[^\])]*(?:\[[^\]]*\][^\])]*)?)[\])]\s*$")
+_AS_TEXT = re.compile(r'="(.*)"', re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One cell of a panel file, as text."""
+def arrange(file: str, rows: Iterable[tuple[int, list[str]]], where: str, *, commas: bool, content: bytes) -> Reading:
+    """Read rows of cells as a table of panels.
 
-    line: int
-    patient: str
-    analyte: str
-    value: str
-    unit: str
-    specimen: str = ""
-    method: str = ""
-    lod: str = ""
-    time: str = ""
-    confirmed: str = ""
-
-
-def read_entries(path: Path) -> tuple[list[Entry], list[str], bytes]:
-    """Read a CSV or TSV in the long or the wide layout.
-
-    Returns
-    -------
-    entries : list of Entry
-    problems : list of str
-        Lines that are not entries: ragged, repeated headers, without a patient.
+    Parameters
+    ----------
+    file : str
+        For messages.
+    rows : iterable of (int, list of str)
+        Number and cells of each row; comments are left out, empty rows need not be.
+    where : str
+        What the number counts: ``line``, ``sheet 'Results', row``.
+    commas : bool
+        Whether cells were separated by commas; then no decimal comma is looked for.
     content : bytes
-        The file as it is.
+        What the hash is taken of.
 
     Raises
     ------
     PanelError
-        If the file is no table of text at all.
+        If the rows are no table of panels.
     """
-    content = _read(path)
-    text = _decode(path, content)
-    lines = [(n, line) for n, line in enumerate(text.splitlines(), start=1) if line.strip()]
-    lines = [(n, line) for n, line in lines if not line.lstrip().startswith("#")]
-    if not lines:
-        raise PanelError(f"{path}: the file is empty; expected a CSV with a header and at least one row")
-    delimiter = _delimiter(lines[0][1])
-    rows = _rows(path, lines, delimiter)
-    header = [cell.strip() for cell in rows[0][1]]
-    if len(header) < 2:
-        raise PanelError(
-            f"{path}, line {rows[0][0]}: '{lines[0][1][:60]}' is not the header of a table; expected columns patient, "
-            f"analyte, value, unit, or patient and one column per analyte such as 'hsCRP [mg/L]'"
-        )
-    if len(rows) == 1:
-        raise PanelError(f"{path}: the file holds a header and no row; add the patients' values")
-    _check_header(path, header, rows[0][0])
-    columns = _long_columns(header)
-    entries, problems = (
-        _long(path, header, rows[1:], columns) if columns is not None else _wide(path, header, rows[1:], rows[0][0])
-    )
-    return entries, problems, content
+    filled = ((n, row) for n, row in rows if any(map(str.strip, row)))
+    table = _Table(file, where, filled, commas)
+    entries = list(table.long() if table.columns is not None else table.wide())
+    if not table.rows_read and not table.problems:
+        raise PanelError(f"{file}: the file holds a header and no row; add the patients' values")
+    table.tell_unnamed()
+    decimal = "." if commas else table.decimal_sign(entries)
+    return Reading(entries, table.problems, table.warnings, content, decimal)
 
 
-def _read(path: Path) -> bytes:
-    if path.is_dir():
-        raise PanelError(f"{path}: is a folder; name one CSV file in it")
-    kind = SPREADSHEETS.get(path.suffix.lower())
-    if kind is not None:
-        raise PanelError(f"{path}: is {kind}; save the table as CSV and read that")
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise PanelError(f"{path}: no such file; check the path") from None
-    except OSError as error:
-        raise PanelError(f"{path}: cannot be read ({error.strerror}); check the permissions") from error
+def is_header(row: list[str]) -> bool:
+    """Whether a row names a column for the patient and at least one more."""
+    names = [_normal(cell) for cell in row]
+    return any(name in PATIENT for name in names) and sum(map(bool, names)) > 1
 
 
-def _decode(path: Path, content: bytes) -> str:
-    if not content.strip():
-        raise PanelError(f"{path}: the file is empty; expected a CSV with a header and at least one row")
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        try:
-            return content.decode("utf-16")
-        except UnicodeDecodeError:
-            raise PanelError(f"{path}: starts like UTF-16 but is not; save it as UTF-8 CSV") from None
-    if b"\x00" in content or content.startswith((b"PK\x03\x04", b"%PDF", b"\x1f\x8b", b"\x89PNG")):
-        raise PanelError(f"{path}: is a binary file, not text; export the table as CSV")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise PanelError(
-            f"{path}, line {line}: holds the byte 0x{content[error.start]:02x}, which is not UTF-8 (the micro sign of "
-            f"another encoding?); expected UTF-8 text; save the file as 'CSV UTF-8'"
-        ) from None
+def _normal(cell: str) -> str:
+    return re.sub(r"[\s_.-]+", "_", _text(cell).rstrip(": ").lower())
 
 
-def _delimiter(header: str) -> str:
-    return max("\t;,", key=header.count)
+def _text(cell: str) -> str:
+    """A cell without blanks around it, and without Excel's ="..." that keeps a number as text."""
+    plain = cell.strip()
+    if plain.startswith('="'):
+        match = _AS_TEXT.fullmatch(plain)
+        return match[1].strip() if match else plain
+    return plain
 
 
-def _rows(path: Path, lines: list[tuple[int, str]], delimiter: str) -> list[tuple[int, list[str]]]:
-    rows = []
-    for number, line in lines:
-        try:
-            rows.append((number, next(csv.reader(io.StringIO(line), delimiter=delimiter, strict=True))))
-        except (csv.Error, StopIteration) as error:
+class _Column(NamedTuple):
+    at: int
+    name: str
+    unit: str
+
+
+class _Table:
+    """The header of a table and the pass over its rows; collects problems and warnings on the way."""
+
+    def __init__(self, file: str, where: str, rows: Iterator[tuple[int, list[str]]], commas: bool) -> None:
+        self.file, self.where, self.commas = file, where, commas
+        self.problems: list[str] = []
+        self.warnings: list[str] = []
+        self.rows_read = 0
+        self.header_line, self.header, self.rows = self._find_header(rows)
+        self.names = [_normal(cell) for cell in self.header]
+        self._check_header()
+        self.patient = next(i for i, name in enumerate(self.names) if name in PATIENT)
+        found = {
+            key: self.names.index(name) for key, names in LONG.items() for name in names[::-1] if name in self.names
+        }
+        self.columns = found if "analyte" in found and "value" in found else None
+        self.of_row = {key: found[key] for key in OF_ROW if key in found}
+        self.unnamed = {i: "" for i, name in enumerate(self.header) if not name}
+
+    def place(self, number: int) -> str:
+        return f"{self.file}, {self.where} {number}"
+
+    def _find_header(
+        self, rows: Iterator[tuple[int, list[str]]]
+    ) -> tuple[int, list[str], Iterator[tuple[int, list[str]]]]:
+        head = list(islice(rows, SEARCHED))
+        if not head:
+            raise PanelError(f"{self.file}: the file is empty; expected a header and at least one row")
+        at = next((i for i, (_, row) in enumerate(head) if is_header(row)), 0)
+        above = head[:at]
+        if any(sum(bool(cell.strip()) for cell in row) > 2 for _, row in above):
+            at, above = 0, []  # rows with data above what looks like a header: not the table that it seems
+        number, row = head[at]
+        if above:
+            last = f" to {above[-1][0]}" if len(above) > 1 else ""
+            self.warnings.append(f"{self.place(above[0][0])}{last}: above the header; not read")
+        header = [" ".join(_text(cell).split()) for cell in row]
+        while header and not header[-1] and not self.commas:
+            header.pop()
+        if sum(map(bool, header)) < 2:
             raise PanelError(
-                f"{path}, line {number}: cannot be split into columns ({error}); check its quotes"
-            ) from None
-    return rows
-
-
-def _long_columns(header: list[str]) -> dict[str, int] | None:
-    lower = [h.lower() for h in header]
-    found = {key: lower.index(name) for key, names in LONG.items() for name in names[::-1] if name in lower}
-    return found if "analyte" in found and "value" in found else None
-
-
-def _check_header(path: Path, header: list[str], line: int) -> None:
-    """Refuse a name that stands twice, and a long layout that has lost a column: either would be misread."""
-    lower = [name.lower() for name in header]
-    twice = next((name for i, name in enumerate(lower) if name and name in lower[:i]), None)
-    if twice is not None:
-        raise PanelError(f"{path}, line {line}: column '{twice}' stands twice; keep one")
-    if {*LONG["analyte"], *LONG["unit"]} & set(lower) and _long_columns(header) is None:
-        lost = next(key for key in ("analyte", "value") if not set(LONG[key]) & set(lower))
-        raise PanelError(
-            f"{path}, line {line}: no column '{lost}'; expected patient, analyte, value, unit; received "
-            f"{', '.join(header[:6])}"
-        )
-
-
-def _patient_column(path: Path, header: list[str]) -> int:
-    for i, name in enumerate(header):
-        if name.lower() in PATIENT:
-            return i
-    raise PanelError(
-        f"{path}: no column for the patient; expected one named {', '.join(PATIENT[:4])}; received "
-        f"{', '.join(header[:6])}"
-    )
-
-
-def _clean(
-    path: Path, header: list[str], rows: list[tuple[int, list[str]]], patient: int
-) -> tuple[list[tuple[int, list[str]]], list[str]]:
-    """Drop rows that are no entries, and say why."""
-    kept, problems = [], []
-    for number, row in rows:
-        cells = [cell.strip() for cell in row]
-        if cells == header:
-            problems.append(f"{path}, line {number}: repeats the header; delete the line")
-        elif len(cells) != len(header):
-            problems.append(
-                f"{path}, line {number}: has {len(cells)} columns, expected {len(header)}; a decimal comma or an "
-                f"unquoted separator adds columns"
+                f"{self.place(number)}: '{' '.join(header)[:60]}' is not the header of a table; expected columns "
+                f"patient, analyte, value, unit, or patient and one column per analyte such as 'hsCRP [mg/L]'"
             )
-        elif not cells[patient]:
-            problems.append(f"{path}, line {number}: names no patient; fill the column '{header[patient]}'")
-        else:
-            kept.append((number, cells))
-    return kept, problems
+        return number, header, chain(head[at + 1 :], rows)
+
+    def _check_header(self) -> None:
+        """Refuse a name that stands twice, and a long layout that has lost a column: either would be misread."""
+        place = self.place(self.header_line)
+        received = ", ".join(self.header[:6])
+        twice = next((name for i, name in enumerate(self.names) if name and name in self.names[:i]), None)
+        if twice is not None:
+            raise PanelError(f"{place}: column '{twice}' stands twice; keep one")
+        patients = [name for name in self.names if name in PATIENT]
+        if len(patients) > 1:
+            raise PanelError(f"{place}: columns {' and '.join(patients)} both name the patient; rename all but one")
+        names = set(self.names)
+        lost = [key for key in ("analyte", "value") if not set(LONG[key]) & names]
+        if lost and {*LONG["analyte"], *LONG["unit"]} & names:
+            raise PanelError(
+                f"{place}: no column '{lost[0]}'; expected patient, analyte, value, unit; received {received}"
+            )
+        if not patients:
+            raise PanelError(
+                f"{place}: no column for the patient; expected one named {', '.join(PATIENT[:4])}; received {received}"
+            )
+        if not lost:
+            for key, known in LONG.items():
+                both = [name for name in known if name in names]
+                if len(both) > 1:
+                    raise PanelError(f"{place}: columns {' and '.join(both)} both give the {key}; rename all but one")
+
+    def _clean(self) -> Iterator[tuple[int, list[str]]]:
+        """Leave out rows that are no entries, and say why."""
+        width = len(self.header)
+        lower = [name.lower() for name in self.header]
+        for number, row in self.rows:
+            cells = list(map(str.strip, row))
+            if '="' in "".join(cells):
+                cells = [_text(cell) for cell in cells]
+            if len(cells) > width and not self.commas and not any(cells[width:]):
+                del cells[width:]
+            if cells[self.patient : self.patient + 1] == [self.header[self.patient]] and lower == [
+                " ".join(cell.lower().split()) for cell in cells
+            ]:
+                self.warnings.append(f"{self.place(number)}: repeats the header; left out")
+                continue
+            self.rows_read += 1
+            if len(cells) != width:
+                self.problems.append(
+                    f"{self.place(number)}: has {len(cells)} columns, expected {width}; a decimal comma or an unquoted "
+                    f"separator adds columns, a cut-off line has fewer"
+                )
+            elif not cells[self.patient]:
+                self.problems.append(
+                    f"{self.place(number)}: names no patient; fill the column '{self.header[self.patient]}'"
+                )
+            else:
+                for i in self.unnamed:
+                    self.unnamed[i] = self.unnamed[i] or (f"{self.where} {number}" if cells[i] else "")
+                yield number, cells
+
+    def long(self) -> Iterator[Entry]:
+        """One row per value."""
+        assert self.columns is not None
+        at = self.columns
+        unread = [name for i, name in enumerate(self.header) if name and i != self.patient and i not in at.values()]
+        if unread:
+            self.warnings.append(f"{self.place(self.header_line)}: columns not read: {', '.join(unread)}")
+        patient, analyte, value = self.patient, at["analyte"], at["value"]
+        unit, specimen, method, lod, lloq = (at.get(key, -1) for key in ("unit", "specimen", "method", "lod", "lloq"))
+        time, confirmed, cv = (at.get(key, -1) for key in ("time", "confirmed", "cv"))
+        quality, remarks = (at.get(key, -1) for key in ("quality", "remarks"))
+        for number, cells in self._clean():
+            cells.append("")  # what index -1 finds
+            if cells[cv]:
+                self._check_cv(number, cells[cv])
+            yield Entry(
+                f"{self.where} {number}", intern(cells[patient]), intern(cells[analyte]), intern(cells[value]),
+                intern(cells[unit]), intern(cells[specimen]), intern(cells[method]), intern(cells[lod]),
+                intern(cells[time]), intern(cells[confirmed]), intern(cells[lloq]), cells[cv], cells[quality],
+                (cells[remarks],) if cells[remarks] else (),
+            )  # fmt: skip
+
+    def _check_cv(self, number: int, text: str) -> None:
+        """Whether a coefficient of variation of 5 means 5 % or 500 % is not guessed."""
+        try:
+            doubtful = float(text.replace(",", ".")) > 1
+        except ValueError:
+            return  # with its sign, or no number: told with the patient and the analyte
+        if doubtful:
+            self.problems.append(
+                f"{self.place(number)}: column cv: received '{text}'; write a fraction or the sign: 0.05 or 5%"
+            )
+
+    def wide(self) -> Iterator[Entry]:
+        """One row per patient, one column per analyte."""
+        columns = []
+        for i, text in enumerate(self.header):
+            if text and i != self.patient and i not in self.of_row.values() and self.names[i] not in LONG["source"]:
+                match = _UNIT_IN_HEADER.match(text)
+                columns.append(_Column(i, match["name"], match["unit"]) if match else _Column(i, text, ""))
+        at = [self.of_row.get(key, -1) for key in ("specimen", "method", "time", "confirmed")]
+        rows = iter(self.rows)
+        first = next(rows, None)
+        if first is not None:
+            units = self._units([_text(cell) for cell in first[1]], columns)
+            if units is None:
+                rows = chain([first], rows)
+            else:
+                columns = self._with_units(first[0], columns, units)
+        self.rows = rows
+        for number, cells in self._clean():
+            cells.append("")
+            specimen, method, time, confirmed = (cells[i] for i in at)
+            who, place = intern(cells[self.patient]), f"{self.where} {number}"
+            for column in columns:
+                yield Entry(
+                    place,
+                    who,
+                    column.name,
+                    intern(cells[column.at]),
+                    column.unit,
+                    specimen,
+                    method,
+                    "",
+                    time,
+                    confirmed,
+                )
+
+    def _units(self, cells: list[str], columns: list[_Column]) -> dict[int, str] | None:
+        """A row of units below the header: names no patient, and holds nothing but units."""
+        if len(cells) != len(self.header) or cells[self.patient].lower() not in ("", "unit", "units"):
+            return None
+        units = {c.at: cells[c.at].strip("[]()") for c in columns if cells[c.at]}
+        if not any(re.search("[A-Za-z%/]", unit) for unit in units.values()):
+            return None
+        return units if all(_is_unit(unit) for unit in units.values()) else None
+
+    def _with_units(self, number: int, columns: list[_Column], units: dict[int, str]) -> list[_Column]:
+        for column in columns:
+            unit = units.get(column.at, "")
+            if column.unit and unit and not _same_unit(column.unit, unit):
+                self.problems.append(
+                    f"{self.place(number)}: {column.name} has the unit {column.unit} in the header and {unit} below "
+                    f"it; keep the one that is right"
+                )
+        return [c._replace(unit=c.unit or units.get(c.at, "")) for c in columns]
+
+    def tell_unnamed(self) -> None:
+        """A column without a name is fine as long as it is empty."""
+        for i, place in self.unnamed.items():
+            if place:
+                self.problems.append(
+                    f"{self.place(self.header_line)}: column {i + 1} has no name, though it is filled on {place}; name "
+                    f"its analyte or delete it"
+                )
+
+    def decimal_sign(self, entries: list[Entry]) -> str:
+        """The decimal sign, where some number can be written with one sign only; both in one file are refused."""
+        texts: dict[str, str] = {}
+        for e in entries:
+            for text in (e.value, e.lod, e.lloq, e.cv, e.time):
+                texts.setdefault(text, e.place)
+        if not any("," in text for text in texts):
+            return "."
+        comma, point = decimal_evidence(texts)
+        if comma and point:
+            self.problems.append(
+                f"{self.file}: '{comma}' ({texts[comma]}) has a decimal comma and '{point}' ({texts[point]}) a decimal "
+                f"point; use one of them in the whole file"
+            )
+        elif comma:
+            self.warnings.append(f"{self.file}: numbers are read with decimal commas, as in '{comma}' ({texts[comma]})")
+        return "," if comma and not point else "."
 
 
-def _long(
-    path: Path, header: list[str], rows: list[tuple[int, list[str]]], columns: dict[str, int]
-) -> tuple[list[Entry], list[str]]:
-    patient = _patient_column(path, header)
-    kept, problems = _clean(path, header, rows, patient)
-
-    def cell(cells: list[str], name: str) -> str:
-        return cells[columns[name]] if name in columns else ""
-
-    entries = [
-        Entry(
-            number, cells[patient], cell(cells, "analyte"), cell(cells, "value"), cell(cells, "unit"),
-            cell(cells, "specimen"), cell(cells, "method"), cell(cells, "lod"), cell(cells, "time"),
-            cell(cells, "confirmed"),
-        )
-        for number, cells in kept
-    ]  # fmt: skip
-    return entries, problems
+def _is_unit(text: str) -> bool:
+    try:
+        parse_unit(text)
+    except UnitError:
+        return False
+    return True
 
 
-def _wide(
-    path: Path, header: list[str], rows: list[tuple[int, list[str]]], header_line: int
-) -> tuple[list[Entry], list[str]]:
-    patient = _patient_column(path, header)
-    kept, problems = _clean(path, header, rows, patient)
-    names: list[tuple[int, str, str]] = []
-    for i, text in enumerate(header):
-        if i == patient or text.lower() in LONG["source"]:
-            continue
-        if not text:
-            problems.append(f"{path}, line {header_line}: column {i + 1} has no name; name its analyte")
-            continue
-        match = _WIDE_HEADER.match(text)
-        names.append((i, match["name"], match["unit"]) if match else (i, text, ""))
-    entries = [Entry(number, cells[patient], name, cells[i], unit) for number, cells in kept for i, name, unit in names]
-    return entries, problems
+def _same_unit(one: str, other: str) -> bool:
+    return _is_unit(one) and _is_unit(other) and parse_unit(one) == parse_unit(other)

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from crosstalk.errors import PanelError
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
-from crosstalk.panel.layout import Entry, read_entries
+from crosstalk.panel.derived import derive
+from crosstalk.panel.entries import Reading
+from crosstalk.panel.formats import read_cells
 from crosstalk.panel.records import Measurement, Panel, PanelFile
-from crosstalk.panel.values import Interpreter, derive
+from crosstalk.panel.values import Interpreter
 from crosstalk.provenance import hash_bytes
 
 __all__ = ["one_patient", "read_panel"]
 
+KITS = ("xponent", "msd")  # formats whose analytes are those of a kit, known to Crosstalk or not
+APART_H = 14 * 24.0  # values further apart than this may not belong to one panel (assumed)
 SHOWN = 20  # problems shown before the rest is counted
 
 
 def read_panel(path: str | Path, *, knowledge: Knowledge | None = None) -> PanelFile:
-    r"""Read the panels of a CSV or TSV file, long or wide.
+    r"""Read the panels of a file; its format is recognised from its content.
 
-    Long: columns ``patient, analyte, value, unit`` and optionally ``specimen, method, lod, time, confirmed, source``.
-    Wide: a row per patient, headers such as ``hsCRP [mg/L]``. Lines that start with ``#`` are comments. ``<0.11`` is a
-    value below the limit of detection and stays one. Empty cells are missing.
+    Tables (CSV, TSV, Excel) are long, with columns ``patient, analyte, value, unit`` and optional ones, or wide, with a
+    row per patient and headers such as ``hsCRP [mg/L]``. ``<0.11`` is a value below the limit of detection and stays
+    one. Empty cells are missing.
 
     Parameters
     ----------
@@ -37,7 +42,7 @@ def read_panel(path: str | Path, *, knowledge: Knowledge | None = None) -> Panel
     Raises
     ------
     PanelError
-        One line per problem: file, line, patient, analyte, what was received, what was expected, what to do.
+        One line per kind of problem: file, place, patient, analyte, what was received, what was expected, what to do.
 
     Examples
     --------
@@ -51,49 +56,112 @@ def read_panel(path: str | Path, *, knowledge: Knowledge | None = None) -> Panel
     (5.2, 'left')
     """
     file = Path(path)
-    entries, problems, content = read_entries(file)
-    warnings: list[str] = []
-    interpreter = Interpreter(knowledge or load_knowledge())
-    values: dict[str, dict[str, Measurement]] = {}
-    missing: dict[str, list[str]] = {}
-    notes: dict[str, list[str]] = {}
-    seen: dict[tuple[str, str, str], int] = {}
-    for entry in entries:
-        patient = values.setdefault(entry.patient, {})
-        try:
-            analyte = interpreter.analyte(entry.analyte)
-            key = (entry.patient, analyte.id, entry.time.strip())
-            if key in seen:
-                raise PanelError(f"is given twice, first on line {seen[key]}; keep one")
-            seen[key] = entry.line
-            found = interpreter.measurement(entry)
-        except PanelError as error:
-            problems.append(_place(file, entry, str(error)))
-            continue
-        if found is None:
-            missing.setdefault(entry.patient, []).append(analyte.id)
-            continue
-        if found.censored and found.lod is not None and not entry.value.strip().startswith(("<", ">", "≤", "≥")):
-            notes.setdefault(entry.patient, []).append(
-                f"{analyte.id} on line {entry.line} is taken as below its lod of {found.lod:g} {analyte.unit}."
-            )
-        earlier = patient.get(analyte.id)
-        if earlier is None or found.time_h < earlier.time_h:
-            patient[analyte.id] = found
-        if earlier is not None:
-            warnings.append(
-                f"{file}, line {entry.line}: patient {entry.patient}, {analyte.id}: several times; the first is used"
-            )
-    if problems:
-        raise PanelError(_all(problems))
+    known = knowledge or load_knowledge()
+    kind, reading = read_cells(file)
+    interpreter = Interpreter(known, reading.decimal)
+    collected = _collect(file, reading, interpreter, open_=kind in KITS)
+    doubled = collected.doubled(file)
+    if reading.problems or collected.refused or doubled:
+        raise PanelError(_all([*reading.problems, *collected.problems(), *doubled]))
+    warnings = [*reading.warnings]
+    for words, (place, n) in interpreter.assumed.items():
+        warnings.append(f"{file}, {place}: {words}" + (f" (and {n - 1} more)" if n > 1 else ""))
+    for (patient_id, analyte), n in collected.repeated.items():
+        used = collected.values[patient_id][analyte]
+        warnings.append(
+            f"{file}, {used.place}: patient {patient_id}, {analyte}: given at {n + 1} times; the first is used"
+        )
+    for name, n in collected.unknown.items():
+        warnings.append(f"{file}: analyte '{name}' of the kit is unknown to Crosstalk; left out ({n} values)")
+    for (patient_id, analyte), (place, first) in collected.contradicted().items():
+        warnings.append(
+            f"{file}, {place}: patient {patient_id}, {analyte}: given twice for one later time (first at {first})"
+        )
     panels = []
-    for patient_id, measurements in values.items():
+    for patient_id, measurements in collected.values.items():
+        hours = [m.time_h for m in measurements.values()]
+        if hours and max(hours) - min(hours) > APART_H:
+            days = (max(hours) - min(hours)) / 24
+            warnings.append(f"{file}: patient {patient_id}: values of one panel lie {days:.0f} days apart")
         if not measurements:
             warnings.append(f"{file}: patient {patient_id} has no value at all")
-        extra, words = derive(measurements)
-        absent = tuple(a for a in dict.fromkeys(missing.get(patient_id, ())) if a not in measurements)
-        panels.append(Panel(patient_id, {**measurements, **extra}, absent, (*notes.get(patient_id, ()), *words)))
-    return PanelFile(str(file), hash_bytes(content), tuple(panels), tuple(warnings))
+        extra, computed = derive(measurements, known.analytes)
+        absent = tuple(a for a in dict.fromkeys(collected.missing.get(patient_id, ())) if a not in measurements)
+        told = (*interpreter.notes.get(patient_id, ()), *computed)
+        panels.append(Panel(patient_id, {**measurements, **extra}, absent, told))
+    return PanelFile(str(file), hash_bytes(reading.content), tuple(panels), tuple(warnings), kind)
+
+
+@dataclass
+class _Collected:
+    """The measurements of a file by patient, and what was in the way."""
+
+    values: dict[str, dict[str, Measurement]] = field(default_factory=dict)
+    missing: dict[str, list[str]] = field(default_factory=dict)
+    repeated: dict[tuple[str, str], int] = field(default_factory=dict)
+    # analyte as written and words of the refusal: place of the first, and how many there are
+    refused: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
+    unknown: dict[str, int] = field(default_factory=dict)
+    # patient, analyte and time that are given twice: place of the second and of the first
+    twice: dict[tuple[str, str, float], tuple[str, str]] = field(default_factory=dict)
+
+    def contradicted(self) -> dict[tuple[str, str], tuple[str, str]]:
+        """What is given twice at a time that is not used."""
+        return {(p, a): places for (p, a, t), places in self.twice.items() if not self._used(p, a, t)}
+
+    def _used(self, patient: str, analyte: str, time: float) -> bool:
+        used = self.values[patient].get(analyte)
+        return used is None or used.time_h >= time
+
+    def problems(self) -> list[str]:
+        """One line per kind of refusal, with the place of the first."""
+        return [
+            f"{first}: {words}" + (f" (and {n - 1} more rows)" if n > 1 else "")
+            for (_, words), (first, n) in self.refused.items()
+        ]
+
+    def doubled(self, file: Path) -> list[str]:
+        """One line per value that is used and given twice."""
+        return [
+            f"{file}, {place}, patient {p}, {a}: is given twice, first at {first}; keep one"
+            for (p, a, t), (place, first) in self.twice.items()
+            if self._used(p, a, t)
+        ]
+
+
+def _collect(file: Path, reading: Reading, interpreter: Interpreter, *, open_: bool) -> _Collected:
+    found = _Collected()
+    seen: dict[str, dict[tuple[str, float], str]] = {}
+    for entry in reading.entries:
+        patient = found.values.setdefault(entry.patient, {})
+        places = seen.setdefault(entry.patient, {})
+        try:
+            if open_ and not interpreter.knows(entry.analyte):
+                found.unknown[entry.analyte] = found.unknown.get(entry.analyte, 0) + 1
+                continue
+            analyte = interpreter.analyte(entry.analyte)
+            time = interpreter.time(entry)
+            key = (analyte.id, time)
+            if key in places:
+                found.twice.setdefault((entry.patient, *key), (entry.place, places[key]))
+                continue
+            places[key] = entry.place
+            measured = interpreter.measurement(entry, analyte, time)
+        except PanelError as error:
+            first, n = found.refused.get((entry.analyte, str(error)), ("", 0))
+            where = f"{file}, {entry.place}, patient {entry.patient}, {entry.analyte or 'no analyte'}"
+            found.refused[(entry.analyte, str(error))] = (first or where, n + 1)
+            continue
+        if measured is None:
+            found.missing.setdefault(entry.patient, []).append(analyte.id)
+            continue
+        earlier = patient.get(analyte.id)
+        if earlier is not None:
+            again = (entry.patient, analyte.id)
+            found.repeated[again] = found.repeated.get(again, 0) + 1
+        if earlier is None or measured.time_h < earlier.time_h:
+            patient[analyte.id] = measured
+    return found
 
 
 def one_patient(file: PanelFile, patient: str | None = None) -> Panel:
@@ -105,6 +173,10 @@ def one_patient(file: PanelFile, patient: str | None = None) -> Panel:
         If the file holds several and none is chosen, the chosen one is not there, or has no value.
     """
     ids = [p.patient for p in file.panels]
+    if not ids:
+        raise PanelError(
+            "\n  ".join([f"{file.path}: holds no value of any patient; check that it is whole", *file.warnings])
+        )
     listed = ", ".join(ids[:10]) + (" ..." if len(ids) > 10 else "")
     if patient is None and len(ids) != 1:
         raise PanelError(f"{file.path}: holds {len(ids)} patients, expected one; choose with --patient: {listed}")
@@ -114,10 +186,6 @@ def one_patient(file: PanelFile, patient: str | None = None) -> Panel:
     if not panel.measurements:
         raise PanelError(f"{file.path}: patient {panel.patient} has no value; a forecast needs at least one")
     return panel
-
-
-def _place(file: Path, entry: Entry, words: str) -> str:
-    return f"{file}, line {entry.line}, patient {entry.patient}, {entry.analyte or 'no analyte'}: {words}"
 
 
 def _all(problems: list[str]) -> str:

@@ -6,26 +6,54 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Measurement", "Panel", "PanelFile"]
+__all__ = ["Censoring", "Measurement", "Panel", "PanelFile", "Quality"]
+
+Censoring = Literal["", "left", "right", "interval"]
+Quality = Literal["", "doubtful", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
     """One value of one analyte, in the analyte's own unit.
 
-    ``censored`` is ``left`` where the truth lies below ``value`` (``<0.11``), ``right`` where it lies above.
-    ``given`` is the text as it stood in the file (with its unit), ``line`` its line.
+    Attributes
+    ----------
+    analyte : str
+    value : float
+    censored : {"", "left", "right", "interval"}
+        ``left`` where the truth lies below ``value`` (``<0.11``), ``right`` where it lies above, ``interval`` where it
+        lies between ``value`` and ``upper``.
+    given : str
+        The text as it stood in the file, with its unit.
+    place : str
+        Where it stood: ``line 3``, ``sheet 'Results', row 7``, ``Observation/a1``.
+    specimen, method : str
+    time_h : float
+    lod : float, optional
+        Limit of detection, in the analyte's unit.
+    upper : float, optional
+        Upper end of an interval.
+    log_sd : float, optional
+        Uncertainty of this very value on the natural logarithm, where the assay reports one.
+    quality : {"", "doubtful", "failed"}
+        What the laboratory's own quality control or Crosstalk's said. A failed value is kept and shown, and not used.
+    remarks : tuple of str
+        Why it is doubtful or failed, or what was done to it.
     """
 
     analyte: str
     value: float
-    censored: Literal["", "left", "right"] = ""
+    censored: Censoring = ""
     given: str = ""
-    line: int = 0
+    place: str = ""
     specimen: str = ""
     method: str = ""
     time_h: float = 0.0
     lod: float | None = None
+    upper: float | None = None
+    log_sd: float | None = None
+    quality: Quality = ""
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +68,10 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class PanelFile:
-    """The panels of one file, with its path, its SHA-256 and the warnings that reading gave."""
+    """The panels of one file, with its path, its SHA-256, its format and the warnings that reading gave."""
 
     path: str
     sha256: str
     panels: tuple[Panel, ...]
     warnings: tuple[str, ...] = ()
+    format: str = ""

@@ -2,43 +2,51 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from math import inf, log, sqrt
 
 from crosstalk.errors import PanelError, UnitError, UsageError
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.knowledge.records import Analyte
-from crosstalk.panel.layout import Entry
-from crosstalk.panel.records import Measurement
-from crosstalk.units import convert, parse_unit
+from crosstalk.panel.cells import PLAIN, Cell, read_cell, read_number
+from crosstalk.panel.entries import Entry
+from crosstalk.panel.records import Censoring, Measurement, Quality
+from crosstalk.units import line, parse_unit
 
-__all__ = ["Interpreter", "derive"]
+__all__ = ["Interpreter"]
 
-MISSING = {"", "na", "n/a", "nan", "null", "none", "."}
-BELOW = {"blq", "bloq", "blod", "<lod", "< lod", "<lloq", "nd", "not detected"}
 FEMALE, MALE = {"f", "female", "woman"}, {"m", "male", "man"}
-ABSURD = 1000.0  # times the upper reference limit: asked back whatever the analyte
+# asked back whatever the analyte (assumed): most often the unit is wrong, or a point separates thousands
+ABSURD = 1000.0  # times above the upper reference limit; sepsis reaches hundreds
+SCANT = 100.0  # times below the lower one
 YES = {"yes", "y", "true", "1"}
-_NUMBER = re.compile(r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$")
-_DECIMAL_COMMA = re.compile(r"^[+-]?\d+,\d+$")
-_SIGN = re.compile(r"^(<=|>=|<|>|≤|≥)\s*(.*)$")
-_LEFT = {"<", "<=", "≤"}
+QUALITY: dict[str, Quality] = {
+    **dict.fromkeys(("", "ok", "pass", "passed", "good"), ""),
+    **dict.fromkeys(("doubtful", "warn", "warning"), "doubtful"),
+    **dict.fromkeys(("failed", "fail"), "failed"),
+}
 
 
 @dataclass
 class Interpreter:
-    """Reads cells with a knowledge base; caches names and unit factors, so that large files are quick.
+    """Reads cells with a knowledge base; caches names, units and limits, so that large files are quick.
 
-    Raises `PanelError` without the place of the cell, which the caller knows.
+    Raises `PanelError` without the place of the cell, which the caller knows. What was assumed is kept in ``assumed``
+    (words: place of the first and number of cells), what concerns one value only in ``notes`` (patient: sentences).
     """
 
     knowledge: Knowledge
+    decimal: str = "."
+    assumed: dict[str, tuple[str, int]] = field(default_factory=dict)
+    notes: dict[str, list[str]] = field(default_factory=dict)
     _names: dict[str, Analyte | PanelError] = field(default_factory=dict)
-    _factors: dict[tuple[str, str], float | PanelError] = field(default_factory=dict)
+    _rules: dict[tuple[str, str], tuple[float, float] | PanelError] = field(default_factory=dict)
+    _limits: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def analyte(self, name: str) -> Analyte:
         """The analyte of a name or alias."""
+        if not name.strip():
+            raise PanelError("no analyte; name what was measured")
         found = self._names.get(name)
         if found is None:
             try:
@@ -50,104 +58,231 @@ class Interpreter:
             raise found
         return found
 
-    def measurement(self, entry: Entry) -> Measurement | None:
-        """Read one cell; None where it is empty."""
-        analyte = self.analyte(entry.analyte)
-        text = entry.value.strip()
-        if text.lower() in MISSING:
-            return None
-        if analyte.covariate == "female":
-            return self._sex(entry, analyte)
-        factor = self._factor(analyte, entry.unit)
-        lod = self._lod(entry, factor)
-        value, censored = self._value(text, lod)
-        value *= factor if text.lower() not in BELOW else 1.0
-        if lod is not None and not censored and value < lod:
-            value, censored = lod, "left"
-        self._plausible(analyte, value, entry)
-        time = self._plain(entry.time, "time") if entry.time else 0.0
-        given = f"{entry.value} {entry.unit}".strip()
-        found = Measurement(analyte.id, value, "", given, entry.line, entry.specimen, entry.method, time, lod)
-        return replace(found, censored=censored)  # type: ignore[arg-type]
+    def knows(self, name: str) -> bool:
+        """Whether a name is that of an analyte."""
+        try:
+            self.analyte(name)
+        except PanelError:
+            return False
+        return True
 
-    def _sex(self, entry: Entry, analyte: Analyte) -> Measurement:
+    def time(self, entry: Entry) -> float:
+        """Hours of an entry; 0 where it gives none."""
+        return self._plain(entry.time, "time") if entry.time else 0.0
+
+    def measurement(self, entry: Entry, analyte: Analyte, time: float) -> Measurement | None:
+        """Read one cell; None where it is empty."""
+        if analyte.covariate == "female":
+            return self._sex(entry, analyte, time)
+        text = entry.value
+        number = float(text) if self.decimal == "." and PLAIN.fullmatch(text) else -1.0
+        cell = Cell("number", number) if 0 <= number < inf else read_cell(text, self.decimal)
+        if cell.assumed:
+            self.assume(cell.assumed, entry.place)
+        if cell.kind == "missing":
+            return None
+        slope, intercept = rule = self._rule(analyte, self._unit(entry, cell) if cell.unit else entry.unit)
+        lod = slope * self._plain(entry.lod, "lod") + intercept if entry.lod else None
+        lloq = slope * self._plain(entry.lloq, "lloq") + intercept if entry.lloq else None
+        if lod is not None and lloq is not None and lod > lloq:
+            raise PanelError(f"lod {entry.lod} lies above lloq {entry.lloq}; the columns may be swapped; correct them")
+        value, upper, censored = self._bounds(entry, analyte, cell, rule, lod, lloq)
+        self._plausible(analyte, value, upper, censored, entry)
+        quality, remarks = self._quality(entry, cell)
+        # a line with an intercept shrinks relative errors
+        share = 1 - intercept / value if value > 0 else 1.0
+        return Measurement(
+            analyte.id, value, censored, f"{text} {entry.unit}" if entry.unit else text, entry.place, entry.specimen,
+            entry.method, time, lod, upper, self._log_sd(entry, share), quality, remarks,
+        )  # fmt: skip
+
+    def assume(self, words: str, place: str) -> None:
+        """Keep what was made of an unusual cell: told once, with the first place and the number of cells."""
+        first, n = self.assumed.get(words, (place, 0))
+        self.assumed[words] = (first, n + 1)
+
+    def _note(self, entry: Entry, words: str) -> None:
+        self.notes.setdefault(entry.patient, []).append(words)
+
+    def _sex(self, entry: Entry, analyte: Analyte, time: float) -> Measurement | None:
         word = entry.value.strip().lower()
-        if word not in FEMALE | MALE:
+        if word in FEMALE | MALE:
+            return Measurement(analyte.id, float(word in FEMALE), "", entry.value, entry.place, time_h=time)
+        try:
+            cell = read_cell(entry.value)
+        except PanelError:
+            cell = Cell("number")
+        if cell.kind != "missing":
             raise PanelError(
                 f"received '{entry.value}'; expected the word female or male, since numbers mean different things"
             )
-        return Measurement(analyte.id, float(word in FEMALE), "", entry.value, entry.line)
+        if cell.assumed:
+            self.assume(cell.assumed, entry.place)
+        return None
 
-    def _factor(self, analyte: Analyte, unit: str) -> float:
+    def _unit(self, entry: Entry, cell: Cell) -> str:
+        if not entry.unit:
+            self.assume(f"the unit is taken from the cell ('{cell.unit}')", entry.place)
+            return cell.unit
+        try:
+            same = parse_unit(cell.unit) == parse_unit(entry.unit)
+        except UnitError as error:
+            raise PanelError(f"received '{entry.value}': {error}") from None
+        if not same:
+            raise PanelError(
+                f"received '{entry.value}', though the unit is given as {entry.unit}; keep the one that is right"
+            )
+        return entry.unit
+
+    def _rule(self, analyte: Analyte, unit: str) -> tuple[float, float]:
+        """Slope and intercept into the analyte's unit."""
         key = (analyte.id, unit)
-        if key not in self._factors:
+        found = self._rules.get(key)
+        if found is None:
             try:
-                self._factors[key] = self._find_factor(analyte, unit)
+                found = self._find_rule(analyte, unit)
             except PanelError as error:
-                self._factors[key] = error
-        found = self._factors[key]
+                found = error
+            self._rules[key] = found
         if isinstance(found, PanelError):
             raise found
         return found
 
-    def _find_factor(self, analyte: Analyte, unit: str) -> float:
+    def _find_rule(self, analyte: Analyte, unit: str) -> tuple[float, float]:
         if not unit.strip():
             if analyte.kind == "scale" or analyte.id == "age" or _bare(analyte.unit):
-                return 1.0
+                return 1.0, 0.0
             raise PanelError(
                 f"no unit; give the one that the laboratory reports, such as {analyte.unit}; none is guessed"
             )
         try:
-            return convert(
-                1.0, unit.strip(), analyte.unit, molar_mass=analyte.molar_mass, factors=analyte.units_by_rule or None
+            return line(
+                unit.strip(), analyte.unit, molar_mass=analyte.molar_mass, factors=analyte.units_by_rule or None
             )
         except UnitError as error:
+            share = next((a.id for a in self.knowledge.analytes.values() if a.id.startswith(f"{analyte.id}/")), "")
+            if share and unit.strip() in ("%", "percent"):
+                raise PanelError(f"received a percentage; name it '{share}' [%], or give the count") from None
             raise PanelError(f"{error}; expected {analyte.unit} or a unit that converts to it") from None
 
-    def _lod(self, entry: Entry, factor: float) -> float | None:
-        return self._plain(entry.lod, "lod") * factor if entry.lod.strip() else None
-
     def _plain(self, text: str, what: str) -> float:
-        if not _NUMBER.match(text.strip()):
-            raise PanelError(f"column {what}: received '{text}'; expected a number")
-        number = float(text)
-        if number < 0:
-            raise PanelError(f"column {what}: received '{text}'; expected a number of 0 or more")
-        return number
+        try:
+            value, assumed = read_number(text.strip(), self.decimal)
+        except PanelError as error:
+            raise PanelError(f"column {what}: {error}") from None
+        if assumed:
+            raise PanelError(f"column {what}: received '{text}'; expected a number without marks between its digits")
+        return value
 
-    def _value(self, text: str, lod: float | None) -> tuple[float, str]:
-        if text.lower() in BELOW:
-            if lod is None:
-                raise PanelError(f"received '{text}' without a limit; write it as <0.11 or give a column lod")
-            return lod, "left"
-        sign = _SIGN.match(text)
-        if sign is None:
-            return _number(text), ""
-        return _number(sign[2].strip()), "left" if sign[1] in _LEFT else "right"
+    def _bounds(
+        self,
+        entry: Entry,
+        analyte: Analyte,
+        cell: Cell,
+        rule: tuple[float, float],
+        lod: float | None,
+        lloq: float | None,
+    ) -> tuple[float, float | None, Censoring]:
+        """Value, upper end and censoring of a cell beside its limits, all in the analyte's unit."""
+        kind, value = cell.kind, rule[0] * cell.value + rule[1]
+        limits = [limit for limit in (lod, lloq) if limit]
+        if kind == "number":
+            if lod is not None and value < lod:
+                self._note(entry, f"{analyte.id} at {entry.place} is taken as below its lod of {lod:g} {analyte.unit}.")
+                return lod, None, "left"
+            if lloq is not None and value < lloq:
+                return self._below_lloq(entry, analyte, lod, lloq)
+            if value == 0 and analyte.kind == "laboratory":
+                self._note(
+                    entry, f"{analyte.id} at {entry.place} is 0, without a limit of detection: shown and not fitted."
+                )
+            return value, None, ""
+        if kind == "interval":
+            return value, rule[0] * cell.upper + rule[1], "interval"
+        if kind in ("left", "right"):
+            if kind == "left" and limits and not any(abs(value - limit) <= 1e-9 * limit for limit in limits):
+                self.assume(
+                    f"{analyte.id} '{entry.value}' disagrees with the column "
+                    f"{'lod' if lod else 'lloq'} ({entry.lod or entry.lloq}); the cell is used",
+                    entry.place,
+                )
+            return value, None, "left" if kind == "left" else "right"
+        if kind == "detected":
+            if lod and lloq and lod < lloq:
+                return self._below_lloq(entry, analyte, lod, lloq)
+            raise PanelError(f"received '{entry.value}', which needs both limits; give the columns lod and lloq")
+        if kind == "above":
+            raise PanelError(f"received '{entry.value}' without the upper limit; write it as >500")
+        if not limits:
+            raise PanelError(f"received '{entry.value}' without a limit; write it as <0.11 or give a column lod")
+        # below quantification says nothing about detection: the higher limit holds in any case
+        limit = limits[0] if kind == "below lod" else limits[-1]
+        name = "lod" if limit == lod else "lloq"
+        self._note(entry, f"{analyte.id} at {entry.place} is taken as below its {name} of {limit:g} {analyte.unit}.")
+        return limit, None, "left"
 
-    def _plausible(self, analyte: Analyte, value: float, entry: Entry) -> None:
+    def _below_lloq(
+        self, entry: Entry, analyte: Analyte, lod: float | None, lloq: float
+    ) -> tuple[float, float | None, Censoring]:
+        if not lod:
+            self._note(entry, f"{analyte.id} at {entry.place} is taken as below its lloq of {lloq:g} {analyte.unit}.")
+            return lloq, None, "left"
+        self._note(
+            entry,
+            f"{analyte.id} at {entry.place} is taken as between its lod and lloq, {lod:g} to {lloq:g} {analyte.unit}.",
+        )
+        return lod, lloq, "interval"
+
+    def _quality(self, entry: Entry, cell: Cell) -> tuple[Quality, tuple[str, ...]]:
+        if not (entry.quality or cell.remark):
+            return "", entry.remarks
+        quality = QUALITY.get(entry.quality.strip().lower())
+        if quality is None:
+            raise PanelError(f"column quality: received '{entry.quality}'; expected doubtful, failed or nothing")
+        if cell.remark:
+            return quality or "doubtful", (*entry.remarks, cell.remark)
+        return quality, entry.remarks
+
+    def _log_sd(self, entry: Entry, share: float) -> float | None:
+        if not entry.cv:
+            return None
+        text = entry.cv.removesuffix("%")
+        cv = self._plain(text, "cv") / (100 if text != entry.cv else 1)
+        if cv == 0:
+            self.assume("a cv of 0 says that replicates agree, not that there is no error; not used", entry.place)
+            return None
+        return share * sqrt(log(1 + cv * cv))
+
+    def _plausible(
+        self, analyte: Analyte, value: float, upper: float | None, censored: Censoring, entry: Entry
+    ) -> None:
+        """Ask back what a wrong unit most often makes: a value far outside everything known of the analyte."""
         low, high = analyte.plausible
-        if analyte.kind == "scale" and not low <= value <= high:
-            raise PanelError(f"received {value:g}; the scale runs from {low:g} to {high:g}; correct the score")
-        if entry.confirmed.strip().lower() in YES:
-            return
+        top = value if upper is None else upper
+        if analyte.kind == "scale" and not (low <= value and top <= high):
+            raise PanelError(f"received {top:g}; the scale runs from {low:g} to {high:g}; correct the score")
         # where assays differ, the lowest limit: a unit missed by a thousand should not pass for another assay
-        upper = min((r.p97_5 for r in analyte.references), default=None)
-        if value > high or (upper and value >= ABSURD * upper):
-            excess = (
-                f"is {value / upper:.0f} times the upper reference limit ({upper:g} {analyte.unit})"
-                if upper
-                else f"lies above anything possible ({high:g} {analyte.unit})"
+        if analyte.id not in self._limits:
+            self._limits[analyte.id] = (
+                min((r.p2_5 for r in analyte.references), default=0.0) / SCANT,
+                min((r.p97_5 for r in analyte.references), default=0.0),
             )
-            raise PanelError(
-                f"{value:g} {analyte.unit} {excess}; is the unit right? If the value is right, add a column confirmed "
-                "with yes"
-            )
-        if value < low and not (low <= 0 or entry.value.strip().startswith(("<", "≤"))):
-            raise PanelError(
-                f"{value:g} {analyte.unit} lies below anything possible ({low:g} {analyte.unit}); is the unit right? "
-                f"If the value is right, add a column confirmed with yes"
-            )
+        tiny, limit = self._limits[analyte.id]
+        too_high = top > high or bool(limit and top >= ABSURD * limit)
+        too_low = censored != "left" and (value < low or 0 < value < tiny)
+        if not (too_high or too_low) or entry.confirmed.strip().lower() in YES:
+            return
+        if too_high and limit:
+            words = f"{top:g} {analyte.unit} is {top / limit:.0f} times the upper reference limit"
+            words += f" ({limit:g} {analyte.unit})"
+        elif too_high:
+            words = f"{top:g} {analyte.unit} lies above anything possible ({high:g} {analyte.unit})"
+        elif value < low:
+            words = f"{value:g} {analyte.unit} lies below anything possible ({low:g} {analyte.unit})"
+        else:
+            words = f"{value:g} {analyte.unit} is less than a hundredth of the lower reference limit"
+            words += f" ({tiny * SCANT:g} {analyte.unit})"
+        raise PanelError(f"{words}; is the unit right? If the value is right, add a column confirmed with yes")
 
 
 def _bare(unit: str) -> bool:
@@ -155,50 +290,3 @@ def _bare(unit: str) -> bool:
         return parse_unit(unit) in ("1", "dimensionless", "points")
     except UnitError:
         return False
-
-
-def _number(text: str) -> float:
-    if _DECIMAL_COMMA.match(text):
-        raise PanelError(f"received '{text}' with a comma; write 1.5 for one and a half and 1500 for fifteen hundred")
-    if not _NUMBER.match(text):
-        raise PanelError(f"received '{text}'; expected a number such as 1.5, <0.11 or >500")
-    value = float(text)
-    if value in (float("inf"), float("-inf")):
-        raise PanelError(f"received '{text}', which is not finite; expected a number")
-    if value < 0:
-        raise PanelError(f"received '{text}', which is negative; expected 0 or more")
-    return value
-
-
-def derive(measurements: Mapping[str, Measurement]) -> tuple[dict[str, Measurement], list[str]]:
-    """Values that follow from others and that the panel does not hold, with a note each.
-
-    References
-    ----------
-    HOMA-IR: Matthews 1985, doi 10.1007/BF00280883.
-    """
-    found: dict[str, Measurement] = {}
-    notes: list[str] = []
-
-    def have(*names: str) -> bool:
-        return all(n in measurements and not measurements[n].censored and measurements[n].value > 0 for n in names)
-
-    def add(name: str, value: float, words: str) -> None:
-        if name not in measurements:
-            found[name] = Measurement(name, value, "", words)
-            notes.append(f"{name} {value:.3g} computed: {words}.")
-
-    value = {k: m.value for k, m in measurements.items()}
-    if have("weight", "height"):
-        add("BMI", value["weight"] / (value["height"] / 100) ** 2, "weight over height squared")
-    if have("neutrophils", "lymphocytes"):
-        add("NLR", value["neutrophils"] / value["lymphocytes"], "neutrophils over lymphocytes")
-    if have("kynurenine", "tryptophan"):
-        add("KYN/TRP", 1000 * value["kynurenine"] / value["tryptophan"], "kynurenine over tryptophan")
-    if have("glucose", "insulin"):
-        add(
-            "HOMA-IR",
-            value["glucose"] * value["insulin"] / 405,
-            "fasting glucose [mg/dL] times insulin [uIU/mL] over 405",
-        )
-    return found, notes

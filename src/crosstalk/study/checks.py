@@ -13,7 +13,7 @@ from crosstalk.model.pharmacokinetics import prefix
 from crosstalk.study.locate import Key
 from crosstalk.study.records import Eligibility
 from crosstalk.study.tables import EligibleTable
-from crosstalk.units import convert
+from crosstalk.units import line
 
 __all__ = ["POINTS", "KeyPath", "Problem", "eligibility", "fail", "find", "model_variables", "unit_factor"]
 
@@ -51,11 +51,14 @@ def unit_factor(unit: str, analyte: Analyte, path: KeyPath) -> float:
         return 1.0
     rules = dict(analyte.units_by_rule) or None
     try:
-        return convert(1.0, unit, analyte.unit, molar_mass=analyte.molar_mass, factors=rules)
+        slope, intercept = line(unit, analyte.unit, molar_mass=analyte.molar_mass, factors=rules)
     except UnitError as error:
         raise Problem(
             path, f"received {unit!r}, expected a unit that converts to {analyte.unit} ({analyte.id}): {error}"
         ) from None
+    if intercept:
+        fail(path, f"received {unit!r}, which is no multiple of {analyte.unit}; give the number in {analyte.unit}")
+    return slope
 
 
 def eligibility(table: EligibleTable, path: KeyPath, knowledge: Knowledge) -> Eligibility:

@@ -1,0 +1,477 @@
+"""FHIR Observations (R4, R4B, R5) to entries: codes, values, units, times, patients; what is left out is counted."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from crosstalk.errors import PanelError, UsageError
+from crosstalk.knowledge.loader import Knowledge, load_knowledge
+from crosstalk.knowledge.records import Analyte
+from crosstalk.panel.entries import Entry, Reading
+from crosstalk.panel.fhir_json import Object, Resource, load, member, members, text
+from crosstalk.panel.fhir_values import LeftOutError, has_value, value_of, words_of
+
+__all__ = ["read"]
+
+LOINC = {"http://loinc.org", "https://loinc.org", "loinc", "urn:oid:2.16.840.1.113883.6.1"}
+VOID = {"entered-in-error", "cancelled", "registered", "specimen-in-process"}
+VALID = {"final", "preliminary", "amended", "corrected", "unknown", "appended"}
+# a value of another fluid is another quantity
+OTHER_FLUIDS = re.compile(
+    r"urin|saliva|oral fluid|cerebrospinal|\bcsf\b|stool|f(a)?eces|f(a)?ecal|sputum|\bhair\b|sweat|\btears?\b|milk|"
+    r"synovial|pleural|peritoneal|ascit|swab|dialys"
+)
+YEAR_DAYS = 365.25  # UCUM's a
+PLACES = 5  # named in a warning before the rest is counted
+_DATE = re.compile(
+    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?(Z|[+-]\d\d:\d\d)?)?)?)?"
+)  # fmt: skip
+_REFERENCE = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([A-Za-z0-9.\-]{1,64})(?:/_history/[^/]+)?$")
+
+
+class _UnknownError(Exception):
+    """A code that is no analyte's: the code, and what else to say of it."""
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """An entry before its patient's first time is known."""
+
+    entry: Entry
+    analyte: str
+    patient: str
+    when: datetime | None
+
+
+@dataclass
+class _Reader:
+    path: Path
+    knowledge: Knowledge
+    problems: list[str] = field(default_factory=list)
+    drafts: list[_Draft] = field(default_factory=list)
+    unknown: dict[str, list[str]] = field(default_factory=dict)
+    reasons: dict[str, list[str]] = field(default_factory=dict)
+    index: dict[tuple[str, str], list[Resource]] = field(default_factory=dict)
+    labels: dict[str, tuple[str, Resource | None]] = field(default_factory=dict)
+    names: dict[str, Analyte | None] = field(default_factory=dict)
+
+    def note(self, reason: str, place: str) -> None:
+        self.reasons.setdefault(reason, []).append(place)
+
+    # Codes
+
+    def named(self, name: str) -> Analyte | None:
+        if name not in self.names:
+            try:
+                self.names[name] = self.knowledge.analyte(name) if name else None
+            except UsageError:
+                self.names[name] = None
+        return self.names[name]
+
+    def analyte(self, concept: Object) -> tuple[Analyte, str]:
+        """The analyte of a code and the text for its entry; raises `_UnknownError` if there is none."""
+        codings = members(concept, "coding")
+        words = [w for w in (text(concept, "text"), *(text(c, "display") for c in codings)) if w]
+        loinc = [text(c, "code") for c in codings if text(c, "system").lower().rstrip("/") in LOINC]
+        known = {a.id: c for c in loinc for a in [self.named(c)] if a is not None and c in a.loinc}
+        by_name = {a.id: w for w in words for a in [self.named(w)] if a is not None}
+        if len(known) > 1:
+            raise PanelError(f"its LOINC codes mean {' and '.join(known)}; keep the one that was measured")
+        if known:
+            ((id_, code),) = known.items()
+            other = next((one for one in by_name if one != id_), None)
+            if other is not None:
+                raise PanelError(
+                    f"LOINC {code} is {id_}, but the name '{by_name[other]}' is {other}; correct one of them"
+                )
+            return self.knowledge.analytes[id_], code
+        if not loinc and len(by_name) > 1:
+            raise PanelError(f"its names mean {' and '.join(by_name)}; give a LOINC code")
+        if not loinc and by_name:
+            ((id_, word),) = by_name.items()
+            return self.knowledge.analytes[id_], word
+        name = f" ({words[0][:60]})" if words else ""
+        if loinc:
+            hint = next(iter(by_name), "")
+            codes = ", ".join(self.knowledge.analytes[hint].loinc) if hint else ""
+            more = f"; not read as {hint} by its name, since its LOINC {'is ' + codes if codes else 'is not known'}"
+            raise _UnknownError(f"LOINC {', '.join(dict.fromkeys(loinc))}", f"{name}{more if hint else ''}")
+        if codings:
+            system = text(codings[0], "system") or "no system"
+            raise _UnknownError(f"code {text(codings[0], 'code') or 'missing'} of {system}", name)
+        raise _UnknownError(f"no code{name}", "")
+
+    # One Observation
+
+    def observation(self, resource: Resource) -> None:
+        content = resource.content
+        try:
+            parts = members(content, "component")
+        except PanelError as error:
+            self.problems.append(f"{self.path}, {resource.place}: {error}")
+            return
+        items = [(content, resource.place)] if has_value(content) or not parts else []
+        items += [(part, f"{resource.place}, component {n}") for n, part in enumerate(parts, start=1)]
+        for item, place in items:
+            try:
+                analyte, name = self.analyte(member(item, "code"))
+            except _UnknownError as unknown:
+                code, more = unknown.args
+                self.unknown.setdefault(code, []).append(more)
+                continue
+            except PanelError as error:
+                self.problems.append(f"{self.path}, {place}: {error}")
+                continue
+            try:
+                self.drafts.append(self.draft(resource, item, place, analyte, name))
+            except LeftOutError as left:
+                self.note(f"left out: {left}", f"{place}, {analyte.id}")
+            except PanelError as error:
+                self.problems.append(f"{self.path}, {place}, {analyte.id}: {error}")
+
+    def draft(self, resource: Resource, item: Object, place: str, analyte: Analyte, name: str) -> _Draft:
+        content = resource.content
+        status = text(content, "status")
+        if status in VOID:
+            raise LeftOutError(f"status {status}")
+        if "modifierExtension" in content or "modifierExtension" in item:
+            raise LeftOutError("a modifierExtension may change its meaning")
+        if status not in VALID:
+            self.note(f"status is {status or 'missing'}; taken as final", place)
+        remarks = [] if status == "final" else [f"status {status or 'missing'}"]
+        value = value_of(item, analyte)
+        for note in value.notes:
+            self.note(note, f"{place}, {analyte.id}")
+        specimen, words = self.specimen(resource, analyte)
+        patient = self.patient(resource, place)
+        when, dated = self.time(content, place)
+        self.check_encounter(resource, when, place)
+        remarks += [*value.remarks, *words, *dated, *_ranges(item), *_notes(content)]
+        method = member(content, "method")
+        entry = Entry(
+            place,
+            patient,
+            name,
+            value.text,
+            value.unit,
+            specimen,
+            words_of(method)[0] if method else "",
+            remarks=tuple(remarks),
+        )
+        return _Draft(entry, analyte.id, patient, when)
+
+    # Specimen, patient, time
+
+    def specimen(self, resource: Resource, analyte: Analyte) -> tuple[str, list[str]]:
+        reference = member(resource.content, "specimen")
+        if not reference:
+            return "", []
+        found = self.resolve(resource, text(reference, "reference"), "Specimen")
+        kind = member(found.content, "type") if found else {}
+        words = " ".join(words_of(kind) if kind else [text(reference, "display")]).lower()
+        in_blood = analyte.specimen in ("serum", "plasma", "blood")
+        if in_blood and OTHER_FLUIDS.search(words):
+            raise LeftOutError(f"measured in another fluid ({words[:40]}) than {analyte.specimen}")
+        sure = [fluid for fluid in ("serum", "plasma") if fluid in words]
+        if len(sure) == 1:
+            return sure[0], []
+        if "blood" in words and analyte.specimen == "blood":
+            return "blood", []
+        # serum and plasma are drawn as blood: that says nothing against the analyte's own specimen
+        return "", [f"specimen {words[:40]}"] if words else []
+
+    def patient(self, resource: Resource, place: str) -> str:
+        """Key of the patient; `labels` holds what to call it and its resource."""
+        subject = member(resource.content, "subject")
+        reference, identifier = text(subject, "reference"), member(subject, "identifier")
+        kind = text(subject, "type")
+        match = _REFERENCE.search(reference)
+        kind = match[1] if match else kind
+        if kind and kind != "Patient":
+            raise LeftOutError(f"its subject is a {kind}, no Patient")
+        found = self.resolve(resource, reference, "Patient")
+        if found is None and text(identifier, "value"):
+            found = next(iter(self.index.get(("Patient", _identity(identifier)), [])), None)
+        if found is not None:
+            same = [_identity(one) for one in members(found.content, "identifier") if text(one, "value")]
+            own = found.container is None
+            key = f"resource {found.place}" if own or not same else same[0]
+            name = found.id if own else ""
+            url = found.url.rsplit("/", 1)[-1].removeprefix("urn:uuid:")
+            label = name or url or (same[0].rsplit("|", 1)[-1] if same else found.place)
+        elif reference and not reference.startswith("#"):
+            key = reference.split("/_history/")[0]
+            label = match[2] if match else key.removeprefix("urn:uuid:").removeprefix("urn:oid:")
+        elif text(identifier, "value"):
+            key, label = _identity(identifier), text(identifier, "value")
+        elif text(subject, "display"):
+            key = label = text(subject, "display")
+            self.note("its patient is named by display alone", place)
+        else:
+            raise PanelError("names no patient; give subject.reference, such as Patient/123")
+        self.labels.setdefault(key, (label, found))
+        return key
+
+    def resolve(self, resource: Resource, reference: str, kind: str) -> Resource | None:
+        if reference.startswith("#"):
+            owner = resource.container or resource.content
+            for one in members(owner, "contained"):
+                if text(one, "id") == reference[1:] and text(one, "resourceType") == kind:
+                    return Resource(one, f"{resource.place}, contained {reference[1:]}", "", owner)
+            return None
+        match = _REFERENCE.search(reference)
+        found = self.index.get((kind, reference.split("/_history/")[0])) if reference else None
+        if not found and match and match[1] == kind and "://" not in reference:
+            found = self.index.get((kind, f"{kind}/{match[2]}"), [])
+            if len(found) > 1:
+                raise PanelError(f"{reference} may be {' or '.join(one.place for one in found)}; use full URLs")
+        return found[0] if found else None
+
+    def time(self, content: Object, place: str) -> tuple[datetime | None, list[str]]:
+        for key in ("effectiveDateTime", "effectiveInstant"):
+            if text(content, key):
+                return self.date(text(content, key), key, place), []
+        period, timing = member(content, "effectivePeriod"), member(content, "effectiveTiming")
+        for end in ("start", "end"):
+            if text(period, end):
+                return self.date(text(period, end), f"effectivePeriod.{end}", place), [f"time is the period's {end}"]
+        events = timing.get("event")
+        if isinstance(events, list) and events and isinstance(events[0], str):
+            return self.date(events[0], "effectiveTiming.event", place), ["time is the first event's"]
+        if text(content, "issued"):
+            self.note("no effective time; the time of issue is used", place)
+            return self.date(text(content, "issued"), "issued", place), ["time is that of issue"]
+        return None, ["no time"]
+
+    def check_encounter(self, resource: Resource, when: datetime | None, place: str) -> None:
+        """Say so where a value was taken on another day than its encounter: one of the two dates is wrong."""
+        reference = text(member(resource.content, "encounter"), "reference")
+        found = self.resolve(resource, reference, "Encounter")
+        period = member(found.content, "period") if found else {}
+        if when is None or not text(period, "start") or not text(period, "end"):
+            return
+        start, _ = _date(text(period, "start"), "Encounter.period.start")
+        end, _ = _date(text(period, "end"), "Encounter.period.end")
+        if not start - timedelta(days=1) <= when <= end + timedelta(days=1):
+            self.note("time is more than a day away from its Encounter; read as it stands, check it", place)
+
+    def date(self, words: str, key: str, place: str) -> datetime:
+        """A point in time; a part that is not given is its first, and a warning says so."""
+        found, lacks = _date(words, key)
+        if lacks:
+            self.note(lacks, place)
+        return found
+
+
+def read(path: Path) -> Reading:
+    """Read Observations of R4, R4B or R5: one resource, a Bundle of any type, an array, or NDJSON.
+
+    A Patient resource in the same file gives sex and age. Times are hours from the patient's first Observation that is
+    read. Observations that are no analyte are counted in one warning per code.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    Reading
+
+    Raises
+    ------
+    PanelError
+        If the file is no FHIR in JSON, or holds no Observation.
+
+    References
+    ----------
+    HL7 FHIR, Observation: https://hl7.org/fhir/R4/observation.html, https://hl7.org/fhir/R5/observation.html
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> observation = '''{"resourceType": "Observation", "id": "a1", "status": "final",
+    ...   "code": {"coding": [{"system": "http://loinc.org", "code": "30522-7"}]},
+    ...   "subject": {"reference": "Patient/7"}, "effectiveDateTime": "2024-05-01T08:30:00Z",
+    ...   "valueQuantity": {"value": 0.15, "comparator": "<", "system": "http://unitsofmeasure.org", "code": "mg/L"}}'''
+    >>> with TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "crp.json"
+    ...     _ = file.write_text(observation)
+    ...     entry = read(file).entries[0]
+    >>> entry.place, entry.patient, entry.analyte, entry.value, entry.unit
+    ('Observation/a1', '7', '30522-7', '<0.15', 'mg/L')
+    """
+    document = load(path)
+    reader = _Reader(path, load_knowledge(), document.problems)
+    observations, others = [], Counter[str]()
+    for resource in document.resources:
+        if resource.type == "Observation":
+            observations.append(resource)
+            continue
+        for key in _keys(resource):
+            reader.index.setdefault((resource.type, key), []).append(resource)
+        if resource.type not in ("Patient", "Specimen", "Encounter"):
+            others[resource.type or "resource without a type"] += 1
+    held = ", ".join(f"{number} {kind}" for kind, number in others.most_common())
+    if not observations and not document.problems:
+        patients = len({one.place for (kind, _), found in reader.index.items() if kind == "Patient" for one in found})
+        held = ", ".join(filter(None, [f"{patients} Patient" if patients else "", held])) or "nothing"
+        said = "; ".join(document.warnings)
+        raise PanelError(f"{path}: holds no Observation; it holds {held}{'; ' + said if said else ''}")
+    for resource in observations:
+        reader.observation(resource)
+    entries = _entries(reader)
+    warnings = list(document.warnings)
+    if others:
+        warnings.append(f"{path}: left out: {held}; only Observation, Patient, Specimen and Encounter are read")
+    warnings += [
+        f"{path}: {code}{more[0]}: not among the analytes; values left out: {len(more)}"
+        for code, more in reader.unknown.items()
+    ]
+    warnings += [f"{path}: {reason}: {_listed(places)}" for reason, places in reader.reasons.items()]
+    return Reading(entries, document.problems, warnings, document.content)
+
+
+# Patients
+
+
+def _entries(reader: _Reader) -> list[Entry]:
+    """Name the patients, set the times, add sex and age."""
+    by_patient: dict[str, list[_Draft]] = {}
+    for draft in reader.drafts:
+        by_patient.setdefault(draft.patient, []).append(draft)
+    often = Counter(reader.labels[key][0] for key in by_patient)
+    entries: list[Entry] = []
+    for key, drafts in by_patient.items():
+        label, resource = reader.labels[key]
+        name = label if often[label] == 1 else key.removeprefix("resource ")
+        kept = _without_repeats(reader, drafts)
+        start = min((one.when for one in kept if one.when is not None), default=None)
+        held = {one.analyte for one in kept if one.entry.value}
+        if resource is None:
+            reader.note("no Patient resource in the file, so no sex and age; add it (NDJSON files may be joined)", name)
+            own = []
+        else:
+            try:
+                own = _covariates(reader, resource, name, start, held)
+            except LeftOutError as left:
+                reader.note(f"left out with {len(kept)} values: {left}", f"patient {name}")
+                continue
+            except PanelError as error:
+                reader.problems.append(f"{reader.path}, {resource.place}: {error}")
+                continue
+        hours = [f"{(one.when - start).total_seconds() / 3600:.10g}" if one.when and start else "" for one in kept]
+        entries += own
+        entries += [replace(one.entry, patient=name, time=time) for one, time in zip(kept, hours, strict=True)]
+    return entries
+
+
+def _without_repeats(reader: _Reader, drafts: list[_Draft]) -> list[_Draft]:
+    """Leave out replays of one value, and undated values of an analyte that has dated ones."""
+    dated = {one.analyte for one in drafts if one.when is not None}
+    seen: dict[tuple[object, ...], str] = {}
+    kept = []
+    for one in drafts:
+        key = (one.analyte, one.when, one.entry.value, one.entry.unit)
+        where = f"{one.entry.place}, {one.analyte}"
+        if one.when is None and one.analyte in dated:
+            reader.note("left out: no time, and the analyte has values with one", where)
+        elif key in seen:
+            reader.note("left out: repeats another Observation with the same time and value", f"{where}: {seen[key]}")
+        else:
+            seen[key] = one.entry.place
+            if one.when is None:
+                reader.note("no time; taken as the first", where)
+            kept.append(one)
+    return kept
+
+
+def _covariates(reader: _Reader, resource: Resource, name: str, start: datetime | None, held: set[str]) -> list[Entry]:
+    """Sex and age of a Patient resource, unless Observations give them; missing ones get a warning."""
+    found = []
+    if "sex" not in held:
+        gender = text(resource.content, "gender")
+        sex = gender if gender in ("female", "male") else ""
+        if not sex:
+            reader.note(f"gender is {gender or 'missing'}; sex is missing", resource.place)
+        found.append(Entry(resource.place, name, "sex", sex, "", remarks=() if sex else (f"gender {gender}",)))
+    if "age" in held:
+        return found
+    words, age, remarks = text(resource.content, "birthDate"), "", list[str]()
+    if not words:
+        reader.note("birthDate is missing; age is missing", resource.place)
+    elif start is None:
+        reader.note("no Observation has a time; age is missing", resource.place)
+    else:
+        # half a year or half a month later, where the day is not given
+        middle = {4: "-07-01", 7: "-15"}.get(len(words), "")
+        born, _ = _date(words + middle, "birthDate")
+        years = (start - born) / timedelta(days=YEAR_DAYS)
+        low, high = reader.knowledge.analytes["age"].plausible
+        if not low <= years < high:
+            raise LeftOutError(f"age at the first Observation is {years:.1f} a; read are ages of {low:g} to {high:g} a")
+        age = f"{years:.2f}"
+        if middle:
+            remarks.append(f"birthDate {words}")
+            reader.note("birthDate without a day; its middle is used", resource.place)
+    found.append(Entry(resource.place, name, "age", age, "a" if age else "", remarks=tuple(remarks)))
+    return found
+
+
+def _keys(resource: Resource) -> set[str]:
+    """What a reference may call a resource."""
+    keys = {resource.url, f"{resource.type}/{resource.id}" if resource.id and resource.container is None else ""}
+    found = resource.content.get("identifier")
+    for one in found if isinstance(found, list) and resource.container is None else []:
+        if isinstance(one, dict) and text(one, "value"):
+            keys.add(_identity(one))
+    return keys - {""}
+
+
+def _identity(identifier: Object) -> str:
+    return f"{text(identifier, 'system')}|{text(identifier, 'value')}"
+
+
+# Words
+
+
+def _date(words: str, key: str) -> tuple[datetime, str]:
+    """A point in time, and what was assumed about it."""
+    match = _DATE.fullmatch(words)
+    try:
+        if match is None or int(match[1]) < 1900:
+            raise ValueError
+        year, month, day, hour, minute, second = (int(match[n] or "011000"[n - 1]) for n in range(1, 7))
+        micro = int((match[7] or "")[:6].ljust(6, "0"))
+        offset = match[8] or "Z"
+        zone = UTC if offset == "Z" else datetime.fromisoformat(f"2000-01-01T00:00{offset}").tzinfo
+        # FHIR allows the leap second
+        found = datetime(year, month, day, hour, minute, min(second, 59), micro, zone)
+    except ValueError:
+        raise PanelError(f"{key}: received '{words[:40]}', expected a date such as 2024-05-01T08:30:00Z") from None
+    if match[4] is None:
+        return found, "a date without a time of day; its first moment in UTC is used"
+    return found, "" if match[8] else "a time without a zone; UTC is assumed"
+
+
+def _ranges(item: Object) -> list[str]:
+    found = []
+    for one in members(item, "referenceRange"):
+        ends = [member(one, "low"), member(one, "high")]
+        shown = [f"{end.get('value', '')} {text(end, 'unit') or text(end, 'code')}".strip() for end in ends]
+        said = text(one, "text")
+        found.append(f"reference of the laboratory: {' to '.join(filter(None, shown)) or said}")
+    return found
+
+
+def _notes(content: Object) -> list[str]:
+    return [f"note: {text(note, 'text')[:200]}" for note in members(content, "note") if text(note, "text")]
+
+
+def _listed(places: list[str]) -> str:
+    rest = len(places) - PLACES
+    return f"{len(places)} ({'; '.join(places[:PLACES])}{f'; and {rest} more' if rest > 0 else ''})"

@@ -1,0 +1,519 @@
+"""Plates of Luminex xPONENT and MSD instruments: the wells as exported, and the samples' concentrations as entries."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from math import exp, isfinite, log
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Literal
+
+from crosstalk.errors import PanelError
+from crosstalk.panel.entries import Entry, Reading
+from crosstalk.panel.formats import FORMATS, recognise
+
+__all__ = [
+    "EXCLUDED",
+    "Plate",
+    "Role",
+    "Well",
+    "concentration",
+    "decimal_sign",
+    "decode",
+    "entries_of",
+    "load",
+    "number",
+    "read_plates",
+    "role_of_name",
+    "split",
+    "well_name",
+]
+
+Role = Literal["standard", "control", "sample", "blank", "unknown"]
+
+EXCLUDED = "excluded in the export"
+SHOWN = 8  # names that a message lists before it counts the rest
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+_CENSORED = re.compile(r"(<=|>=|<|>|≤|≥)\s*(.+)")
+_DECIMAL = re.compile(r"[<>]?\s*[+-]?\d+([.,])\d+")
+_WELL = re.compile(r"([A-Za-z]{1,2})0*([1-9]\d?)")
+_OUT_OF_RANGE = re.compile(r"\b(below|above)\s+(detection|fit\s*curve|standard|curve)\s+range\b", re.IGNORECASE)
+_RUN = r"[\s._#-]*\d*([\s._-]+\d+)?"  # the running number behind a word: Standard1, STD-3, Control 2
+_WORDS: Mapping[Role, re.Pattern[str]] = {
+    "standard": re.compile(rf"(standard|std|calibrator|cal){_RUN}", re.IGNORECASE),
+    "control": re.compile(rf"(control|ctrl|qc)({_RUN}|[\s._-]*(low|mid|high|[a-z]))", re.IGNORECASE),
+    "blank": re.compile(rf"(background|bkgd?|blank|zero){_RUN}", re.IGNORECASE),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Well:
+    """One analyte in one well.
+
+    Attributes
+    ----------
+    location : str
+        ``A1``.
+    sample : str
+        The sample's name as exported; plate and well (``PLATE_A1``) where the export names no samples.
+    role : {"standard", "control", "sample", "blank", "unknown"}
+        ``unknown`` where the export does not say.
+    analyte : str
+        As exported; ``Spot 4`` where the export names no assays.
+    signal : float, optional [MFI, median over the beads; or ECL counts]
+        Raw.
+    net_signal : float, optional
+        Less background, where exported.
+    count : int, optional
+        Beads.
+    dilution : float
+        Dilution factor, 1 where none is given.
+    expected : float, optional
+        Expected concentration of a standard or control, in the analyte's unit.
+    reported : str
+        The vendor's calculated concentration as text: ``12.3``, ``<0.4``, ``NaN``, ``>1200``; empty where there is
+        none.
+    place : str
+        Where it stood, for messages: ``line 87``.
+    remarks : tuple of str
+        What the export itself says of the well.
+    exported : mapping of str to str
+        The other blocks or columns of the export for this well and analyte, as text: ``% Recovery``, ``Spot``.
+    """
+
+    location: str
+    sample: str
+    role: Role
+    analyte: str
+    signal: float | None
+    net_signal: float | None
+    count: int | None
+    dilution: float
+    expected: float | None
+    reported: str
+    place: str
+    remarks: tuple[str, ...] = ()
+    exported: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
+class Plate:
+    """One plate as exported.
+
+    Attributes
+    ----------
+    path : str
+    plate : str
+        Barcode, or number, or the name of the batch.
+    assay : str
+        What is known of the assay, at least the platform: ``Luminex xPONENT``, ``MSD``, ``MSD V-PLEX``.
+    instrument : str
+    read_at : str
+        As exported.
+    software : str
+    units : mapping of str to str
+        Analyte to unit; empty if the export gives none.
+    wells : tuple of Well
+    lod : mapping of str to float
+        Limit of detection of an analyte in its unit and on the plate (not multiplied by a dilution), where exported.
+    attributes : mapping of str to str
+        Other fields of the header: protocol, batch, operator.
+    warnings : tuple of str
+    content : bytes
+        Of the file.
+    """
+
+    path: str
+    plate: str
+    assay: str
+    instrument: str
+    read_at: str
+    software: str
+    units: Mapping[str, str]
+    wells: tuple[Well, ...]
+    lod: Mapping[str, float] = field(default_factory=dict)
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    content: bytes = b""
+
+
+def read_plates(path: Path) -> tuple[Plate, ...]:
+    """Read the plates of an export of Luminex xPONENT, MSD Discovery Workbench or MSD Methodical Mind.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    tuple of Plate
+        In the order of the file.
+
+    Raises
+    ------
+    PanelError
+        If the file is none of these, or is broken.
+    """
+    found = recognise(path)
+    if found in ("table", "workbook"):  # a header of Discovery Workbench can stand below other rows
+        msd = import_module("crosstalk.panel.msd")
+        found = "msd" if msd.recognises(path) else found
+    if found not in ("xponent", "msd"):
+        raise PanelError(
+            f"{path}: is no export of a plate reader that can be read (it looks like '{found}'); expected Luminex "
+            f"xPONENT (CSV), MSD Discovery Workbench (CSV or XLSX) or MSD Methodical Mind (TXT)"
+        )
+    plates: Callable[[Path], tuple[Plate, ...]] = import_module(f"crosstalk.panel.{FORMATS[found]}").plates
+    return plates(path)
+
+
+def entries_of(plates: Sequence[Plate]) -> Reading:
+    """The samples' reported concentrations as entries of a panel.
+
+    Replicates of one sample and analyte on one plate become one entry: the geometric mean of their positive
+    concentrations, with their coefficient of variation. A replicate that is censored is never averaged with a number:
+    ``<0.4`` and 0.9 become ``<0.9``, ``>1200`` and 1000 become ``>1000``, with a remark; ``<0.4`` and ``>1200``
+    contradict each other and give a warning and no entry. A concentration without a unit is a problem; a sample without
+    a concentration gives a warning.
+
+    Parameters
+    ----------
+    plates : sequence of Plate
+        Of one file.
+
+    Returns
+    -------
+    Reading
+        Each entry's limit of detection is the plate's times the dilution, since the concentrations are taken as those
+        of the undiluted sample.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> well = Well("A1", "P7", "sample", "IL-6", 812.0, None, None, 1.0, None, "2.0", "line 5")
+    >>> wells = (well, replace(well, location="A2", place="line 6", reported="8.0"))
+    >>> plate = Plate("run.csv", "1", "MSD", "", "", "", {"IL-6": "pg/mL"}, wells)
+    >>> entries_of([plate]).entries[0].value, entries_of([plate]).entries[0].place
+    ('4', 'line 5 (well A1) and line 6 (well A2)')
+    """
+    entries: list[Entry] = []
+    problems: list[str] = []
+    warnings: list[str] = []
+    for plate in plates:
+        of = f"plate {plate.plate}, " if len(plates) > 1 else ""
+        where = f"{plate.path}, {of}".rstrip(", ")
+        warnings += plate.warnings
+        warnings += _not_samples(plate, where)
+        groups: dict[tuple[str, str], list[Well]] = {}
+        for well in plate.wells:
+            if well.role == "sample":
+                groups.setdefault((well.sample, well.analyte), []).append(well)
+        silent: dict[str, list[str]] = {}
+        unusable: dict[tuple[str, str], list[str]] = {}
+        unnamed: list[Well] = []
+        diluted: set[float] = set()
+        no_unit: set[str] = set()
+        for (sample, analyte), wells in groups.items():
+            found = _value(wells, plate.lod.get(analyte))
+            if not found.value:
+                if found.remarks:
+                    key = (analyte, "; ".join(found.remarks))
+                    unusable.setdefault(key, []).append(f"{sample or '(no name)'} at {_places(wells)}")
+                else:
+                    silent.setdefault(sample, []).append(analyte)
+                continue
+            if not sample:
+                unnamed += wells
+                continue
+            if not plate.units.get(analyte):
+                no_unit.add(analyte)
+                continue
+            diluted |= {well.dilution for well in wells if well.dilution != 1}
+            entries.append(_entry(of, plate, wells, found))
+        problems += [
+            f"{where}: {analyte}: the export gives concentrations without a unit, and none is guessed; set the unit in "
+            f"the protocol and export again, or write the concentrations as a table with the columns patient, analyte, "
+            f"value, unit"
+            for analyte in sorted(no_unit)
+        ]
+        if unnamed:
+            problems.append(f"{where}, {_places(unnamed[:SHOWN])}: the sample has no name; name it in the plate layout")
+        warnings += [
+            f"{where}: {analyte}: {why}; left out: {_listed(samples)}" for (analyte, why), samples in unusable.items()
+        ]
+        warnings += _silent(silent, sum(map(len, silent.values())) == len(groups) > 0, where)
+        if diluted:
+            factors = ", ".join(f"{d:g}" for d in sorted(diluted))
+            warnings.append(
+                f"{where}: samples were diluted (factor {factors}); the export's concentrations are taken as those of "
+                f"the undiluted sample; check one"
+            )
+    content = b"".join(dict.fromkeys(plate.content for plate in plates))
+    return Reading(entries, problems, warnings, content)
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """What the replicates say together; an empty text with remarks is a contradiction or an unusable value."""
+
+    value: str
+    cv: str = ""
+    quality: str = ""
+    remarks: tuple[str, ...] = ()
+
+
+def _value(wells: Sequence[Well], lod: float | None) -> _Value:
+    numbers: list[float] = []
+    below: list[float] = []
+    above: list[float] = []
+    odd: list[str] = []
+    unused: list[str] = []
+    for well in wells:
+        sign, value = _read(well.reported)
+        if EXCLUDED in well.remarks:
+            unused.append(f"well {well.location} is {EXCLUDED}")
+        elif sign and value is not None:
+            (below if sign in "<≤<=" else above).append(value)
+        elif value is not None and value > 0:
+            numbers.append(value)
+        elif lod is not None and (value is not None or _below(well)):
+            below.append(lod * well.dilution)
+            unused.append(f"well {well.location} reported {well.reported}, taken as below the limit of detection")
+        elif well.reported:
+            odd.append(f"well {well.location} reported {well.reported}")
+        else:
+            odd.append("")
+    said = [text for text in (*unused, *odd) if text]
+    if not numbers and not below and not above:
+        texts = list(dict.fromkeys(w.reported for w in wells if w.reported and EXCLUDED not in w.remarks))
+        why = [f"no concentration but {', '.join(texts)}"] if texts else []
+        return _Value("", remarks=(*why, *unused, *_words(wells)) if why or unused else ())
+    if below and above:
+        both = ", ".join(well.reported for well in wells if well.reported)
+        return _Value("", remarks=(f"the replicates contradict each other ({both}); repeat the measurement",))
+    notes = [text or "a replicate has no concentration" for text in (*unused, *odd)]
+    if len(numbers) > 1:
+        notes.append(f"geometric mean of {len(numbers)} wells")
+    dilutions = sorted({well.dilution for well in wells})
+    if len(dilutions) > 1:
+        notes.append(f"wells of dilutions {', '.join(f'{d:g}' for d in dilutions)} are taken together")
+    if below or above:
+        limit = max(below + numbers) if below else min(above + numbers)
+        if numbers or len(set(below + above)) > 1:
+            notes.append(
+                f"the replicates disagree ({', '.join(well.reported for well in wells if well.reported)}); kept as "
+                f"{'below the largest' if below else 'above the smallest'}"
+            )
+        return _Value(f"{'<' if below else '>'}{limit:.12g}", remarks=(*notes, *_words(wells)))
+    quality = "doubtful" if any(_OUT_OF_RANGE.search(word) for word in _words(wells)) or said else ""
+    if len(numbers) == 1:
+        return _Value(f"{numbers[0]:.12g}", "", quality, (*notes, *_words(wells)))
+    average = exp(mean(log(value) for value in numbers))
+    return _Value(f"{average:.12g}", f"{stdev(numbers) / mean(numbers):.6g}", quality, (*notes, *_words(wells)))
+
+
+def _read(text: str) -> tuple[str, float | None]:
+    match = _CENSORED.fullmatch(text)
+    return (match[1], number(match[2])) if match else ("", number(text))
+
+
+def _below(well: Well) -> bool:
+    """Whether the export says that the well lies below what it can detect."""
+    if re.fullmatch(r"(oor|out of range)\s*<", well.reported, re.IGNORECASE):
+        return True
+    return any(match[1].lower() == "below" for word in well.remarks if (match := _OUT_OF_RANGE.search(word)))
+
+
+def _words(wells: Sequence[Well]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(remark for well in wells for remark in well.remarks if remark != EXCLUDED))
+
+
+def _places(wells: Sequence[Well]) -> str:
+    return " and ".join(f"{well.place} (well {well.location})" for well in wells)
+
+
+def _entry(of: str, plate: Plate, wells: Sequence[Well], found: _Value) -> Entry:
+    lod = plate.lod.get(wells[0].analyte)
+    dilutions = {well.dilution for well in wells}
+    return Entry(
+        place=of + _places(wells),
+        patient=wells[0].sample,
+        analyte=wells[0].analyte,
+        value=found.value,
+        unit=plate.units[wells[0].analyte],
+        method=plate.assay,
+        lod=f"{lod * dilutions.pop():.10g}" if lod is not None and len(dilutions) == 1 else "",
+        cv=found.cv,
+        quality=found.quality,
+        remarks=found.remarks,
+    )
+
+
+def _not_samples(plate: Plate, where: str) -> list[str]:
+    """Wells that are no samples by their name alone, and wells whose samples are not named at all."""
+    warnings = []
+    by_name = dict.fromkeys(
+        well.sample
+        for well in plate.wells
+        if well.role in ("standard", "control", "blank") and well.expected is None and number(well.reported) is not None
+    )
+    if by_name:
+        warnings.append(
+            f"{where}: left out as standards, controls or blanks by their name alone: {_listed(by_name)}; give "
+            f"patients other names"
+        )
+    unknown = sum(well.role == "unknown" for well in plate.wells)
+    if unknown:
+        warnings.append(
+            f"{where}: {unknown} signals without the names of their samples were left out; `crosstalk plate` computes "
+            f"concentrations when it is told the plate layout"
+        )
+    return warnings
+
+
+def _silent(silent: Mapping[str, Sequence[str]], everything: bool, where: str) -> list[str]:
+    remedy = "`crosstalk plate` computes concentrations from the standards"
+    if everything:
+        return [f"{where}: no sample has a reported concentration ({_listed(silent)}); {remedy}"]
+    return [
+        f"{where}: sample {sample or '(no name)'}: no reported concentration of {_listed(analytes)}; {remedy}"
+        for sample, analytes in silent.items()
+    ]
+
+
+def _listed(names: Mapping[str, object] | Sequence[str]) -> str:
+    words = [name or "(no name)" for name in names]
+    rest = f" and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
+    return ", ".join(words[:SHOWN]) + rest
+
+
+def role_of_name(name: str) -> Role:
+    """The role that a sample's name alone tells.
+
+    Examples
+    --------
+    >>> role_of_name("Standard1"), role_of_name("QC high"), role_of_name("Background0"), role_of_name("Calder 7")
+    ('standard', 'control', 'blank', 'sample')
+    """
+    return next((role for role, words in _WORDS.items() if words.fullmatch(name.strip())), "sample")
+
+
+def well_name(text: str) -> str:
+    """``A1`` for ``A01`` or ``a1``; empty where the text names no well.
+
+    Examples
+    --------
+    >>> well_name("A01"), well_name("p24"), well_name("Total")
+    ('A1', 'P24', '')
+    """
+    match = _WELL.fullmatch(text.strip())
+    return f"{match[1].upper()}{match[2]}" if match else ""
+
+
+def number(text: str, decimal: str = ".") -> float | None:
+    """A finite number, or None: an empty cell, ``NaN`` and words have no value.
+
+    Examples
+    --------
+    >>> number("3.5"), number("1,5"), number("1,5", decimal=","), number("NaN")
+    (3.5, None, 1.5, None)
+    """
+    clean = text.strip()
+    if decimal == ",":
+        clean = "" if "." in clean else clean.replace(",", ".", 1)
+    if not _NUMBER.fullmatch(clean):
+        return None
+    value = float(clean)
+    return value if isfinite(value) else None
+
+
+def concentration(text: str, decimal: str = ".") -> str:
+    """A reported concentration in one spelling: ``< 0,4`` is ``<0.4``; any other text stays as it is.
+
+    Examples
+    --------
+    >>> concentration(" < 3.2 "), concentration("1,5", decimal=","), concentration("OOR <")
+    ('<3.2', '1.5', 'OOR <')
+    """
+    clean = text.strip()
+    match = _CENSORED.fullmatch(clean)
+    sign, rest = (match[1], match[2].strip()) if match else ("", clean)
+    if number(rest, decimal) is None:
+        return clean
+    return sign + (rest.replace(",", ".", 1) if decimal == "," else rest)
+
+
+def split(line: str, delimiter: str) -> list[str]:
+    """The cells of one line, without blanks around them; a line with a broken quote is one cell.
+
+    Each line stands for itself, so that a lost quote cannot swallow the rest of a file.
+
+    Examples
+    --------
+    >>> split('"1(1,A1)",Unknown1, 3.5', ",")
+    ['1(1,A1)', 'Unknown1', '3.5']
+    """
+    try:
+        return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), [])]
+    except csv.Error:
+        return [line.strip()]
+
+
+def decimal_sign(path: Path, cells: Iterable[str], delimiter: str) -> str:
+    """The decimal sign of an export: a comma only where it separates no columns and no number holds a point.
+
+    Raises
+    ------
+    PanelError
+        If both occur.
+    """
+    if delimiter == ",":
+        return "."
+    found = {match[1] for cell in cells if (match := _DECIMAL.fullmatch(cell))}
+    if len(found) > 1:
+        raise PanelError(
+            f"{path}: numbers hold decimal commas and decimal points; expected one of them; export the plate again"
+        )
+    return found.pop() if found else "."
+
+
+def load(path: Path) -> bytes:
+    """The bytes of a file.
+
+    Raises
+    ------
+    PanelError
+        If there is none, or it cannot be opened, or it is empty.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise PanelError(f"{path}: no such file; check the path") from None
+    except OSError as error:
+        raise PanelError(f"{path}: cannot be read ({error.strerror}); check that it is a file") from error
+    if not content.strip():
+        raise PanelError(f"{path}: the file is empty; export the plate again")
+    return content
+
+
+def decode(path: Path, content: bytes) -> str:
+    """The text of an export: UTF-8, UTF-16 with its mark, or the Windows code page 1252 (micro signs).
+
+    Raises
+    ------
+    PanelError
+        If it is no text.
+    """
+    wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+    for encoding in ("utf-16",) if wide else ("utf-8-sig", "cp1252"):
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if "\x00" not in text:
+            return text
+    raise PanelError(f"{path}: is not text; export the plate as CSV (xPONENT, Discovery Workbench) or TXT") from None

@@ -1,0 +1,209 @@
+"""From an Excel workbook to rows of cells: which sheet, dates, errors, formulas, hidden and merged cells."""
+
+from __future__ import annotations
+
+import datetime
+import warnings as python_warnings
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+from crosstalk.errors import PanelError
+from crosstalk.panel.entries import Reading
+from crosstalk.panel.layout import SEARCHED, arrange, is_header
+
+if TYPE_CHECKING:
+    from openpyxl.workbook import Workbook
+
+__all__ = ["first_rows", "read"]
+
+MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
+LISTED = 5  # rows or cells named in one message
+
+
+def read(path: Path) -> Reading:
+    """Read the one sheet of an Excel workbook (.xlsx, .xlsm) that holds a table of panels, long or wide.
+
+    Raises
+    ------
+    PanelError
+        If the file is no workbook, no sheet holds a panel, or several do.
+    """
+    content = path.read_bytes()
+    with _opened(path, content) as book:
+        sheets = {sheet.title: sheet for sheet in book.worksheets}
+        heads = {title: _head(sheet) for title, sheet in sheets.items()}
+        shown = [title for title, sheet in sheets.items() if sheet.sheet_state == "visible"]
+        found = [title for title in shown if any(is_header(row) for row in heads[title])]
+        if len(found) > 1:
+            raise PanelError(
+                f"{path}: the sheets {_quoted(found)} all hold a table with patients; keep one of them in the "
+                f"workbook, or save the one that is meant as CSV"
+            )
+        if not found:
+            raise PanelError(
+                f"{path}: no sheet has a header with a column for the patient; expected columns patient, analyte, "
+                f"value, unit, or patient and one column per analyte; the sheets are {_quoted(list(sheets))}"
+            )
+        chosen = found[0]
+        rows = [[_text(cell) for cell in row] for row in sheets[chosen].iter_rows()]
+    structure = _structure(path, content, chosen)
+    width = max(map(len, rows))
+    where = f"sheet '{chosen}', row"
+    numbered = ((n, [*row, *[""] * (width - len(row))]) for n, row in enumerate(rows, start=1))
+    reading = arrange(str(path), numbered, where, commas=False, content=content)
+    header = next(n for n, row in enumerate(rows, start=1) if is_header(row))
+    notes = [
+        f"{path}: sheet '{title}'{'' if title in shown else ', which is hidden,'} was not read"
+        for title in sheets
+        if title != chosen and any(any(row) for row in heads[title])
+    ]
+    hidden = [n for n in structure.hidden_rows if n > header and n <= len(rows) and any(rows[n - 1])]
+    if hidden:
+        plural = "s" if len(hidden) > 1 else ""
+        notes.append(f"{path}, {where}{plural} {_listed(hidden)}: hidden in the sheet, and read as all others")
+    if structure.hidden_columns:
+        notes.append(f"{path}, {where} {header}: hidden columns are read as all others ({structure.hidden_columns})")
+    problems = [
+        f"{path}, {where} {row}: the cells {area} are merged, and only the first of them holds the value; unmerge "
+        f"them and fill each"
+        for row, last, area in structure.merged
+        if last >= header
+    ]
+    problems += [
+        f"{path}, {where} {row}: the formula in {cell} has no stored result; open the workbook in Excel and save it, "
+        f"or paste the values"
+        for row, cell in structure.uncomputed
+        if row >= header
+    ][:LISTED]
+    return Reading(
+        reading.entries, [*problems, *reading.problems], [*notes, *reading.warnings], content, reading.decimal
+    )
+
+
+def first_rows(path: Path, count: int = SEARCHED) -> Iterator[list[str]]:
+    """The first rows of every sheet, as text, to recognise what wrote the workbook.
+
+    Raises
+    ------
+    PanelError
+        If the file cannot be opened as a workbook.
+    """
+    with _opened(path, path.read_bytes()) as book:
+        for sheet in book.worksheets:
+            yield from ([_text(cell) for cell in row] for row in sheet.iter_rows(max_row=count))
+
+
+@contextmanager
+def _opened(path: Path, content: bytes) -> Iterator[Workbook]:
+    from openpyxl import load_workbook
+
+    with python_warnings.catch_warnings():
+        python_warnings.simplefilter("ignore")  # of styles and extensions that hold no values
+        try:
+            book = load_workbook(BytesIO(content), read_only=True, data_only=True)
+            for sheet in book.worksheets:
+                sheet.reset_dimensions()  # some programs state them wrongly, and cells would be lost
+            yield book
+        except PanelError:
+            raise
+        except Exception as error:  # of a damaged archive or XML: openpyxl raises whatever its parts do
+            raise PanelError(
+                f"{path}: cannot be read as an Excel workbook ({type(error).__name__}: {error}); open it in Excel and "
+                f"save it again as .xlsx, or as CSV"
+            ) from None
+
+
+def _head(sheet: Any) -> list[list[str]]:
+    found = []
+    for row in sheet.iter_rows():
+        cells = [_text(cell) for cell in row]
+        if any(cells):
+            found.append(cells)
+        if len(found) == SEARCHED:
+            break
+    return found
+
+
+def _text(cell: Any) -> str:
+    """A cell as a person would write it into a CSV."""
+    value = cell.value
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value)
+    if isinstance(value, int | float):
+        if "%" in (cell.number_format or ""):
+            return f"{float(f'{value * 100:.12g}')!r}%"
+        return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(value)
+    if isinstance(value, datetime.datetime):
+        return value.date().isoformat() if value.time() == datetime.time() else value.isoformat(" ")
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    return str(value).strip()
+
+
+@dataclass
+class _Structure:
+    """What openpyxl does not tell of a sheet that it only reads."""
+
+    hidden_rows: list[int] = field(default_factory=list)
+    hidden_columns: str = ""
+    merged: list[tuple[int, int, str]] = field(default_factory=list)
+    uncomputed: list[tuple[int, str]] = field(default_factory=list)
+
+
+def _structure(path: Path, content: bytes, title: str) -> _Structure:
+    found = _Structure()
+    hidden_columns = []
+    try:
+        with zipfile.ZipFile(BytesIO(content)) as archive, archive.open(_part(archive, title)) as xml:
+            number = 0
+            for _, element in ElementTree.iterparse(xml):
+                if element.tag == f"{MAIN}c":
+                    formula, value = element.find(f"{MAIN}f"), element.find(f"{MAIN}v")
+                    if formula is not None and (value is None or not value.text) and element.find(f"{MAIN}is") is None:
+                        cell = element.get("r", "")
+                        found.uncomputed.append((int("".join(c for c in cell if c.isdigit()) or 0), cell))
+                elif element.tag == f"{MAIN}row":
+                    number = int(element.get("r", number + 1))
+                    if element.get("hidden") in ("1", "true"):
+                        found.hidden_rows.append(number)
+                    element.clear()
+                elif element.tag == f"{MAIN}col" and element.get("hidden") in ("1", "true"):
+                    hidden_columns.append(f"{element.get('min')} to {element.get('max')}")
+                elif element.tag == f"{MAIN}mergeCell":
+                    area = element.get("ref", "")
+                    ends = [int("".join(c for c in end if c.isdigit()) or 0) for end in area.split(":")]
+                    found.merged.append((ends[0], ends[-1], area))
+    except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, ElementTree.ParseError, OSError, EOFError) as error:
+        raise PanelError(
+            f"{path}: sheet '{title}' is damaged ({error}); open it in Excel and save it again as .xlsx, or as CSV"
+        ) from None
+    found.hidden_columns = ", ".join(hidden_columns)
+    return found
+
+
+def _part(archive: zipfile.ZipFile, title: str) -> str:
+    """The part of the archive that holds a sheet."""
+    sheets = ElementTree.fromstring(archive.read("xl/workbook.xml")).iter(f"{MAIN}sheet")
+    wanted = next((sheet.get(RELATION) for sheet in sheets if sheet.get("name") == title), None)
+    links = ElementTree.fromstring(archive.read("xl/_rels/workbook.xml.rels"))
+    target = next((link.get("Target", "") for link in links if link.get("Id") == wanted), "")
+    return target.lstrip("/") if target.startswith("/") else f"xl/{target}"
+
+
+def _quoted(names: list[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)
+
+
+def _listed(numbers: list[int]) -> str:
+    rest = len(numbers) - LISTED
+    return ", ".join(map(str, numbers[:LISTED])) + (f" and {rest} more" if rest > 0 else "")
