@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,6 +13,7 @@ import numpy as np
 from crosstalk.evidence.listing import time_text
 from crosstalk.evidence.records import Pool
 from crosstalk.report.documents import SimulatedArm
+from crosstalk.report.drawing import GREY, INK, LIGHT, STYLES, WIDTH, new_figure, svg
 from crosstalk.report.words import number
 from crosstalk.study.endpoints import error_scale
 from crosstalk.twin.records import Forecast, MechanismScore, NextAssay, ProfileItem, RegimenForecast, Trajectory
@@ -41,62 +40,7 @@ __all__ = [
     "verdict_charts",
 ]
 
-# Okabe and Ito's colours, each with a line style of its own so that grey print tells them apart
-INK, GREY, LIGHT = "#1a1a1a", "#767676", "#d9d9d9"
-STYLES = (
-    ("#0072B2", "-"),
-    ("#D55E00", "--"),
-    ("#009E73", "-."),
-    ("#CC79A7", (0, (5, 1, 1, 1, 1, 1))),
-    ("#767676", ":"),
-)
-WIDTH = 7.4  # inches; the text column
 Z90 = 1.6448536269514722
-
-
-def _figure(height: float, columns: int = 1, rows: int = 1) -> tuple[Figure, list[Axes]]:
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    with rc_context(_RC):
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
-        axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axis in axes:
-        for side in ("top", "right"):
-            axis.spines[side].set_visible(False)
-        for side in ("left", "bottom"):
-            axis.spines[side].set_color(GREY)
-        axis.tick_params(colors=INK, labelcolor=INK, length=3, color=GREY)
-    return figure, list(axes)
-
-
-_RC: Any = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "crosstalk",
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 9.0,
-}
-
-
-def _svg(figure: Figure, name: str, words: str) -> str:
-    """Render a figure; ids carry the figure's name so that several fit on one page."""
-    from matplotlib import rc_context
-
-    buffer = io.StringIO()
-    with rc_context(_RC):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :].strip()
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r'id="([^"]+)"', rf'id="{name}-\1"', text)
-    text = re.sub(r'(xlink:href|href)="#([^"]+)"', rf'\1="#{name}-\2"', text)
-    text = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", text)
-    text = text.replace("DejaVu Sans", "system-ui, DejaVu Sans")
-    # the size comes from the page; the viewBox keeps the proportions
-    text = re.sub(r'(<svg\b[^>]*?) width="[^"]*"', r"\1", text, count=1)
-    text = re.sub(r'(<svg\b[^>]*?) height="[^"]*"', r"\1", text, count=1)
-    return text.replace("<svg", f'<svg role="img" aria-label="{escape(words, quote=True)}"', 1)
 
 
 def panel_chart(profile: Sequence[ProfileItem]) -> str:
@@ -107,7 +51,7 @@ def panel_chart(profile: Sequence[ProfileItem]) -> str:
     items = [p for p in profile if p.reference is not None and p.reference.median > 0 and p.value > 0][::-1]
     if not items:
         return ""
-    figure, (axis,) = _figure(0.75 + 0.3 * len(items))
+    figure, (axis,) = new_figure(0.75 + 0.3 * len(items))
     for y, item in enumerate(items):
         reference = item.reference
         assert reference is not None
@@ -119,8 +63,15 @@ def panel_chart(profile: Sequence[ProfileItem]) -> str:
             p = item.predicted
             axis.plot([p.lo90 / middle, p.hi90 / middle], [y - 0.2] * 2, color="#D55E00", lw=1.4, zorder=3)
             axis.plot(p.mean / middle, y - 0.2, "D", color="#D55E00", mfc="white", ms=4.5, zorder=4)
-        marker = {"left": "<", "right": ">"}.get(item.censored, "o")
-        axis.plot(item.value / middle, y, marker, color="#0072B2", ms=6.5, zorder=5)
+        # failed in quality control: shown, in grey and crossed, since nothing rests on it
+        failed = item.use == "failed"
+        colour = GREY if failed else "#0072B2"
+        if item.censored == "interval" and item.upper is not None:
+            ends = [item.value / middle, item.upper / middle]
+            axis.plot(ends, [y, y], "x-" if failed else "|-", color=colour, lw=2.2, ms=9, mew=1.6, zorder=5)
+        else:
+            marker = "x" if failed else {"left": "<", "right": ">"}.get(item.censored, "o")
+            axis.plot(item.value / middle, y, marker, color=colour, ms=6.5, zorder=5)
     axis.use_sticky_edges = False  # a range must not end at the axis as if it went on
     axis.set_xscale("log")
     axis.set_yticks(range(len(items)), [p.name for p in items])
@@ -128,7 +79,7 @@ def panel_chart(profile: Sequence[ProfileItem]) -> str:
     axis.set_xlabel("value over the median of the reference (log scale)")
     _plain_log(axis)
     names = ", ".join(p.name for p in items[::-1])
-    return _svg(figure, "panel", f"Measured values against reference ranges: {names}")
+    return svg(figure, "panel", f"Measured values against reference ranges: {names}")
 
 
 def _plain_log(axis: Axes) -> None:
@@ -145,7 +96,7 @@ def _plain_log(axis: Axes) -> None:
 def mechanism_chart(scores: Sequence[MechanismScore]) -> str:
     """The five scores: the patient's interval over that of the virtual population; health at 1."""
     rows = list(scores)[::-1]
-    figure, (axis,) = _figure(0.8 + 0.42 * len(rows))
+    figure, (axis,) = new_figure(0.8 + 0.42 * len(rows))
     axis.axvline(1, color=GREY, lw=0.9, zorder=0)
     for y, score in enumerate(rows):
         if score.unit.endswith("optimum"):
@@ -161,7 +112,7 @@ def mechanism_chart(scores: Sequence[MechanismScore]) -> str:
     axis.set_xlabel("fold of health; of the optimum for the window of plasticity (log scale)")
     _plain_log(axis)
     words = "; ".join(f"{s.name} {number(s.mean)} ({number(s.lo90)} to {number(s.hi90)})" for s in scores)
-    return _svg(figure, "mechanisms", f"Mechanism scores with 90 percent intervals: {words}")
+    return svg(figure, "mechanisms", f"Mechanism scores with 90 percent intervals: {words}")
 
 
 def shown_regimens(forecast: Forecast) -> list[RegimenForecast]:
@@ -175,19 +126,19 @@ def shown_regimens(forecast: Forecast) -> list[RegimenForecast]:
 
 def trajectory_chart(forecast: Forecast) -> str:
     """Course of the scale under the chosen regimens; a band for the reference only, so that lines stay readable."""
-    figure, (axis,) = _figure(3.1)
+    figure, (axis,) = new_figure(3.1)
     chosen = shown_regimens(forecast)
     _courses(axis, [(r, r.trajectory[0]) for r in chosen], forecast.reference)
     axis.set_ylabel(f"{forecast.scale} [points]")
     axis.set_ylim(bottom=0)
     _legend(figure, axis)
     names = ", ".join(r.name for r in chosen)
-    return _svg(figure, "course", f"Expected course of {forecast.scale} under {names}")
+    return svg(figure, "course", f"Expected course of {forecast.scale} under {names}")
 
 
 def dimension_chart(forecast: Forecast) -> str:
     """Courses of both symptom dimensions."""
-    figure, axes = _figure(2.7, columns=2)
+    figure, axes = new_figure(2.7, columns=2)
     titles = {"NV": "Neurovegetative", "MOOD": "Mood and cognition"}
     for axis, number_ in zip(axes, (1, 2), strict=True):
         chosen = [(r, r.trajectory[number_]) for r in shown_regimens(forecast)]
@@ -195,7 +146,7 @@ def dimension_chart(forecast: Forecast) -> str:
         axis.set_title(titles.get(chosen[0][1].variable, chosen[0][1].variable), loc="left", fontsize=9.5)
         axis.set_ylim(bottom=0)
     axes[0].set_ylabel("share of its maximum")
-    return _svg(figure, "dimensions", "Expected courses of the neurovegetative and the mood-cognitive dimension")
+    return svg(figure, "dimensions", "Expected courses of the neurovegetative and the mood-cognitive dimension")
 
 
 def _courses(axis: Axes, chosen: Sequence[tuple[RegimenForecast, Trajectory]], reference: str) -> None:
@@ -222,7 +173,7 @@ def _legend(figure: Figure, axis: Axes) -> None:
 def ranking_chart(forecast: Forecast) -> str:
     """Difference of every regimen to the reference with its interval, best mean on top."""
     rows = sorted(forecast.regimens, key=lambda r: -r.versus_reference.mean)
-    figure, (axis,) = _figure(0.8 + 0.27 * len(rows))
+    figure, (axis,) = new_figure(0.8 + 0.27 * len(rows))
     axis.axvline(0, color=GREY, lw=0.9, zorder=0)
     for y, regimen in enumerate(rows):
         v = regimen.versus_reference
@@ -238,7 +189,7 @@ def ranking_chart(forecast: Forecast) -> str:
     axis.set_ylim(-0.7, len(rows) - 0.3)
     axis.set_xlabel(f"difference [{forecast.scale} points]; left is better")
     words = "; ".join(f"{r.name} {number(r.versus_reference.mean)}" for r in rows[::-1])
-    return _svg(figure, "ranking", f"Difference of each regimen to the reference: {words}")
+    return svg(figure, "ranking", f"Difference of each regimen to the reference: {words}")
 
 
 def next_assay_chart(assays: Sequence[NextAssay]) -> str:
@@ -246,17 +197,17 @@ def next_assay_chart(assays: Sequence[NextAssay]) -> str:
     useful = [a for a in assays if a.variance_reduction >= 0.005][::-1]
     if not useful:
         return ""
-    figure, (axis,) = _figure(0.75 + 0.3 * len(useful))
+    figure, (axis,) = new_figure(0.75 + 0.3 * len(useful))
     axis.barh(range(len(useful)), [100 * a.variance_reduction for a in useful], height=0.55, color="#0072B2")
     axis.set_yticks(range(len(useful)), [a.name for a in useful])
     axis.set_xlabel("expected fall of the variance [%]")
     words = "; ".join(f"{a.name} {a.variance_reduction:.0%}" for a in useful[::-1])
-    return _svg(figure, "assays", f"What a further assay would tell: {words}")
+    return svg(figure, "assays", f"What a further assay would tell: {words}")
 
 
 def course_chart(arms: Sequence[SimulatedArm], variable: str, name: str) -> str:
     """Median course of one variable by arm, with the middle half of the patients."""
-    figure, (axis,) = _figure(2.8)
+    figure, (axis,) = new_figure(2.8)
     span = max((q.time_h for a in arms for q in a.quantiles), default=0.0)
     unit, scale = ("week", 168.0) if span > 500 else ("hour", 1.0)
     for (colour, style), arm in zip((*STYLES, *STYLES), arms, strict=False):
@@ -268,7 +219,7 @@ def course_chart(arms: Sequence[SimulatedArm], variable: str, name: str) -> str:
     axis.set_ylabel(variable)
     axis.set_xlim(left=0)
     _legend(figure, axis)
-    return _svg(figure, name, f"Median course of {variable} by arm with the middle half of the patients")
+    return svg(figure, name, f"Median course of {variable} by arm with the middle half of the patients")
 
 
 def forest_chart(pool: Pool) -> str:
@@ -311,7 +262,7 @@ def forest_chart(pool: Pool) -> str:
     texts.axis("off")
     words = "; ".join(f"{m.label} {_forest_text(m.value, m.low, m.high)}" for m in pool.members)
     mean = _forest_text(pool.estimate, pool.low, pool.high)
-    return _svg(figure, "forest", f"Forest plot of {pool.title}. {words}. Mean effect {mean}")
+    return svg(figure, "forest", f"Forest plot of {pool.title}. {words}. Mean effect {mean}")
 
 
 def _forest_figure(labels: Sequence[str]) -> tuple[Figure, Axes, Axes]:
@@ -322,7 +273,7 @@ def _forest_figure(labels: Sequence[str]) -> tuple[Figure, Axes, Axes]:
 
 def _beside(height: float, left: float, texts: float, above: float) -> tuple[Figure, Axes, Axes]:
     """Make an axis with ``left`` inches of room on its left, a column of ``texts`` inches on its right."""
-    figure, (axis, column) = _figure(height, columns=2)
+    figure, (axis, column) = new_figure(height, columns=2)
     figure.set_layout_engine("none")
     bottom, tall = 0.5 / height, (height - 0.5 - above) / height
     axis.set_position((left / WIDTH, bottom, (WIDTH - left - texts) / WIDTH, tall))
@@ -439,7 +390,7 @@ def _verdict_chart(rows: Sequence[_Row], name: str, words: str, reach: float) ->
     outside = (
         f"outside the 90 percent interval: {'; '.join(missed)}" if missed else "all inside the 90 percent interval"
     )
-    return _svg(figure, name, f"{words}: {n} results, predicted less observed; {outside}")
+    return svg(figure, name, f"{words}: {n} results, predicted less observed; {outside}")
 
 
 def _paged(verdicts: Sequence[Verdict]) -> list[list[_Row]]:
@@ -517,7 +468,7 @@ def profile_chart(profiles: Sequence[Profile], limit: float) -> str:
         return ""
     columns = 4
     rows = -(-len(profiles) // columns)
-    figure, axes = _figure(0.35 + 1.75 * rows, columns, rows)
+    figure, axes = new_figure(0.35 + 1.75 * rows, columns, rows)
     for axis, profile in zip(axes, profiles, strict=False):
         axis.axhline(limit, color="#D55E00", lw=1.0, ls="--", zorder=1)
         # an emulator that explains little has little to say
@@ -537,7 +488,7 @@ def profile_chart(profiles: Sequence[Profile], limit: float) -> str:
     for axis in axes[::columns]:
         axis.set_ylabel("loss", fontsize=8)
     words = "; ".join(f"{p.unknown} {p.verdict}" for p in profiles)
-    return _svg(figure, "profiles", f"Profile likelihoods with the limit of the 90 percent interval: {words}")
+    return svg(figure, "profiles", f"Profile likelihoods with the limit of the 90 percent interval: {words}")
 
 
 def _broken(name: str, width: int = 22) -> str:

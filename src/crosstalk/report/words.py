@@ -43,12 +43,13 @@ def percent(found: Probability) -> str:
 
 
 def measured_text(item: ProfileItem) -> str:
-    """The measured value with its sign of censoring and unit."""
+    """The measured value with its sign of censoring, or both ends of its interval, and its unit."""
     if item.analyte == "sex":
         return "female" if item.value > 0.5 else "male"
     sign = {"left": "< ", "right": "> "}.get(item.censored, "")
+    end = f" to {number(item.upper)}" if item.censored == "interval" else ""
     unit = "" if item.unit in ("dimensionless", "1", "points") else f" {item.unit.replace('^2', '²')}"
-    return f"{sign}{number(item.value)}{unit}"
+    return f"{sign}{number(item.value)}{end}{unit}"
 
 
 def range_text(item: ProfileItem) -> str:

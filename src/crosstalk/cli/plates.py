@@ -1,0 +1,45 @@
+"""Verbs about plates of immunoassays: `plate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crosstalk.cli.common import check_outputs, render, say_written, warn, write_wanted
+from crosstalk.cli.options import HtmlFile, JsonFile, Quiet
+
+__all__ = ["plate"]
+
+
+def plate(
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="Exports of Luminex xPONENT or MSD; several to compare plates."),
+    ],
+    csv: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="Write the concentrations as a panel.")
+    ] = None,
+    json: JsonFile = None,
+    html: HtmlFile = None,
+    quiet: Quiet = False,
+) -> None:
+    """Check plates of immunoassays and read their concentrations from the signals."""
+    check_outputs(csv, json, html)
+    from crosstalk.panel.plates import read_plates
+    from crosstalk.panel.quality import assess_plates, concentrations
+    from crosstalk.report.documents import dump
+    from crosstalk.report.plates import entries_csv, plate_tables, plates_html
+
+    plates = [p for file in files for p in read_plates(file)]
+    warn(tuple(w for p in plates for w in p.warnings), quiet)
+    report = assess_plates(plates)
+    write_wanted(
+        (csv, lambda: entries_csv(concentrations(report))),
+        (json, lambda: dump(report)),
+        (html, lambda: plates_html(report)),
+    )
+    if not quiet:
+        render(plate_tables(report), whole=("grade", "analyte", "check"))
+        say_written(csv, json, html)

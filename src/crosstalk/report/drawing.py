@@ -1,0 +1,71 @@
+"""What every figure of a report shares: colours, size, and its rendering as inline SVG, the same bytes each time."""
+
+from __future__ import annotations
+
+import io
+import re
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["GREY", "INK", "LIGHT", "STYLES", "WIDTH", "new_figure", "svg"]
+
+# Okabe and Ito's colours, each with a line style of its own so that grey print tells them apart
+INK, GREY, LIGHT = "#1a1a1a", "#767676", "#d9d9d9"
+STYLES = (
+    ("#0072B2", "-"),
+    ("#D55E00", "--"),
+    ("#009E73", "-."),
+    ("#CC79A7", (0, (5, 1, 1, 1, 1, 1))),
+    ("#767676", ":"),
+)
+WIDTH = 7.4  # inches; the text column
+
+
+def new_figure(height: float, columns: int = 1, rows: int = 1) -> tuple[Figure, list[Axes]]:
+    """A figure of the width of the text, with its axes."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context(_RC):
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis in axes:
+        for side in ("top", "right"):
+            axis.spines[side].set_visible(False)
+        for side in ("left", "bottom"):
+            axis.spines[side].set_color(GREY)
+        axis.tick_params(colors=INK, labelcolor=INK, length=3, color=GREY)
+    return figure, list(axes)
+
+
+_RC: Any = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "crosstalk",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9.0,
+}
+
+
+def svg(figure: Figure, name: str, words: str) -> str:
+    """Render a figure; ids carry the figure's name so that several fit on one page."""
+    from matplotlib import rc_context
+
+    buffer = io.StringIO()
+    with rc_context(_RC):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :].strip()
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'id="([^"]+)"', rf'id="{name}-\1"', text)
+    text = re.sub(r'(xlink:href|href)="#([^"]+)"', rf'\1="#{name}-\2"', text)
+    text = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", text)
+    text = text.replace("DejaVu Sans", "system-ui, DejaVu Sans")
+    # the size comes from the page; the viewBox keeps the proportions
+    text = re.sub(r'(<svg\b[^>]*?) width="[^"]*"', r"\1", text, count=1)
+    text = re.sub(r'(<svg\b[^>]*?) height="[^"]*"', r"\1", text, count=1)
+    return text.replace("<svg", f'<svg role="img" aria-label="{escape(words, quote=True)}"', 1)
