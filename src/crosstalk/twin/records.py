@@ -5,20 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from crosstalk.panel.records import Censoring
+
 __all__ = [
     "Applicability",
     "Assessment",
     "Change",
+    "EarlyUpdate",
     "Forecast",
     "Interval",
     "MechanismScore",
     "NextAssay",
+    "Outlook",
     "Probability",
     "ProfileItem",
     "Provenance",
     "Reference",
     "RegimenForecast",
     "Rest",
+    "SeenScore",
     "Surprise",
     "Trajectory",
 ]
@@ -51,21 +56,26 @@ class ProfileItem:
     """One line of the panel. ``position`` is ``unknown`` where no reference range fits the assay.
 
     ``use`` tells what the twin did with it: ``fitted`` (compared with the model's prediction), ``covariate`` (fixes a
-    covariate), ``score`` (the baseline score), ``shown`` (not used). ``predicted`` is the posterior prediction.
+    covariate), ``score`` (the baseline score), ``failed`` (quality control failed it), ``shown`` (not used).
+    ``predicted`` is the posterior prediction. ``upper`` ends an interval-censored value. ``percentile_lo90 ..
+    percentile_hi90`` holds the sampling error of the reference.
     """
 
     analyte: str
     name: str
     value: float
     unit: str
-    censored: Literal["", "left", "right"]
+    censored: Censoring
     given: str
     position: Literal["below", "within", "above", "unknown"]
     percentile: float | None
     reference: Reference | None
-    use: Literal["fitted", "covariate", "score", "shown"]
+    use: Literal["fitted", "covariate", "score", "failed", "shown"]
     predicted: Interval | None
     note: str = ""
+    upper: float | None = None
+    percentile_lo90: float | None = None
+    percentile_hi90: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +177,40 @@ class RegimenForecast:
 
 
 @dataclass(frozen=True, slots=True)
+class SeenScore:
+    """A score of the first weeks, what was expected, and how rarely a score is as far out (two-sided)."""
+
+    week: float
+    score: float
+    expected: Interval
+    tail_probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """End of the course under one regimen, as a rater would record it: fluctuation and rater's error included."""
+
+    change: Change
+    response: Probability
+    remission: Probability
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyUpdate:
+    """What early scores under the regimen ``on`` changed.
+
+    ``effective_sample`` of ``candidates`` virtual patients is left by the weights.
+    """
+
+    on: str
+    seen: tuple[SeenScore, ...]
+    candidates: int
+    effective_sample: float
+    before: Outlook
+    after: Outlook
+
+
+@dataclass(frozen=True, slots=True)
 class NextAssay:
     """Expected share by which one more assay reduces the variance of the benefit between the two best regimens."""
 
@@ -206,7 +250,7 @@ class Assessment:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Forecast of every regimen for one patient."""
+    """Forecast of every regimen for one patient; ``update`` where early scores were given."""
 
     patient: str
     seed: int
@@ -221,3 +265,4 @@ class Forecast:
     conclusion: str
     notes: tuple[str, ...]
     provenance: Provenance
+    update: EarlyUpdate | None = None
