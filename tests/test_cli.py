@@ -140,7 +140,6 @@ def test_a_catalogue_as_json(run: Run, tmp_path: Path) -> None:
 
 
 BAD_PANELS = {
-    "two patients": (PANEL + "B,hsCRP,1,mg/L\n", "choose with --patient"),
     "unknown analyte": (PANEL + "A,CRPX,1,mg/L\n", "unknown analyte 'CRPX'"),
     "binary": ("\x7fELF\x00\x01", "binary"),
     "empty": ("", "empty"),
@@ -159,6 +158,14 @@ def test_bad_panels(run: Run, tmp_path: Path, case: str) -> None:
         assert err.startswith("crosstalk: ")
         assert str(path) in err
         assert words in err
+
+
+def test_a_forecast_is_of_one_patient(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "two.csv"
+    path.write_text(PANEL + "B,hsCRP,1,mg/L\n")
+    code, out, err = run("forecast", path)
+    assert (code, out) == (1, "")
+    assert "choose with --patient" in err
 
 
 def test_bad_use(run: Run, panel: Path, study: Path, tmp_path: Path) -> None:

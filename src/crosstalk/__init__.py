@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from crosstalk.panel.reader import read_panel
     from crosstalk.population.run import simulate
     from crosstalk.study.schema import read_study
-    from crosstalk.twin import assess, forecast
+    from crosstalk.twin import assess, assess_cohort, forecast
 
 __version__ = "0.1.0"
 
@@ -25,6 +25,7 @@ __all__ = [
     "__version__",
     "assemble",
     "assess",
+    "assess_cohort",
     "forecast",
     "load_knowledge",
     "read_panel",
@@ -37,6 +38,7 @@ _WHERE = {
     "CrosstalkError": "crosstalk.errors",
     "assemble": "crosstalk.model.assembly",
     "assess": "crosstalk.twin",
+    "assess_cohort": "crosstalk.twin",
     "forecast": "crosstalk.twin",
     "load_knowledge": "crosstalk.knowledge.loader",
     "read_panel": "crosstalk.panel.reader",

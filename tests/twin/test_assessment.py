@@ -229,3 +229,22 @@ def test_notes_of_the_panel_and_a_missing_score(panel_of: MakePanel) -> None:
     assert "The panel holds no symptom score; the baseline HAMD17 is that of the virtual population." in notes
     assert "Named in the file without a value: IL-6, TNF." in notes
     assert "A note of the reader." in notes
+
+
+def test_what_quality_control_said_is_shown_and_a_failed_value_is_not_used(twin_of: Infer, panel_of: MakePanel) -> None:
+    panel = panel_of(hsCRP=2.0, TNF=1.5, **PERSON)
+    marked = {
+        "hsCRP": dataclasses.replace(panel.measurements["hsCRP"], quality="doubtful", remarks=("few beads",)),
+        "TNF": dataclasses.replace(panel.measurements["TNF"], quality="failed", remarks=("replicates differ",)),
+        "IL-6": Measurement("IL-6", 1.0, "interval", upper=3.0),
+    }
+    panel = Panel("A", {**panel.measurements, **marked})
+    items = {i.analyte: i for i in profile(panel, twin_of(panel), load_knowledge())}
+    assert items["hsCRP"].use == "fitted"
+    assert items["hsCRP"].note == "doubtful by quality control, used as it stands; few beads"
+    assert items["TNF"].use == "failed"
+    assert items["TNF"].predicted is None
+    assert items["TNF"].note == "failed quality control and not used; replicates differ"
+    assert items["IL-6"].use == "fitted"
+    assert items["IL-6"].upper == 3.0
+    assert items["IL-6"].note == "known to lie between two limits"

@@ -14,7 +14,7 @@ from scipy.special import betaincinv, ndtr, ndtri
 from crosstalk.knowledge.records import Analyte, ReferenceRange
 from crosstalk.panel.records import Measurement
 
-__all__ = ["Placement", "percentile", "position", "same_family", "z_score"]
+__all__ = ["Placement", "ends", "percentile", "position", "same_family", "side", "z_score"]
 
 Position = Literal["below", "within", "above", "unknown"]
 
@@ -90,8 +90,8 @@ def position(
     chosen = _choose(fitting, analyte, measurement, unknown)
     if chosen is None:
         return Placement()
-    low, high = _ends(measurement)
-    first, last = (_side(chosen, v) for v in (low, high))
+    low, high = ends(measurement)
+    first, last = (side(chosen, v) for v in (low, high))
     where: Position = first if first == last else "unknown"
     z = z_score(chosen, measurement.value) if not measurement.censored else None
     share = None if z is None else float(100 * ndtr(z))
@@ -188,7 +188,7 @@ def _choose(
     return max(open_ or alike, key=lambda r: len(_narrow(r)))
 
 
-def _ends(measurement: Measurement) -> tuple[float, float]:
+def ends(measurement: Measurement) -> tuple[float, float]:
     """Between which values the truth lies; what is below a limit does not reach it."""
     value = measurement.value
     if measurement.censored == "left":
@@ -200,7 +200,8 @@ def _ends(measurement: Measurement) -> tuple[float, float]:
     return value, value
 
 
-def _side(r: ReferenceRange, value: float) -> Position:
+def side(r: ReferenceRange, value: float) -> Position:
+    """Where one value lies in a range."""
     return "below" if value < r.p2_5 else "above" if value > r.p97_5 else "within"
 
 

@@ -9,11 +9,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from crosstalk.report.cohort import cohort_tables
 from crosstalk.report.documents import Simulation
 from crosstalk.report.words import UNCALIBRATED, interval_text, measured_text, number, range_text, rests_text
+from crosstalk.twin.cohort_records import CohortAssessment
 from crosstalk.twin.records import Applicability, Assessment, Forecast, MechanismScore, ProfileItem
 
-__all__ = ["render_assessment", "render_forecast", "render_simulation", "render_table"]
+__all__ = ["render_assessment", "render_cohort", "render_forecast", "render_simulation", "render_table"]
 
 
 def render_table(
@@ -62,6 +64,19 @@ def render_assessment(assessment: Assessment, console: Console) -> None:
     _mechanisms(assessment.mechanisms, console)
     _applicability(assessment.applicability, console)
     _notes(assessment.notes, console)
+
+
+def render_cohort(cohort: CohortAssessment, console: Console) -> None:
+    """Print the summary of a cohort."""
+    _head(f"Cohort of {len(cohort)} patients", cohort.provenance.calibrated, console)
+    for table in cohort_tables(cohort):
+        if table.rows:
+            render_table(table.title, table.columns, table.rows, console, whole=("analyte", "status", "CRP [mg/L]"))
+    if any(a.values.how.startswith("log-normal") for a in cohort.analytes):
+        console.print(Text("* of a log-normal distribution fitted to numbers and censored values together."))
+    console.print(Text(cohort.clusters.words, style="bold"))
+    console.print()
+    _notes(cohort.notes, console)
 
 
 def render_forecast(forecast: Forecast, console: Console) -> None:

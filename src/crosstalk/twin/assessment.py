@@ -18,7 +18,7 @@ from crosstalk.twin.posterior import Posterior
 from crosstalk.twin.records import Applicability, Interval, MechanismScore, ProfileItem, Reference, Surprise
 from crosstalk.twin.summary import log_fold_interval
 
-__all__ = ["applicability", "mechanism_scores", "profile"]
+__all__ = ["applicability", "healthy_scores", "mechanism_scores", "profile"]
 
 Array = NDArray[np.float64]
 
@@ -31,24 +31,25 @@ OUTSIDE_SAMPLE, EDGE_SAMPLE = 5.0, 30.0
 def profile(panel: Panel, posterior: Posterior, knowledge: Knowledge) -> tuple[ProfileItem, ...]:
     """Every measurement with its reference range and the posterior prediction, in the order of the knowledge base."""
     fitted = {o.analyte: o for o in posterior.observed}
-    person = {k: m.value for k, m in panel.measurements.items()}
+    person = {k: m.value for k, m in panel.measurements.items() if m.quality != "failed"}
     items = []
     for analyte in knowledge.analytes.values():
         measurement = panel.measurements.get(analyte.id)
         if measurement is None:
             continue
         predicted: Interval | None = None
-        use: Literal["fitted", "covariate", "score", "shown"] = "shown"
-        if analyte.id in fitted:
+        use: Literal["fitted", "covariate", "score", "failed", "shown"] = "shown"
+        if measurement.quality == "failed":
+            use = "failed"
+        elif analyte.id in fitted:
             o = fitted[analyte.id]
             predicted, use = log_fold_interval(posterior.patients.outputs[o.variable] * o.factor), "fitted"
         elif analyte.kind == "covariate" and analyte.covariate in _known(posterior):
             use = "covariate"
         elif analyte.id == posterior.scale.id:
             use = "score"
-        found, where, percentile = position(
-            analyte, measurement, sex=person.get("sex"), age=person.get("age"), bmi=person.get("BMI")
-        )
+        placed = position(analyte, measurement, sex=person.get("sex"), age=person.get("age"), bmi=person.get("BMI"))
+        found = placed.range
         reference = None
         if found is not None:
             reference = Reference(
@@ -57,7 +58,8 @@ def profile(panel: Panel, posterior: Posterior, knowledge: Knowledge) -> tuple[P
         items.append(
             ProfileItem(
                 analyte.id, analyte.name, measurement.value, analyte.unit, measurement.censored, measurement.given,
-                where, percentile, reference, use, predicted, _note(measurement),
+                placed.where, placed.percentile, reference, use, predicted, _note(measurement), measurement.upper,
+                placed.lo90, placed.hi90,
             )
         )  # fmt: skip
     return tuple(items)
@@ -68,13 +70,22 @@ def _known(posterior: Posterior) -> set[str]:
 
 
 def _note(measurement: Measurement) -> str:
-    words = {"left": "below the limit of detection", "right": "above the upper limit"}
-    return words.get(measurement.censored, "")
+    censored = {
+        "left": "below the limit of detection",
+        "right": "above the upper limit",
+        "interval": "known to lie between two limits",
+    }
+    words = [censored[measurement.censored]] if measurement.censored else []
+    if measurement.quality == "failed":
+        words.append("failed quality control and not used")
+    elif measurement.quality == "doubtful":
+        words.append("doubtful by quality control, used as it stands")
+    return "; ".join([*words, *measurement.remarks])
 
 
 def mechanism_scores(posterior: Posterior, knowledge: Knowledge) -> tuple[MechanismScore, ...]:
     """The five scores with their intervals, beside those of the whole virtual population."""
-    healthy = _healthy(knowledge)
+    healthy = healthy_scores(knowledge)
     found = []
     for definition in knowledge.scores.values():
         values = posterior.patients.outputs[definition.output]
@@ -100,7 +111,8 @@ def mechanism_scores(posterior: Posterior, knowledge: Knowledge) -> tuple[Mechan
     return tuple(found)
 
 
-def _healthy(knowledge: Knowledge) -> dict[str, float]:
+def healthy_scores(knowledge: Knowledge) -> dict[str, float]:
+    """Mechanism scores of the healthy adult, by the variable that gives them."""
     outputs = tuple(dict.fromkeys(d.output for d in knowledge.scores.values()))
     here = linearize(Problem(assemble((), knowledge).sbml, 1, outputs=outputs))
     return {name: float(values[0]) for name, values in here.outputs.items()}
@@ -123,7 +135,9 @@ def applicability(panel: Panel, posterior: Posterior, knowledge: Knowledge) -> A
             below = float(np.mean(table[analyte.covariate] <= measurement.value))
             surprises.append(Surprise(analyte.id, 2 * min(below, 1 - below)))
     surprises.sort(key=lambda s: s.tail_probability)
-    lowest = surprises[0].tail_probability if surprises else 1.0
+    # of the most unusual of all values, so that a long panel is unusual no more often than a short one (Sidak 1967,
+    # doi 10.1080/01621459.1967.10482935)
+    lowest = 1 - (1 - surprises[0].tail_probability) ** len(surprises) if surprises else 1.0
     sample = posterior.effective_sample
     missing = tuple(
         a.id
@@ -143,7 +157,9 @@ def applicability(panel: Panel, posterior: Posterior, knowledge: Knowledge) -> A
         level = "inside"
         message = "The patient lies among the virtual patients that the model knows."
     if surprises and lowest < EDGE_TAIL:
-        message += f" The most unusual value is {surprises[0].analyte} (tail probability {lowest:.2g})."
+        message += (
+            f" The most unusual value is {surprises[0].analyte} (tail probability {surprises[0].tail_probability:.2g})."
+        )
     if not posterior.observed:
         names = ", ".join(a.id for a in covariates)
         message += " The panel holds no laboratory value that the model predicts: the scores are those of " + (

@@ -17,14 +17,14 @@ from crosstalk.engine.ensemble import Engine
 from crosstalk.errors import PopulationError, TwinError
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.knowledge.records import Scale
-from crosstalk.panel.records import Panel
+from crosstalk.panel.records import Measurement, Panel
 from crosstalk.population.cache import virtual_population
 from crosstalk.population.latent import latent_space, patient_uniforms, quantile
 from crosstalk.population.measure import plausible_score
 from crosstalk.population.patients import Patients, baseline, make_patients
 from crosstalk.twin.likelihood import Observation, log_likelihood, observations
 
-__all__ = ["Posterior", "covariates_of", "infer", "score_of", "twin_outputs"]
+__all__ = ["Posterior", "covariates_of", "infer", "likeness", "scale_of", "score_of", "twin_outputs"]
 
 Array = NDArray[np.float64]
 
@@ -75,7 +75,7 @@ def covariates_of(panel: Panel, knowledge: Knowledge) -> dict[str, float]:
     known = {}
     for measurement in panel.measurements.values():
         analyte = knowledge.analytes[measurement.analyte]
-        if analyte.kind == "covariate" and analyte.covariate and not measurement.censored:
+        if analyte.kind == "covariate" and analyte.covariate and not (measurement.censored or _failed(measurement)):
             known[analyte.covariate] = measurement.value
     return known
 
@@ -84,9 +84,19 @@ def score_of(panel: Panel, knowledge: Knowledge) -> tuple[Scale, float] | None:
     """The baseline score of a panel: of the first scale of the knowledge base that it holds."""
     for scale in knowledge.scales.values():
         measurement = panel.measurements.get(scale.id)
-        if measurement is not None:
+        if measurement is not None and not _failed(measurement):
             return scale, measurement.value
     return None
+
+
+def _failed(measurement: Measurement) -> bool:
+    return measurement.quality == "failed"
+
+
+def scale_of(panel: Panel, knowledge: Knowledge, diagnosis: str = "mdd") -> Scale:
+    """The scale of a forecast: that of the panel's baseline score, or the one of the diagnosis."""
+    found = score_of(panel, knowledge)
+    return found[0] if found is not None else knowledge.scales[knowledge.diagnosis(diagnosis).scale]
 
 
 def infer(
@@ -122,7 +132,7 @@ def infer(
     )
     observed = observations(panel, knowledge)
     known = covariates_of(panel, knowledge)
-    fit = log_likelihood(observed, population.outputs, len(population)) + _likeness(population, known)
+    fit = log_likelihood(observed, population.outputs, len(population)) + likeness(population, known)
     fit[~population.ok] = -np.inf
     if not np.isfinite(fit).any():
         raise TwinError(
@@ -133,7 +143,7 @@ def infer(
     return _with_score(particles, population, panel, observed, knowledge, engine, diagnosis, sample)
 
 
-def _likeness(population: Patients, known: dict[str, float]) -> Array:
+def likeness(population: Patients, known: dict[str, float]) -> Array:
     """Log kernel of the covariates, shape (n,)."""
     table = {**population.parameters, **population.covariates}
     total = np.zeros(len(population))
