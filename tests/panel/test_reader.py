@@ -354,3 +354,20 @@ def test_gated_percentages_become_counts(tmp_path: Path) -> None:
     assert panel.measurements["Treg"].value == pytest.approx(40)
     with pytest.raises(PanelError, match=r"received a percentage; name it 'Treg/CD4' \[%\], or give the count"):
         read(tmp_path, "patient,Treg [%]\nA,5\n")
+
+
+def test_a_cohort_goes_on_without_single_values_that_are_refused(tmp_path: Path) -> None:
+    rows = [f"P{i},hsCRP,{1 + i / 10:g},mg/L" for i in range(60)]
+    rows[7] = "P7,hsCRP,99999,mg/L"
+    rows[9] = "P9,hsCRP,high,mg/L"
+    path = write(tmp_path, LONG + "\n".join(rows) + "\n")
+    with pytest.raises(PanelError, match="2 problems; nothing was read"):
+        read_panel(path)
+    found = read_panel(path, batch=True)
+    assert len(found.panels) == 60
+    assert [p.patient for p in found.panels if "hsCRP" not in p.measurements] == ["P7", "P9"]
+    assert sum("left out" in w for w in found.warnings) == 2
+    assert "hsCRP is left out" in found.panels[7].notes[0]
+    # a whole column in the wrong unit is no single value
+    with pytest.raises(PanelError, match="is the unit right"):
+        read_panel(write(tmp_path, LONG + "\n".join(f"P{i},hsCRP,99999,mg/L" for i in range(60))), batch=True)

@@ -18,10 +18,11 @@ __all__ = ["one_patient", "read_panel"]
 
 KITS = ("xponent", "msd")  # formats whose analytes are those of a kit, known to Crosstalk or not
 APART_H = 14 * 24.0  # values further apart than this may not belong to one panel (assumed)
+FEW = 0.05  # of the cells of an analyte: refusals of single values, beyond it a mistake of all (assumed)
 SHOWN = 20  # problems shown before the rest is counted
 
 
-def read_panel(path: str | Path, *, knowledge: Knowledge | None = None) -> PanelFile:
+def read_panel(path: str | Path, *, knowledge: Knowledge | None = None, batch: bool = False) -> PanelFile:
     r"""Read the panels of a file; its format is recognised from its content.
 
     Tables (CSV, TSV, Excel) are long, with columns ``patient, analyte, value, unit`` and optional ones, or wide, with a
@@ -33,6 +34,9 @@ def read_panel(path: str | Path, *, knowledge: Knowledge | None = None) -> Panel
     path : str or Path
     knowledge : Knowledge, optional
         Whose analytes to read; those that ship with Crosstalk by default.
+    batch : bool
+        For cohorts: where few values of an analyte (at most 5 %) are refused, they are left out of their patients, each
+        told in the patient's notes and in the warnings, and reading goes on.
 
     Returns
     -------
@@ -60,10 +64,11 @@ def read_panel(path: str | Path, *, knowledge: Knowledge | None = None) -> Panel
     kind, reading = read_cells(file)
     interpreter = Interpreter(known, reading.decimal)
     collected = _collect(file, reading, interpreter, open_=kind in KITS)
-    doubled = collected.doubled(file)
+    doubled, warnings = collected.doubled(file), [*reading.warnings]
     if reading.problems or collected.refused or doubled:
-        raise PanelError(_all([*reading.problems, *collected.problems(), *doubled]))
-    warnings = [*reading.warnings]
+        if reading.problems or not (batch and collected.few()):
+            raise PanelError(_all([*reading.problems, *collected.problems(), *doubled]))
+        warnings += [f"left out: {words}" for words in (*collected.problems(), *doubled)]
     for words, (place, n) in interpreter.assumed.items():
         warnings.append(f"{file}, {place}: {words}" + (f" (and {n - 1} more)" if n > 1 else ""))
     for (patient_id, analyte), n in collected.repeated.items():
@@ -87,7 +92,7 @@ def read_panel(path: str | Path, *, knowledge: Knowledge | None = None) -> Panel
             warnings.append(f"{file}: patient {patient_id} has no value at all")
         extra, computed = derive(measurements, known.analytes)
         absent = tuple(a for a in dict.fromkeys(collected.missing.get(patient_id, ())) if a not in measurements)
-        told = (*interpreter.notes.get(patient_id, ()), *computed)
+        told = (*interpreter.notes.get(patient_id, ()), *collected.left_out.get(patient_id, ()), *computed)
         panels.append(Panel(patient_id, {**measurements, **extra}, absent, told))
     return PanelFile(str(file), hash_bytes(reading.content), tuple(panels), tuple(warnings), kind)
 
@@ -101,6 +106,8 @@ class _Collected:
     repeated: dict[tuple[str, str], int] = field(default_factory=dict)
     # analyte as written and words of the refusal: place of the first, and how many there are
     refused: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
+    cells: dict[str, int] = field(default_factory=dict)
+    left_out: dict[str, list[str]] = field(default_factory=dict)
     unknown: dict[str, int] = field(default_factory=dict)
     # patient, analyte and time that are given twice: place of the second and of the first
     twice: dict[tuple[str, str, float], tuple[str, str]] = field(default_factory=dict)
@@ -112,6 +119,15 @@ class _Collected:
     def _used(self, patient: str, analyte: str, time: float) -> bool:
         used = self.values[patient].get(analyte)
         return used is None or used.time_h >= time
+
+    def few(self) -> bool:
+        """Whether refusals are single values of a cohort, not the mistake of a whole column."""
+        lost: dict[str, int] = {}
+        for (name, _), (_, n) in self.refused.items():
+            lost[name] = lost.get(name, 0) + n
+        for _, name, _ in self.twice:
+            lost[name] = lost.get(name, 0) + 1
+        return all(n <= FEW * self.cells.get(name, 0) for name, n in lost.items())
 
     def problems(self) -> list[str]:
         """One line per kind of refusal, with the place of the first."""
@@ -135,6 +151,7 @@ def _collect(file: Path, reading: Reading, interpreter: Interpreter, *, open_: b
     for entry in reading.entries:
         patient = found.values.setdefault(entry.patient, {})
         places = seen.setdefault(entry.patient, {})
+        found.cells[entry.analyte] = found.cells.get(entry.analyte, 0) + 1
         try:
             if open_ and not interpreter.knows(entry.analyte):
                 found.unknown[entry.analyte] = found.unknown.get(entry.analyte, 0) + 1
@@ -144,6 +161,7 @@ def _collect(file: Path, reading: Reading, interpreter: Interpreter, *, open_: b
             key = (analyte.id, time)
             if key in places:
                 found.twice.setdefault((entry.patient, *key), (entry.place, places[key]))
+                found.cells[analyte.id] = max(found.cells.get(analyte.id, 0), found.cells[entry.analyte])
                 continue
             places[key] = entry.place
             measured = interpreter.measurement(entry, analyte, time)
@@ -151,6 +169,7 @@ def _collect(file: Path, reading: Reading, interpreter: Interpreter, *, open_: b
             first, n = found.refused.get((entry.analyte, str(error)), ("", 0))
             where = f"{file}, {entry.place}, patient {entry.patient}, {entry.analyte or 'no analyte'}"
             found.refused[(entry.analyte, str(error))] = (first or where, n + 1)
+            found.left_out.setdefault(entry.patient, []).append(f"{entry.analyte} is left out: {error}")
             continue
         if measured is None:
             found.missing.setdefault(entry.patient, []).append(analyte.id)
