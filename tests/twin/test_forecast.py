@@ -211,12 +211,21 @@ def summarise(posterior: Posterior, courses: Courses) -> dict[str, RegimenForeca
     return {r.id: r for r in forecast_regimens(posterior, courses, regimens, "ssri")}
 
 
+def spread_after_two_weeks(posterior: Posterior) -> Array:
+    fluctuation = posterior.patients.covariates["fluctuation"] * posterior.scale.maximum
+    return np.sqrt(posterior.scale.rater_sd**2 + fluctuation**2 * (1 - np.exp(-2 * 2 / 4)))
+
+
 def test_probabilities_of_response_and_remission_by_hand(posterior: Posterior) -> None:
-    """The chance that a rater records a score of at most the limit, averaged over the draws."""
+    """The chance that a rater records a score of at most the limit, averaged over the draws.
+
+    A score lies about the expected course by the rater's error and the patient's own fluctuation: an Ornstein-Uhlenbeck
+    process that has come within two weeks to 63 % of its variance.
+    """
     rng = np.random.default_rng(1)
     final = rng.uniform(2, 25, len(posterior.patients))
     result = summarise(posterior, made(posterior, ssri=final))["ssri"]
-    sd = posterior.scale.rater_sd
+    sd = spread_after_two_weeks(posterior)
     assert result.response.mean == pytest.approx(norm.cdf((12.5 - final) / sd).mean())
     assert result.remission.mean == pytest.approx(norm.cdf((7.5 - final) / sd).mean())
 
@@ -249,7 +258,7 @@ def test_who_fails_under_one_regimen_is_left_out_of_all(posterior: Posterior) ->
     assert courses.complete.tolist() == [bool(i % 2) for i in range(len(final))]
     result = summarise(posterior, courses)
     assert result["placebo"].failed_patients == len(broken[::2])
-    sd = posterior.scale.rater_sd
+    sd = spread_after_two_weeks(posterior)[1::2]
     assert result["ssri"].response.mean == pytest.approx(norm.cdf((12.5 - final[1::2]) / sd).mean())
     assert np.isfinite(result["placebo"].versus_reference.mean)
 

@@ -1,13 +1,18 @@
-"""Verbs about one patient: `assess` and `forecast`."""
+"""Verbs about patients: `assess`, of one or of many, and `forecast`."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crosstalk.cli.common import check_outputs, console, open_engine, say_written, status, warn, write_wanted
+from crosstalk.cli.common import check_outputs, console, open_engine, progress, say_written, status, warn, write_wanted
 from crosstalk.cli.options import Draws, EngineName, HtmlFile, Jobs, JsonFile, PanelFile, Patient, Quiet, Seed
+from crosstalk.errors import UsageError
+
+if TYPE_CHECKING:
+    from crosstalk.panel.records import PanelFile as Panels
 
 __all__ = ["assess", "forecast"]
 
@@ -17,29 +22,73 @@ def assess(
     patient: Patient = None,
     json: JsonFile = None,
     html: HtmlFile = None,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="Write a row per patient; several patients only.")
+    ] = None,
     seed: Seed = 1,
-    draws: Draws = 200,
+    draws: Annotated[
+        int | None,
+        typer.Option("--draws", min=20, help="Virtual patients who stand for the one patient (default: 200)."),
+    ] = None,
     jobs: Jobs = None,
     engine_name: EngineName = "fast",
     quiet: Quiet = False,
 ) -> None:
-    """Read a panel against references and infer the mechanism scores."""
-    check_outputs(json, html)
+    """Read panels against references and infer the mechanism scores: of one patient, or of a cohort with a summary."""
+    check_outputs(json, html, csv)
     from crosstalk.panel.reader import one_patient, read_panel
     from crosstalk.report.documents import dump
     from crosstalk.report.html import assessment_html
-    from crosstalk.twin import assess as run
+    from crosstalk.twin.twin import DRAWS
+    from crosstalk.twin.twin import assess as run
 
-    file = read_panel(panel)
+    with status("reading the panels", quiet):
+        file = read_panel(panel, batch=patient is None)
     warn(file.warnings, quiet)
+    if patient is None and len(file.panels) > 1:
+        if draws is not None:
+            raise UsageError("--draws is for one patient; choose one with --patient, or leave --draws out")
+        _assess_cohort(file, json, html, csv, seed, jobs, engine_name, quiet)
+        return
+    if csv is not None:
+        raise UsageError("--csv is for a file of several patients; write one patient with --json")
     with open_engine(engine_name, jobs) as engine, status("reading the mechanisms from the panel", quiet):
-        result = run(one_patient(file, patient), engine=engine, seed=seed, draws=draws)
+        result = run(one_patient(file, patient), engine=engine, seed=seed, draws=draws or DRAWS)
     write_wanted((json, lambda: dump(result)), (html, lambda: assessment_html(result)))
     if not quiet:
         from crosstalk.report.terminal import render_assessment
 
         render_assessment(result, console())
         say_written(json, html)
+
+
+def _assess_cohort(
+    file: Panels,
+    json: Path | None,
+    html: Path | None,
+    csv: Path | None,
+    seed: int,
+    jobs: int | None,
+    engine_name: str,
+    quiet: bool,
+) -> None:
+    from crosstalk.report.cohort import cohort_csv, cohort_html, cohort_json
+    from crosstalk.twin.cohort import assess_cohort
+
+    with (
+        open_engine(engine_name, jobs) as engine,
+        progress(f"assessing {len(file.panels)} patients", quiet) as say,
+    ):
+        result = assess_cohort(file, engine=engine, seed=seed, progress=say)
+    with status("writing", quiet):
+        write_wanted(
+            (json, lambda: cohort_json(result)), (html, lambda: cohort_html(result)), (csv, lambda: cohort_csv(result))
+        )
+    if not quiet:
+        from crosstalk.report.terminal import render_cohort
+
+        render_cohort(result, console())
+        say_written(json, html, csv)
 
 
 def forecast(
@@ -49,6 +98,14 @@ def forecast(
         typer.Option("--regimen", "-r", help="Regimen to forecast; repeat for several (default: all)."),
     ] = None,
     weeks: Annotated[int, typer.Option("--weeks", min=1, max=104, help="Horizon.")] = 12,
+    scores: Annotated[
+        list[str] | None,
+        typer.Option("--scores", metavar="SCORE", help="Score seen early, as 'week 2: HAMD17=17'; repeat for several."),
+    ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option("--on", metavar="REGIMEN", help="Regimen of the early scores (default: the reference)."),
+    ] = None,
     patient: Patient = None,
     json: JsonFile = None,
     html: HtmlFile = None,
@@ -65,15 +122,17 @@ def forecast(
     from crosstalk.report.documents import dump
     from crosstalk.report.html import forecast_html
     from crosstalk.twin import forecast as run
+    from crosstalk.twin.sequential import EarlyScore
 
-    for name in regimen or ():
+    for name in (*(regimen or ()), *([on] if on else ())):
         load_knowledge().regimen(name)
+    early = [EarlyScore.read(text) for text in scores or ()]
     file = read_panel(panel)
     warn(file.warnings, quiet)
     with open_engine(engine_name, jobs) as engine, status("forecasting", quiet) as say:
         result = run(
-            one_patient(file, patient), regimens=regimen or (), engine=engine, seed=seed, draws=draws, weeks=weeks,
-            progress=say,
+            one_patient(file, patient), regimens=regimen or (), scores=early, on=on, engine=engine, seed=seed,
+            draws=draws, weeks=weeks, progress=say,
         )  # fmt: skip
     write_wanted((json, lambda: dump(result)), (html, lambda: forecast_html(result)))
     if not quiet:

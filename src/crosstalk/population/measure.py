@@ -22,6 +22,8 @@ __all__ = [
     "record_analyte",
     "record_scale",
     "visit_scores",
+    "visit_sd",
+    "wandering",
     "within_log_sd",
 ]
 
@@ -74,12 +76,35 @@ def fluctuations(seed: int, index: NDArray[np.intp], times_h: Array) -> Array:
 
     An Ornstein-Uhlenbeck process that is forgotten within `FLUCTUATION_H`.
     """
-    path = np.zeros((len(index), len(times_h)))
+    pushes = np.zeros((len(index), len(times_h)))
     for k in range(1, len(times_h)):
-        kept = np.exp(-(times_h[k] - times_h[k - 1]) / FLUCTUATION_H)
-        push = np.sqrt(1 - kept**2) * patient_normals(seed, f"fluctuation@{k}", index)
-        path[:, k] = kept * path[:, k - 1] + push
+        pushes[:, k] = patient_normals(seed, f"fluctuation@{k}", index)
+    return wandering(pushes, times_h)
+
+
+def wandering(pushes: Array, times_h: Array) -> Array:
+    """Ornstein-Uhlenbeck paths that start at 0 and come to an SD of 1, shape (n, n_times).
+
+    Parameters
+    ----------
+    pushes : array, shape (n, n_times)
+        Standard-normal numbers.
+    times_h : array, shape (n_times,) or (n, n_times) [h]
+        Increasing.
+    """
+    path = np.zeros(pushes.shape)
+    times = np.broadcast_to(times_h, pushes.shape)
+    for k in range(1, pushes.shape[1]):
+        kept = np.exp(-(times[:, k] - times[:, k - 1]) / FLUCTUATION_H)
+        path[:, k] = kept * path[:, k - 1] + np.sqrt(1 - kept**2) * pushes[:, k]
     return path
+
+
+def visit_sd(scale: Scale, time_h: float, covariates: Mapping[str, Array], n: int) -> Array:
+    """SD of a recorded score about its expected course at a time from the start, shape (n,): fluctuation and rater."""
+    share = covariates.get(FLUCTUATION, np.zeros(n))
+    reached = 1 - np.exp(-2 * time_h / FLUCTUATION_H)
+    return np.asarray(np.sqrt(scale.rater_sd**2 + (share * scale.maximum) ** 2 * reached))
 
 
 def plausible_score(true: Array, recorded: Array, scale: Scale) -> Array:

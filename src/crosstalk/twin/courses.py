@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,14 +14,14 @@ from crosstalk.errors import TwinError
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.knowledge.records import Regimen, Scale
 from crosstalk.model.assembly import assemble
-from crosstalk.population.measure import visit_scores
+from crosstalk.population.measure import visit_scores, visit_sd
 from crosstalk.population.patients import drug_parameters, weight_kg
 from crosstalk.study.protocol import HOURS_PER_WEEK, protocol
 from crosstalk.twin.posterior import Posterior
 from crosstalk.twin.records import Change, Interval, Probability, RegimenForecast, Rest, Trajectory
 from crosstalk.twin.summary import interval, knowledge_interval
 
-__all__ = ["Courses", "conclude", "forecast_regimens", "simulate_regimens"]
+__all__ = ["Courses", "Recorded", "chance_of_at_most", "conclude", "forecast_regimens", "simulate_regimens"]
 
 Array = NDArray[np.float64]
 
@@ -49,6 +49,22 @@ class Courses:
     def benefit(self, regimen: str, reference: str) -> Array:
         """Difference of the final true score to another regimen, shape (n,); negative is better."""
         return np.asarray(self.scale[regimen][:, -1] - self.scale[reference][:, -1])
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What raters record under one regimen, of the complete virtual patients.
+
+    Attributes
+    ----------
+    scores : array, shape (n, n_weeks) [points]
+    last_mean, last_sd : array, shape (n,) [points]
+        Of the last score, before it is rounded.
+    """
+
+    scores: Array
+    last_mean: Array
+    last_sd: Array
 
 
 def simulate_regimens(
@@ -104,9 +120,16 @@ def simulate_regimens(
 
 
 def forecast_regimens(
-    posterior: Posterior, courses: Courses, regimens: Sequence[Regimen], reference: str
+    posterior: Posterior,
+    courses: Courses,
+    regimens: Sequence[Regimen],
+    reference: str,
+    given: Mapping[str, Recorded] | None = None,
 ) -> tuple[RegimenForecast, ...]:
-    """Summarise the courses of every regimen, in the order given."""
+    """Summarise the courses of every regimen, in the order given.
+
+    ``given`` is what raters record by regimen, where scores seen already say something about it.
+    """
     keep = courses.complete
     scale = posterior.scale
     patients = posterior.patients.take(np.flatnonzero(keep))
@@ -118,10 +141,16 @@ def forecast_regimens(
     found = []
     for number, regimen in enumerate(regimens):
         true = courses.scale[regimen.id][keep]
-        scores = visit_scores(
-            true, scale, seed=patients.seed, index=patients.index, times_h=courses.weeks * HOURS_PER_WEEK,
-            covariates=patients.covariates,
-        )  # fmt: skip
+        if given is None:
+            scores = visit_scores(
+                true, scale, seed=patients.seed, index=patients.index, times_h=courses.weeks * HOURS_PER_WEEK,
+                covariates=patients.covariates,
+            )  # fmt: skip
+            mean = true[:, -1]
+            sd = visit_sd(scale, float(courses.weeks[-1]) * HOURS_PER_WEEK, patients.covariates, len(true))
+        else:
+            own = given[regimen.id]
+            scores, mean, sd = own.scores.copy(), own.last_mean, own.last_sd
         scores[:, 0] = recorded
         change = interval(scores[:, -1] - recorded)
         versus = interval(courses.benefit(regimen.id, reference)[keep])
@@ -139,9 +168,13 @@ def forecast_regimens(
                 ),
                 Change(scale.id, week, change.mean, change.lo90, change.hi90),
                 _probability(
-                    week, _chance(true[:, -1], scale, np.floor(recorded * (1 - scale.response_fraction))), world
+                    week,
+                    chance_of_at_most(mean, sd, scale, np.floor(recorded * (1 - scale.response_fraction))),
+                    world,
                 ),
-                _probability(week, _chance(true[:, -1], scale, np.full(len(recorded), scale.remission_max)), world),
+                _probability(
+                    week, chance_of_at_most(mean, sd, scale, np.full(len(recorded), scale.remission_max)), world
+                ),
                 versus,
                 float(best[number]),
                 _verdict(versus, regimen.id == reference, scale),
@@ -160,10 +193,10 @@ def _trajectory(variable: str, unit: str, weeks: Array, values: Array) -> Trajec
     )  # fmt: skip
 
 
-def _chance(true: Array, scale: Scale, at_most: Array) -> Array:
+def chance_of_at_most(mean: Array, sd: Array, scale: Scale, at_most: Array) -> Array:
     """Probability that a rater records a score of at most a limit, per virtual patient."""
     half = 0.5 if scale.integer else 0.0
-    return np.asarray(ndtr((at_most + half - true) / scale.rater_sd), dtype=np.float64)
+    return np.asarray(ndtr((at_most + half - mean) / sd), dtype=np.float64)
 
 
 def _probability(week: float, chance: Array, world: NDArray[np.intp]) -> Probability:

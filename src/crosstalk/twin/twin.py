@@ -18,8 +18,17 @@ from crosstalk.provenance import hash_bytes, package_version
 from crosstalk.twin.assessment import applicability, mechanism_scores, profile
 from crosstalk.twin.courses import conclude, forecast_regimens, simulate_regimens
 from crosstalk.twin.next_assay import next_assays
-from crosstalk.twin.posterior import Posterior, infer
-from crosstalk.twin.records import Assessment, Forecast, Provenance
+from crosstalk.twin.posterior import Posterior, infer, scale_of
+from crosstalk.twin.records import Assessment, EarlyUpdate, Forecast, Provenance
+from crosstalk.twin.sequential import (
+    CANDIDATES,
+    EarlyScore,
+    Scores,
+    early_scores,
+    recorded_courses,
+    update,
+    update_note,
+)
 from crosstalk.twin.summary import interval
 
 __all__ = ["assess", "forecast"]
@@ -77,6 +86,8 @@ def forecast(
     panel: Panel,
     *,
     regimens: Sequence[str] = (),
+    scores: Sequence[EarlyScore] = (),
+    on: str | None = None,
     knowledge: Knowledge | None = None,
     engine: Engine | None = None,
     seed: int = 1,
@@ -91,6 +102,10 @@ def forecast(
     panel : Panel
     regimens : sequence of str
         Ids; all by default. The reference regimen is always added.
+    scores : sequence of EarlyScore, optional
+        Scores of the first weeks; the forecast is that of the rest of the course, see `crosstalk.twin.sequential`.
+    on : str, optional
+        Regimen that the patient has been on since week 0, where there are scores; the reference by default.
     seed : int
         Fixes everything random.
     draws : int
@@ -108,26 +123,42 @@ def forecast(
     Raises
     ------
     TwinError
-        If no virtual patient can explain the panel.
+        If no virtual patient can explain the panel, or too few the early scores.
     UsageError
-        On an unknown regimen, or a horizon or number of draws that makes no sense.
+        On an unknown regimen, an early score that does not fit, or a horizon or number of draws that makes no sense.
     """
     if weeks < 1 or draws < 20:
         raise UsageError(f"weeks = {weeks}, draws = {draws}; expected at least 1 week and 20 draws")
     knowledge, engine = knowledge or load_knowledge(), engine or get_engine()
     say = progress or (lambda _: None)
-    chosen = _choose(knowledge, regimens)
+    if on is not None and not scores:
+        raise UsageError(f"--on {on}: names the regimen of early scores, and there is none; give --scores too")
+    chosen = _choose(knowledge, regimens if on is None or not regimens else (*regimens, on))
     reference = next(r for r in chosen if r.reference)
+    current = reference if on is None else knowledge.regimen(on)
+    seen = early_scores(scores, scale_of(panel, knowledge), knowledge, weeks=weeks)
     say("finding virtual patients who explain the panel")
+    wanted = draws * CANDIDATES if seen else draws
     posterior = infer(
-        panel, knowledge, engine, seed=seed, virtual_patients=VIRTUAL_PATIENTS, worlds=WORLDS, draws=draws
+        panel, knowledge, engine, seed=seed, virtual_patients=VIRTUAL_PATIENTS, worlds=WORLDS, draws=wanted
     )
+    told: EarlyUpdate | None = None
+    if seen:
+        say("weighing them by the early scores")
+        early = Scores(posterior.scale, seen)
+        posterior, told = update(posterior, early, current, knowledge, engine, draws=draws, weeks=weeks)
     courses = simulate_regimens(posterior, chosen, knowledge, engine, weeks=weeks, progress=say)
-    results = forecast_regimens(posterior, courses, chosen, reference.id)
+    given = recorded_courses(posterior, courses, early, current.id) if told else None
+    results = forecast_regimens(posterior, courses, chosen, reference.id, given)
     first, second = _two_best(courses.scale)
-    assays = next_assays(posterior, courses.benefit(first, second), courses.complete, knowledge)
+    # a virtual patient drawn twice would explain his own measurement
+    once = np.zeros(len(posterior.patients), dtype=np.bool_)
+    once[np.unique(posterior.patients.index, return_index=True)[1]] = True
+    assays = next_assays(posterior, courses.benefit(first, second), courses.complete & once, knowledge)
     own = next(r for r in results if r.id == reference.id)
     notes = list(_notes(panel, posterior))
+    if told is not None:
+        notes.insert(0, update_note(told, current.name))
     lost = len(posterior.patients) - int(courses.complete.sum())
     if lost:
         notes.append(
@@ -147,6 +178,7 @@ def forecast(
         conclude(results, own, posterior.scale),
         tuple(notes),
         _provenance(panel, posterior, knowledge, engine),
+        told,
     )
 
 

@@ -1,0 +1,318 @@
+"""Features that the mechanism gives: scores and forecasts of the twin for every row, learned from no outcome.
+
+Both estimators weigh one cached virtual population by how well its members explain each row, as `crosstalk assess` does
+for a cohort. Nothing is learned in ``fit``, so that nothing can leak from the outcome or from held-out rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from crosstalk.errors import CrosstalkError
+from crosstalk.knowledge.loader import Knowledge, load_knowledge
+from crosstalk.learn.columns import Layout, Others, TableReader
+from crosstalk.panel.records import Panel
+from crosstalk.twin.cohort_weights import BLOCK, Usable, Weigher
+from crosstalk.twin.likelihood import observations
+from crosstalk.twin.posterior import covariates_of
+
+if TYPE_CHECKING:
+    from crosstalk.population.patients import Patients
+    from crosstalk.twin.library import CourseLibrary
+
+__all__ = ["MechanismScores", "TwinForecast"]
+
+Array = NDArray[np.float64]
+
+VIRTUAL_PATIENTS = 20_000  # as assess_cohort
+COURSES = 4_000  # virtual patients of the library of courses (assumed; each is simulated under every regimen)
+WORLDS = 40  # as assess and forecast
+FEWEST = 5.0  # effective sample below which there is no feature, as in assess_cohort
+
+
+class _TwinFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc] # sklearn has no types
+    """What both have in common: a table becomes panels, panels become weights."""
+
+    row_wise = True
+
+    layout: Layout
+    others: Others
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        tags.requires_fit = True
+        return tags
+
+    def fit(self, X: Any, y: object = None) -> Self:
+        """Check the columns; nothing is learned.
+
+        Parameters
+        ----------
+        X : data frame, shape (n_samples, n_features)
+        y : ignored
+        """
+        self._read(X, reset=True)
+        self.n_virtual_ = len(self._population())
+        return self
+
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
+        """Names of the features."""
+        check_is_fitted(self)
+        headers = list(getattr(self, "feature_names_in_", ())) or [f"x{i}" for i in range(self.n_features_in_)]
+        if input_features is not None and list(np.asarray(input_features, dtype=object)) != headers:
+            raise ValueError("input_features is not equal to feature_names_in_, the names seen in fit")
+        return np.array(self._names(), dtype=object)
+
+    def _names(self) -> list[str]:
+        raise NotImplementedError
+
+    def _population(self) -> Patients:
+        raise NotImplementedError
+
+    def _read(self, X: Any, *, reset: bool) -> list[Panel]:
+        table = np.asarray(validate_data(self, X, reset=reset, dtype=None, ensure_all_finite="allow-nan"))
+        if reset:
+            names = list(getattr(self, "feature_names_in_", ()))
+            others = "ignore" if self.others == "pass" else self.others
+            self._reader = TableReader(names, table.shape[1], self.layout, others)
+        if not self._reader.headers:
+            # an array must at least hold numbers
+            self._reader.plain(table, range(table.shape[1]))
+        panels = self._reader.panels(table)
+        self._reader.tell()
+        return panels
+
+
+class MechanismScores(_TwinFeatures):
+    """The mechanism scores of the twin, with their uncertainty.
+
+    For each of the five scores two features: the logarithm of its posterior mean (geometric) and the width of its 90 %
+    interval on the logarithm; then ``log effective_sample``. A row without a value that the model predicts has the
+    scores of the virtual population and their full width; one that hardly any virtual patient resembles has NaN.
+
+    Parameters
+    ----------
+    layout : {"wide", "cohort"}, default="wide"
+        See `crosstalk.learn.columns`.
+    others : {"refuse", "ignore"}, default="refuse"
+        What to do with columns that are no analyte.
+    virtual_patients : int, default=20000
+        Size of the virtual population, which is computed once and kept in the cache.
+    seed : int, default=1
+        Of that population.
+
+    Attributes
+    ----------
+    n_virtual_ : int
+        Virtual patients with a valid baseline.
+    n_features_in_, feature_names_in_
+        As in all of scikit-learn.
+
+    Raises
+    ------
+    ColumnError
+        If a column or a cell cannot be read.
+
+    See Also
+    --------
+    crosstalk.assess_cohort : the same scores with a report.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> X = pd.DataFrame({"hsCRP [mg/L]": [0.4, 6.0]})
+    >>> features = MechanismScores(virtual_patients=400).set_output(transform="pandas").fit_transform(X)
+    >>> features.shape, bool(features["log innate_activation"].diff()[1] > 0)
+    ((2, 11), True)
+    """
+
+    def __init__(
+        self,
+        *,
+        layout: Layout = "wide",
+        others: Others = "refuse",
+        virtual_patients: int = VIRTUAL_PATIENTS,
+        seed: int = 1,
+    ) -> None:
+        self.layout = layout
+        self.others = others
+        self.virtual_patients = virtual_patients
+        self.seed = seed
+
+    def transform(self, X: Any) -> Array:
+        """Features of each row, shape (n_samples, 11)."""
+        check_is_fitted(self)
+        knowledge = load_knowledge()
+        usable = _usable(self._read(X, reset=False), knowledge)
+        found = Weigher(self._population(), usable, knowledge).scores()
+        with np.errstate(invalid="ignore", divide="ignore"):
+            logs, width = np.log(found.mean), np.log(found.high) - np.log(found.low)
+            pairs = np.stack([logs, width], axis=2).reshape(len(usable), -1)
+            out = np.column_stack([pairs, np.log(found.sample)])
+        out[~(found.sample >= FEWEST)] = np.nan
+        return np.asarray(out, dtype=np.float64)
+
+    def _names(self) -> list[str]:
+        scores = load_knowledge().scores
+        return [f"{what} {s}" for s in scores for what in ("log", "width")] + ["log effective_sample"]
+
+    def _population(self) -> Patients:
+        from crosstalk.engine import get_engine
+        from crosstalk.population.cache import virtual_population
+        from crosstalk.twin.posterior import twin_outputs
+
+        knowledge = load_knowledge()
+        engine = get_engine()
+        try:
+            everyone = virtual_population(
+                knowledge, engine, diagnosis="mdd", n=self.virtual_patients, worlds=WORLDS, seed=self.seed,
+                outputs=twin_outputs(knowledge),
+            )  # fmt: skip
+        finally:
+            engine.close()
+        return everyone.take(np.flatnonzero(everyone.ok))
+
+
+class TwinForecast(_TwinFeatures):
+    """What the twin forecasts for each row under some regimens.
+
+    For each regimen three features: ``change`` (mean change of the recorded score to the last week, points; negative is
+    improvement), ``sd`` of the last score, and ``response``, the probability that a rater records a drop by half; then
+    ``log effective_sample``. Rows that hardly any virtual patient resembles have NaN.
+
+    Parameters
+    ----------
+    regimens : sequence of str, optional
+        Ids; the reference regimen by default.
+    weeks : int, default=12
+        Horizon.
+    scale : str, optional
+        Scale of the forecast; that of the diagnosis by default. A panel's score on it is the baseline; a row without
+        one is as ill as the usual patient.
+    layout, others
+        As in `MechanismScores`.
+    virtual_patients : int, default=4000
+        Size of the library of courses, see `crosstalk.twin.library`; it is simulated once and kept in the cache.
+    seed : int, default=1
+
+    Attributes
+    ----------
+    n_virtual_ : int
+        Virtual patients who ran to the end of every regimen.
+    n_features_in_, feature_names_in_
+        As in all of scikit-learn.
+
+    Raises
+    ------
+    ColumnError
+        If a column or a cell cannot be read.
+    UsageError
+        On an unknown regimen or scale.
+
+    See Also
+    --------
+    crosstalk.forecast : one patient, by virtual patients moved to where they explain the panel best.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> X = pd.DataFrame({"hsCRP [mg/L]": [0.4, 6.0], "HAMD17": [24, 18]})
+    >>> step = TwinForecast(virtual_patients=200, weeks=4).fit(X)
+    >>> step.transform(X).shape, list(step.get_feature_names_out())[-1]
+    ((2, 4), 'log effective_sample')
+    """
+
+    def __init__(
+        self,
+        regimens: Sequence[str] | None = None,
+        *,
+        weeks: int = 12,
+        scale: str | None = None,
+        layout: Layout = "wide",
+        others: Others = "refuse",
+        virtual_patients: int = COURSES,
+        seed: int = 1,
+    ) -> None:
+        self.regimens = regimens
+        self.weeks = weeks
+        self.scale = scale
+        self.layout = layout
+        self.others = others
+        self.virtual_patients = virtual_patients
+        self.seed = seed
+
+    def transform(self, X: Any) -> Array:
+        """Features of each row, shape (n_samples, 3 n_regimens + 1)."""
+        check_is_fitted(self)
+        knowledge = load_knowledge()
+        panels = self._read(X, reset=False)
+        library = self._library()
+        recorded = np.full(len(panels), np.nan)
+        for i, panel in enumerate(panels):
+            score = panel.measurements.get(library.scale.id)
+            if score is not None and not score.censored:
+                recorded[i] = score.value
+        weigher = Weigher(library.patients, _usable(panels, knowledge), knowledge)
+        names = self._names()
+        out = np.full((len(panels), len(names)), np.nan)
+        for start in range(0, len(panels), BLOCK):
+            rows = range(start, min(start + BLOCK, len(panels)))
+            weight = weigher.log_weights(rows) + library.log_severity(recorded[rows.start : rows.stop])
+            for j, regimen in enumerate(library.courses):
+                found = library.outcome(weight, recorded[rows.start : rows.stop], regimen)
+                part = np.stack([found.change, found.sd, found.response], axis=1)
+                part[~(found.sample >= FEWEST)] = np.nan
+                out[rows.start : rows.stop, 3 * j : 3 * j + 3] = part
+                out[rows.start : rows.stop, -1] = np.where(
+                    found.sample >= FEWEST, np.log(np.maximum(found.sample, 1.0)), np.nan
+                )
+        return out
+
+    def _names(self) -> list[str]:
+        names = [f"{what} {r.id}" for r in self._chosen() for what in ("change", "sd", "response")]
+        return [*names, "log effective_sample"]
+
+    def _chosen(self) -> list[Any]:
+        knowledge = load_knowledge()
+        if self.regimens is None:
+            return [r for r in knowledge.regimens.values() if r.reference]
+        return [knowledge.regimen(r) for r in self.regimens]
+
+    def _library(self) -> CourseLibrary:
+        from crosstalk.engine import get_engine
+        from crosstalk.twin.library import course_library
+
+        knowledge = load_knowledge()
+        scale = None if self.scale is None else knowledge.scale(self.scale).id
+        engine = get_engine()
+        try:
+            return course_library(
+                knowledge, engine, self._chosen(), n=self.virtual_patients, worlds=WORLDS, seed=self.seed,
+                weeks=self.weeks, scale=scale,
+            )  # fmt: skip
+        finally:
+            engine.close()
+
+    def _population(self) -> Patients:
+        return self._library().patients
+
+
+def _usable(panels: Sequence[Panel], knowledge: Knowledge) -> list[Usable]:
+    """What the weights use of each row."""
+    found = []
+    for panel in panels:
+        try:
+            found.append(Usable(observations(panel, knowledge), covariates_of(panel, knowledge)))
+        except CrosstalkError as error:
+            raise type(error)(f"{panel.patient}: {error}") from None
+    return found
