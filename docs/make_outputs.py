@@ -1,7 +1,8 @@
 """Run the commands that the pages quote and keep what they print, so that no output in the documentation is typed.
 
 A fenced ``console`` or ``python`` block that is followed at once by ``literalinclude output/NAME.txt`` is run; what it
-prints becomes that file. ``python docs/make_outputs.py`` runs all, ``python docs/make_outputs.py NAME ...`` some.
+prints becomes that file. A report that a page offers as ``reports/NAME.html`` is kept where a command writes NAME.html.
+``python docs/make_outputs.py`` runs all, ``python docs/make_outputs.py NAME ...`` some.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ _BLOCK = re.compile(
     r"\s*^```\{literalinclude\} output/(?P<name>[\w-]+)\.txt$",
     re.MULTILINE,
 )
+
+
+_REPORT = re.compile(r"<reports/([\w-]+\.html)>")
 
 
 class Quoted(NamedTuple):
@@ -77,6 +81,16 @@ def working_copy(folder: Path) -> Path:
     return folder
 
 
+def keep_reports(folder: Path) -> None:
+    """Keep the reports that pages offer and the commands have written."""
+    for page in sorted(DOCS.rglob("*.md")):
+        for name in _REPORT.findall(page.read_text(encoding="utf-8")):
+            if (folder / name).is_file():
+                (DOCS / "reports").mkdir(exist_ok=True)
+                shutil.copyfile(folder / name, DOCS / "reports" / name)
+                print(f"written: reports/{name}")
+
+
 def main(names: list[str]) -> None:
     """Write the outputs."""
     with tempfile.TemporaryDirectory() as place:
@@ -85,6 +99,7 @@ def main(names: list[str]) -> None:
             if not names or block.name in names:
                 (DOCS / "output" / f"{block.name}.txt").write_text(run(block, folder), encoding="utf-8", newline="\n")
                 print(f"written: output/{block.name}.txt")
+        keep_reports(folder)
 
 
 if __name__ == "__main__":

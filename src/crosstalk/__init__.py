@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from crosstalk.panel.reader import read_panel
     from crosstalk.population.run import simulate
     from crosstalk.study.schema import read_study
+    from crosstalk.trial.run import run_trial
     from crosstalk.twin import assess, assess_cohort, forecast
 
 __version__ = "0.1.0"
@@ -30,6 +31,7 @@ __all__ = [
     "load_knowledge",
     "read_panel",
     "read_study",
+    "run_trial",
     "simulate",
     "validate",
 ]
@@ -43,6 +45,7 @@ _WHERE = {
     "load_knowledge": "crosstalk.knowledge.loader",
     "read_panel": "crosstalk.panel.reader",
     "read_study": "crosstalk.study.schema",
+    "run_trial": "crosstalk.trial.run",
     "simulate": "crosstalk.population.run",
     "validate": "crosstalk.calibrate.validation",
 }

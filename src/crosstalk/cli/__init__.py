@@ -12,10 +12,13 @@ import typer
 from crosstalk import __version__
 from crosstalk.cli.calibration import calibrate, qualify, sensitivity, validate
 from crosstalk.cli.catalogues import analytes, drugs, regimens, schema
+from crosstalk.cli.cohorts import learn, predict
 from crosstalk.cli.evidence import evidence_app
 from crosstalk.cli.model import model_app
 from crosstalk.cli.patients import assess, forecast
+from crosstalk.cli.plates import plate
 from crosstalk.cli.studies import simulate
+from crosstalk.cli.trials import trial
 from crosstalk.errors import CrosstalkError
 
 __all__ = ["app", "main"]
@@ -30,7 +33,8 @@ app = typer.Typer(
 
 # the order of the help
 for verb in (
-    assess, forecast, simulate, calibrate, validate, qualify, sensitivity, drugs, regimens, analytes, schema,
+    assess, forecast, plate, simulate, trial, learn, predict, calibrate, validate, qualify, sensitivity,
+    drugs, regimens, analytes, schema,
 ):  # fmt: skip
     app.command()(verb)
 app.add_typer(evidence_app, name="evidence")

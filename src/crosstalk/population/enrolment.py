@@ -67,20 +67,27 @@ class _Screening:
     """Screening for one population of a study."""
 
     def __init__(
-        self, study: Study, population: Population, model: Model, knowledge: Knowledge, engine: Engine, seed: int
+        self,
+        study: Study,
+        population: Population,
+        model: Model,
+        knowledge: Knowledge,
+        engine: Engine,
+        seed: int,
+        observe: Sequence[str] = (),
     ) -> None:
         self.study, self.population, self.model = study, population, model
         self.knowledge, self.engine, self.seed = knowledge, engine, seed
         self.diagnosis = knowledge.diagnosis(population.diagnosis)
         self.latent: Latent = latent_space(self.diagnosis, population.distributions)
         self.scale = _severity_scale(population, knowledge)
-        self.analytes = self._analytes()
+        self.analytes = self._analytes(observe)
         self.lost = dict.fromkeys((e.analyte for e in population.eligible), 0)
         self.reason = ""
 
-    def _analytes(self) -> tuple[str, ...]:
-        """Analytes by which the study selects or stratifies."""
-        names = [e.analyte for e in self.population.eligible]
+    def _analytes(self, observe: Sequence[str]) -> tuple[str, ...]:
+        """Analytes by which the study selects or stratifies, and those asked for besides."""
+        names = [e.analyte for e in self.population.eligible] + list(observe)
         names += [r.stratum.analyte for r in self.study.results if r.stratum is not None]
         return tuple(dict.fromkeys(names))
 
@@ -216,13 +223,16 @@ def enrol_everywhere(
     wanted: int,
     seed: int,
     worlds: Worlds,
+    observe: Sequence[str] = (),
 ) -> Enrolled:
     """Enrol as many patients in every world, in the order of world and number.
+
+    ``observe`` names analytes to measure at screening besides those that select or stratify.
 
     As in `enrol`, patient ``i`` lives in world ``i % n``, so that chance does not strike all worlds alike. A world in
     which too few are eligible has fewer patients, or none.
     """
-    screening = _Screening(study, population, model, knowledge, engine, seed)
+    screening = _Screening(study, population, model, knowledge, engine, seed, observe)
     found: list[tuple[Patients, dict[str, Array], Array]] = []
     have = np.zeros(worlds.n, dtype=np.intp)
     screened, block = 0, wanted

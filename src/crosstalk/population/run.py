@@ -29,7 +29,7 @@ from crosstalk.study.records import Arm, Eligibility, Result, Study
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["StudyRun", "simulate", "simulate_worlds"]
+__all__ = ["ArmProblem", "StudyRun", "simulate", "simulate_worlds", "study_model"]
 
 Array = NDArray[np.float64]
 
@@ -207,7 +207,7 @@ def simulate(
     if patients < 1:
         raise UsageError(f"patients = {patients}; expected 1 or more")
     knowledge, engine = knowledge or load_knowledge(), engine or get_engine()
-    model = _model(study, knowledge)
+    model = study_model(study, knowledge)
     groups: dict[str, Enrolled] = {}
     for arm in study.arms:
         population = arm_population(study, arm)
@@ -240,7 +240,7 @@ def simulate_worlds(
     StudyRun
         The patients of all worlds, in the order of worlds; `StudyRun.estimates_by_world` takes them apart.
     """
-    model = _model(study, knowledge)
+    model = study_model(study, knowledge)
     groups: dict[str, Enrolled] = {}
     for arm in study.arms:
         population = arm_population(study, arm)
@@ -251,7 +251,7 @@ def simulate_worlds(
     return _run(study, model, groups, knowledge, engine, seed, False, rtol)
 
 
-def _model(study: Study, knowledge: Knowledge) -> Model:
+def study_model(study: Study, knowledge: Knowledge) -> Model:
     """One model with the drugs of all arms, so that one is compiled."""
     given = (dose for arm in study.arms for dose in arm.doses)
     doses = (*study.population.background, *earlier_doses(study.population, knowledge), *given)
@@ -274,7 +274,7 @@ def _run(
     failures: dict[str, Mapping[int, Failure]] = {}
     for arm in study.arms:
         group = enrolled[arm.id] = groups[arm_population(study, arm).diagnosis]
-        run = _Arm(study, arm, model, knowledge, group.patients, times, true_daily)
+        run = ArmProblem(study, arm, model, knowledge, group.patients, times, true_daily)
         result = engine.simulate(run.problem, rtol=rtol)
         failures[arm.id] = result.failures
         gone = _gone(study, arm, group.patients, times)
@@ -303,7 +303,7 @@ def _after_leaving(course: Array, gone: NDArray[np.bool_] | None, missing: str) 
     return np.take_along_axis(course, last, axis=1)
 
 
-class _Arm:
+class ArmProblem:
     """The problem that one arm poses to the engine."""
 
     def __init__(
@@ -359,7 +359,7 @@ def variable_of(output: str, model: Model, knowledge: Knowledge) -> str:
     )
 
 
-def _record(run: _Arm, output: str, values: Array, recorded: tuple[str, Array] | None, study: Study) -> Array:
+def _record(run: ArmProblem, output: str, values: Array, recorded: tuple[str, Array] | None, study: Study) -> Array:
     """What would have been written down at each visit; the same chance for a patient in every arm.
 
     An analyte also varies within a person from week to week, except in a challenge that ends within the first week.

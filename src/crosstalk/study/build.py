@@ -15,6 +15,8 @@ from crosstalk.errors import StudyError
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.knowledge.records import Distribution, Dose, Drug, Source
 from crosstalk.study.checks import KeyPath, Problem, eligibility, fail, find
+from crosstalk.study.design import Design
+from crosstalk.study.design_build import build_design
 from crosstalk.study.protocol import HOURS_PER_WEEK, dose_amount
 from crosstalk.study.published import build_result, result_time_h, subject
 from crosstalk.study.records import Arm, Population, Result, Study
@@ -92,6 +94,7 @@ class _Builder:
         outputs = self.attempt(lambda: self.outputs(results))
         if population is None or duration is None or outputs is None:
             return None
+        trial = self.attempt(lambda: self.trial(population, arms, duration, results))
         return Study(
             id=head.id,
             title=head.title or head.id,
@@ -106,7 +109,18 @@ class _Builder:
             bias=head.bias,
             missing=head.missing,
             pubmed=head.pubmed,
+            trial=trial,
         )
+
+    def trial(
+        self, population: Population, arms: Sequence[Arm], duration: float, results: Sequence[Result]
+    ) -> Design | None:
+        table = self.file.trial
+        if table is None or len(arms) < len(self.file.arm):
+            return None
+        if self.file.study.role != "design":
+            fail(("trial",), f"belongs to role = 'design', and role is {self.file.study.role!r}; correct one of them")
+        return build_design(table, arms, population, duration, self.times(duration, results), self.knowledge)
 
     def bias(self) -> None:
         name, known = self.file.study.bias, self.knowledge.discounts.bias
@@ -317,6 +331,9 @@ class _Builder:
         if self.file.population.severity is not None:
             path = ("population", "severity", "scale")
             names.append(find(self.knowledge.scale, self.file.population.severity.scale, path).id)
+        if self.file.trial is not None:
+            for i, analysis in enumerate(self.file.trial.analysis):
+                names.append(find(self.knowledge.scale, analysis.of, ("trial", "analysis", i, "of")).id)
         if not names and not self.problems:
             fail(("study",), 'nothing to look at; add a [[result]], or outputs = ["HAMD17"]')
         return tuple(dict.fromkeys(names))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
 from crosstalk.knowledge.records import Distribution, Dose
+
+if TYPE_CHECKING:
+    from crosstalk.study.design import Design
 
 __all__ = ["Arm", "Eligibility", "Endpoint", "Population", "Result", "Study"]
 
@@ -111,7 +114,8 @@ class Study:
 
     ``pubmed`` is the number of the publication in PubMed or PubMed Central, given where it has no DOI.
     ``bias`` names a term of ``evidence.toml`` that widens the error of its results; ``missing`` says what the
-    publication did with those who left: only observed values, or the last one carried forward.
+    publication did with those who left: only observed values, or the last one carried forward. ``trial`` is given for a
+    design of one's own that is to be randomised.
     """
 
     id: str
@@ -127,3 +131,5 @@ class Study:
     bias: str = ""
     missing: Literal["observed", "locf"] = "observed"
     pubmed: str = ""
+    # not shown, so that published studies look the same to the hash of the evidence
+    trial: Design | None = field(default=None, repr=False)

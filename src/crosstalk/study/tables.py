@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from crosstalk.knowledge.schema import DOI
+from crosstalk.study.design_tables import TRIAL_ALLOWED, TrialTable
 from crosstalk.study.records import Endpoint
 
 __all__ = ["ALLOWED", "DoseEntry", "EligibleTable", "ResultTable", "SpreadTable", "StudyFile"]
@@ -255,6 +256,7 @@ class StudyFile(_Table):
     population: _PopulationTable
     arm: Annotated[list[_ArmTable], Field(min_length=1)]
     result: list[ResultTable] = []
+    trial: TrialTable | None = None
 
 
 def _keys(model: type[BaseModel]) -> tuple[str, ...]:
@@ -277,6 +279,7 @@ ALLOWED: dict[tuple[str, ...], tuple[str, ...]] = {
     ("result", "mismatch"): _keys(_MismatchTable),
     ("result", "quantiles"): _keys(_QuantilesTable),
     ("result", "endpoint"): get_args(Endpoint),
+    **TRIAL_ALLOWED,
 }
 """Keys of each table (for endpoint: its values), to name the nearest one when a key is unknown."""
 

@@ -1,0 +1,142 @@
+"""Pydantic models of the table ``[trial]`` of a study file. Only `crosstalk.study.tables` uses them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from crosstalk.study.design import DesignKind, Estimand, Method, Part
+
+__all__ = ["TRIAL_ALLOWED", "TrialTable"]
+
+Text = Annotated[str, Field(min_length=1)]
+Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+Count = Annotated[int, Field(gt=0)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class _MarkerTable(_Table):
+    analyte: Text
+    min: Number | None = None
+    max: Number | None = None
+    unit: Text
+    measurements: Count = 1
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.min is None and self.max is None:
+            raise ValueError("neither min nor max is given: the marker needs a cut-off, such as min = 3")
+        if self.min is not None and self.max is not None and self.min >= self.max:
+            raise ValueError(f"min is {self.min:g} and max {self.max:g}: nobody would be positive; set min below max")
+        return self
+
+
+class _StratumTable(_Table):
+    analyte: Text
+    cuts: list[Number] = []
+
+
+class _LeadInTable(_Table):
+    weeks: Positive
+    exclude_improved: Annotated[float, Field(gt=0, le=1)] = 0.25
+
+
+class _CrossoverTable(_Table):
+    period_weeks: Positive
+    washout_weeks: NonNegative = 0.0
+
+
+class _MatchTable(_Table):
+    positive: Id
+    negative: Id
+
+
+class _ConductTable(_Table):
+    visit_window_days: NonNegative = 0.0
+    missed_visits: Share = 0.0
+    nonadherence: Share = 0.0
+    dropout: Share | None = None
+    unimproved: Positive = 1.0
+    side_effects: dict[str, Positive] = {}
+    followed_up: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+
+class _AnalysisTable(_Table):
+    id: Id
+    method: Method
+    of: Text
+    week: Positive
+    arm: Id
+    versus: str = ""
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    part: Part = "all"
+    covariates: list[Text] = []
+    estimand: Estimand = "treatment-policy"
+    nonresponder: bool = True
+    confirmatory: bool = True
+
+
+class _InterimTable(_Table):
+    information: Annotated[list[Positive], Field(min_length=2)]
+    boundary: Literal["obrien-fleming", "pocock", "spending-obrien-fleming", "spending-pocock"] = "obrien-fleming"
+    futility: Share | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        rates = self.information
+        if rates != sorted(set(rates)) or abs(rates[-1] - 1.0) > 1e-9:
+            raise ValueError(f"information is {rates}: expected increasing shares of the patients, the last one 1")
+        return self
+
+
+class _CostTable(_Table):
+    screening: NonNegative = 0.0
+    patient: NonNegative = 0.0
+    visit: NonNegative = 0.0
+    currency: str = ""
+
+
+class TrialTable(_Table):
+    """The table ``[trial]``."""
+
+    design: DesignKind = "parallel"
+    n: Annotated[int, Field(ge=4)]
+    control: str = ""
+    allocation: dict[str, Positive] = {}
+    block: Count | None = None
+    strata: list[_StratumTable] = []
+    marker: _MarkerTable | None = None
+    match: _MatchTable | None = None
+    lead_in: _LeadInTable | None = None
+    crossover: _CrossoverTable | None = None
+    conduct: _ConductTable = _ConductTable()
+    interim: _InterimTable | None = None
+    multiplicity: Literal["none", "bonferroni", "holm", "hochberg", "fixed", "closed"] = "none"
+    cost: _CostTable = _CostTable()
+    analysis: Annotated[list[_AnalysisTable], Field(min_length=1)]
+
+
+def _keys(model: type[BaseModel]) -> tuple[str, ...]:
+    return tuple(model.model_fields)
+
+
+TRIAL_ALLOWED: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("trial",): _keys(TrialTable),
+    ("trial", "strata"): _keys(_StratumTable),
+    ("trial", "marker"): _keys(_MarkerTable),
+    ("trial", "match"): _keys(_MatchTable),
+    ("trial", "lead_in"): _keys(_LeadInTable),
+    ("trial", "crossover"): _keys(_CrossoverTable),
+    ("trial", "conduct"): _keys(_ConductTable),
+    ("trial", "interim"): _keys(_InterimTable),
+    ("trial", "cost"): _keys(_CostTable),
+    ("trial", "analysis"): _keys(_AnalysisTable),
+}

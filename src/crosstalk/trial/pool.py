@@ -1,0 +1,259 @@
+"""The people whom a trial could recruit: virtual patients with their true course under each treatment, in each world.
+
+A pool is made once. Each replicate of a trial then draws its candidates from it, with replacement, and adds what
+happens by chance: who is recruited, what is measured, who leaves. The pool is thus the whole of those who could be
+recruited, and since every treatment of a person is known, so is the truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosstalk.engine.ensemble import Engine
+from crosstalk.errors import PopulationError, TrialError
+from crosstalk.knowledge.loader import Knowledge
+from crosstalk.knowledge.records import Dose
+from crosstalk.population.enrolment import INFLATION, enrol_everywhere
+from crosstalk.population.measure import FLUCTUATION, observable_factor
+from crosstalk.population.run import ArmProblem, study_model
+from crosstalk.population.worlds import Worlds
+from crosstalk.study.design import Design
+from crosstalk.study.protocol import HOURS_PER_WEEK
+from crosstalk.study.records import Arm, Study
+from crosstalk.study.schema import read_study
+
+__all__ = ["Pool", "design_of", "make_pool", "observed_analytes", "read_trial", "treatments"]
+
+Array = NDArray[np.float64]
+
+RTOL = 1e-4
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Possible participants, in the order of worlds.
+
+    Attributes
+    ----------
+    start : array of int, shape (n_worlds + 1,)
+        Where each world begins.
+    times_h : array, shape (n_times,) [h]
+        Grid of the true courses, from enrolment.
+    courses : mapping of (treatment, scale) to array, shape (n, n_times) [points]
+        True scores under every arm; for a crossover under both sequences and under the control throughout.
+    recorded : array, shape (n,) [points]
+        Score as recorded at enrolment, on the scale ``recorded_scale``.
+    levels : mapping of str to array, shape (n,)
+        True level of each analyte that selects, stratifies or explains; covariates as they are.
+    fluctuation, inflation : array, shape (n,)
+        As shares of the scale.
+    failed : int
+        Participants left out since a course could not be computed.
+    """
+
+    start: NDArray[np.intp]
+    times_h: Array
+    courses: Mapping[tuple[str, str], Array]
+    recorded: Array
+    recorded_scale: str
+    levels: Mapping[str, Array]
+    fluctuation: Array
+    inflation: Array
+    failed: int = 0
+
+    @property
+    def n_worlds(self) -> int:
+        """Number of possible worlds."""
+        return len(self.start) - 1
+
+    def rows(self, world: int) -> slice:
+        """Participants of one world."""
+        return slice(int(self.start[world]), int(self.start[world + 1]))
+
+    def only(self, worlds: NDArray[np.intp]) -> Pool:
+        """Some of the worlds, in a new numbering."""
+        rows = np.concatenate([np.arange(self.start[w], self.start[w + 1]) for w in worlds])
+        sizes = np.diff(self.start)[worlds]
+        return Pool(
+            np.concatenate([[0], np.cumsum(sizes)]).astype(np.intp), self.times_h,
+            {k: v[rows] for k, v in self.courses.items()}, self.recorded[rows], self.recorded_scale,
+            {k: v[rows] for k, v in self.levels.items()}, self.fluctuation[rows], self.inflation[rows], self.failed,
+        )  # fmt: skip
+
+
+def make_pool(
+    study: Study,
+    worlds: Worlds,
+    *,
+    patients: int,
+    seed: int,
+    knowledge: Knowledge,
+    engine: Engine,
+) -> Pool:
+    """Simulate possible participants of a trial.
+
+    Limits on laboratory values are not applied here, since every replicate measures them anew.
+
+    Parameters
+    ----------
+    patients : int
+        Participants in each world.
+
+    Raises
+    ------
+    TrialError
+        If the study has no design, or measures at screening what the model does not predict.
+    PopulationError
+        If the criteria leave nobody.
+    """
+    design = design_of(study)
+    kept = tuple(e for e in study.population.eligible if knowledge.analytes[e.analyte].kind != "laboratory")
+    population = replace(study.population, eligible=kept)
+    model = study_model(study, knowledge)
+    observe = observed_analytes(study, knowledge)
+    enrolled = enrol_everywhere(study, population, model, knowledge, engine, patients, seed, worlds, observe)
+    people = enrolled.patients
+    if enrolled.recorded is None:
+        raise TrialError(f"study '{study.id}': no participant has a baseline score; add population.severity")
+    if not len(people):
+        raise PopulationError(f"study '{study.id}': nobody can be enrolled; widen the criteria of the population")
+    lead = 0.0 if design.lead_in is None else design.lead_in.duration_h
+    visits = np.asarray(study.output_times_h) + lead
+    grid = np.unique(np.round([*np.arange(0, visits[-1] + 1, HOURS_PER_WEEK), *visits, lead], 6))
+    scales = tuple(dict.fromkeys([enrolled.recorded[0], *(a.of for a in design.analyses)]))
+    timed = replace(
+        study, population=population, duration_h=float(grid[-1]), output_times_h=tuple(grid), outputs=scales
+    )
+    courses: dict[tuple[str, str], Array] = {}
+    ok = people.ok.copy()
+    for arm in (*treatments(study, design), *_throughout(study, design)):
+        problem = ArmProblem(timed, arm, model, knowledge, people, grid, False)
+        result = engine.simulate(problem.problem, rtol=RTOL)
+        for scale, variable in zip(scales, problem.variables, strict=True):
+            courses[arm.id, scale] = result[variable]
+            ok &= np.isfinite(result[variable]).all(axis=1)
+    keep = np.flatnonzero(ok)
+    counts = np.bincount(people.world[keep], minlength=worlds.n)
+    table = {**people.parameters, **people.covariates}
+    levels: dict[str, Array] = {}
+    for name in observe:
+        analyte = knowledge.analytes[name]
+        if analyte.covariate in table:
+            levels[name] = table[analyte.covariate][keep]
+        elif analyte.observable:
+            levels[name] = (people.outputs[analyte.observable] * observable_factor(model, analyte))[keep]
+        else:
+            raise TrialError(
+                f"study '{study.id}': '{name}' cannot be measured at screening; the model has no such value"
+            )
+    none = np.zeros(len(people))
+    return Pool(
+        np.concatenate([[0], np.cumsum(counts)]).astype(np.intp),
+        grid,
+        {key: course[keep] for key, course in courses.items()},
+        enrolled.recorded[1][keep],
+        enrolled.recorded[0],
+        levels,
+        people.covariates.get(FLUCTUATION, none)[keep],
+        people.covariates.get(INFLATION, none)[keep],
+        len(people) - len(keep),
+    )
+
+
+def read_trial(path: str | Path, knowledge: Knowledge) -> Study:
+    """Read a study file that holds a trial.
+
+    Raises
+    ------
+    StudyError
+        If the file breaks its schema or the design cannot be carried out.
+    TrialError
+        If there is no table ``[trial]``.
+    """
+    study = read_study(path, knowledge)
+    try:
+        design_of(study)
+    except TrialError as error:
+        raise TrialError(f"{path}: {error}") from None
+    return study
+
+
+def design_of(study: Study) -> Design:
+    """The design of a study.
+
+    Raises
+    ------
+    TrialError
+        If it has none.
+    """
+    if study.trial is None:
+        raise TrialError(
+            f"study '{study.id}': has no table [trial]; add one that says how many are randomised and how the trial is "
+            "analysed, or run `crosstalk simulate`"
+        )
+    return study.trial
+
+
+def observed_analytes(study: Study, knowledge: Knowledge) -> tuple[str, ...]:
+    """Analytes and covariates that a trial measures at screening."""
+    design = design_of(study)
+    names = [e.analyte for e in study.population.eligible if e.analyte not in knowledge.scales]
+    names += [design.marker.analyte] if design.marker else []
+    names += [s.analyte for s in design.strata if s.analyte not in knowledge.scales]
+    names += [c for a in design.analyses for c in a.covariates if c != "prognosis"]
+    names += ["age", "sex", "BMI"]
+    return tuple(dict.fromkeys(names))
+
+
+def treatments(study: Study, design: Design) -> tuple[Arm, ...]:
+    """What a participant could get: the arms, or the two sequences of a crossover; doses follow the lead-in.
+
+    The first sequence begins with the first arm of the study, the second with the second.
+    """
+    if design.crossover is not None:
+        first, second = study.arms
+        period, gap = design.crossover.period_h / HOURS_PER_WEEK, design.crossover.washout_h / HOURS_PER_WEEK
+        arms = []
+        for one, other in ((first, second), (second, first)):
+            doses = (*_until(one.doses, period), *_later(_until(other.doses, period), period + gap))
+            arms.append(replace(one, id=f"{one.id}-{other.id}", doses=doses))
+        return tuple(arms)
+    if design.lead_in is None:
+        return study.arms
+    weeks = design.lead_in.duration_h / HOURS_PER_WEEK
+    return tuple(replace(arm, doses=_later(arm.doses, weeks)) for arm in study.arms)
+
+
+def _throughout(study: Study, design: Design) -> tuple[Arm, ...]:
+    """The control without a change to the other arm, with which a crossover's sequences are compared."""
+    return () if design.crossover is None else tuple(a for a in study.arms if a.id == design.control)
+
+
+def _later(doses: Sequence[Dose], weeks: float) -> tuple[Dose, ...]:
+    return tuple(
+        replace(
+            d,
+            weeks=tuple(w + weeks for w in d.weeks),
+            start_week=d.start_week + weeks,
+            stop_week=None if d.stop_week is None else d.stop_week + weeks,
+        )
+        for d in doses
+    )
+
+
+def _until(doses: Sequence[Dose], week: float) -> tuple[Dose, ...]:
+    """Doses of one period; none after its end."""
+    kept = []
+    for d in doses:
+        if d.every_h is None:
+            weeks = tuple(w for w in d.weeks if w < week)
+            if weeks:
+                kept.append(replace(d, weeks=weeks))
+        elif d.start_week < week:
+            kept.append(replace(d, stop_week=week if d.stop_week is None else min(d.stop_week, week)))
+    return tuple(kept)

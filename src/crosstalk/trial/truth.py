@@ -1,0 +1,152 @@
+"""What a trial would find if it were endless: the true effect that each analysis aims at, in each possible world."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosstalk.errors import UsageError
+from crosstalk.population.enrolment import within
+from crosstalk.study.design import Analysis, Conduct
+from crosstalk.trial.conduct import recruit
+from crosstalk.trial.endpoints import time_to_remission
+from crosstalk.trial.setting import Setting
+from crosstalk.trial.survival import hazard_ratio
+from crosstalk.trial.visits import Recruits, visits
+
+__all__ = ["control_outcome", "marker_curve", "marker_values", "true_effects"]
+
+Array = NDArray[np.float64]
+
+MANY = 60_000  # participants over whom a true effect is averaged, with both treatments of each
+CURVE = 16_000  # the same for the curve against the marker
+FEWEST = 20  # participants behind a point of the curve
+
+
+def true_effects(setting: Setting, world: int, rng: np.random.Generator, *, n: int = MANY) -> dict[str, float]:
+    """True effect of every analysis in one world.
+
+    Both treatments of the same participants are compared, with the same chance, and nobody misses a visit. By its
+    estimand an analysis counts scores after the drug was stopped (treatment policy), lets nobody stop (hypothetical),
+    or counts who leaves as not improved (composite). A crossover aims at the difference in its first period, so that
+    carry-over shows as bias.
+
+    Returns
+    -------
+    dict of str to float
+        By analysis: a mean difference [points] (MMRM, ANCOVA, crossover), a difference of shares (response, remission),
+        the log hazard ratio of a Cox regression on all of them (time to remission), the effect in the marker-positive
+        less that in the others (interaction), the change of the effect for each doubling of the marker (marker-slope).
+    """
+    design = setting.design
+    people = recruit(setting, world, rng, n, design.kind == "enrichment")
+    marker = None if design.marker is None else people.measured[design.marker.analyte]
+    positive = np.ones(n, dtype=bool) if marker is None else within(marker, design.marker)  # type: ignore[arg-type]
+    seed = int(rng.integers(2**62))
+    found: dict[str, float] = {}
+    for analysis in design.analyses:
+        arm, control = (
+            _scores(setting, analysis, name, people, positive, seed) for name in (analysis.arm, analysis.versus)
+        )
+        part = {"all": np.ones(n, dtype=bool), "positive": positive, "negative": ~positive}[analysis.part]
+        if analysis.method == "time-to-remission":
+            found[analysis.id] = _log_hazard_ratio(setting, analysis, arm[part], control[part])
+            continue
+        benefit = _outcome(setting, analysis, arm) - _outcome(setting, analysis, control)
+        if analysis.method == "interaction":
+            found[analysis.id] = _mean(benefit[positive]) - _mean(benefit[~positive])
+        elif analysis.method == "marker-slope" and marker is not None:
+            found[analysis.id] = float(np.polyfit(np.log2(marker[part]), benefit[part], 1)[0])
+        else:
+            found[analysis.id] = _mean(benefit[part])
+    return found
+
+
+def marker_values(setting: Setting, rng: np.random.Generator, *, n: int = CURVE) -> Array:
+    """The marker as screening measures it in eligible candidates of the first world, shape (n,)."""
+    assert setting.design.marker is not None
+    return recruit(setting, 0, rng, n, False).measured[setting.design.marker.analyte]
+
+
+def marker_curve(
+    setting: Setting, world: int, rng: np.random.Generator, edges: Array, *, n: int = CURVE
+) -> tuple[Array, NDArray[np.intp]]:
+    """True effect of the primary comparison by the marker as measured, between some edges.
+
+    Returns
+    -------
+    effect : array, shape (len(edges) - 1,)
+        NaN where few participants fall.
+    count : array of int, of the same shape
+    """
+    design, analysis = setting.design, setting.design.primary
+    assert design.marker is not None
+    people = recruit(setting, world, rng, n, False)
+    marker = people.measured[design.marker.analyte]
+    positive, seed = within(marker, design.marker), int(rng.integers(2**62))
+    arm, control = (
+        _scores(setting, analysis, name, people, positive, seed) for name in (analysis.arm, analysis.versus)
+    )
+    benefit = _outcome(setting, analysis, arm) - _outcome(setting, analysis, control)
+    bins = np.searchsorted(edges, marker, side="right") - 1
+    count = np.array([(bins == k).sum() for k in range(len(edges) - 1)], dtype=np.intp)
+    effect = np.array([_mean(benefit[bins == k]) if count[k] >= FEWEST else np.nan for k in range(len(edges) - 1)])
+    return effect, count
+
+
+def control_outcome(setting: Setting, world: int, rng: np.random.Generator, *, n: int) -> tuple[Recruits, Array, Array]:
+    """Some participants with their baseline and their score at the end, had they all taken the control."""
+    people = recruit(setting, world, rng, n, setting.design.kind == "enrichment")
+    design, primary = setting.design, setting.design.primary
+    kept = replace(setting, hazard=0.0, design=replace(design, conduct=Conduct(design.conduct.visit_window_h)))
+    control = np.full(n, setting.beginning_with(design.control))
+    scores = visits(kept, people, control, rng)[0][primary.of]
+    return people, scores[:, 0], scores[:, setting.visit(primary.time_h)]
+
+
+def _mean(values: Array) -> float:
+    return float(np.mean(values)) if len(values) else float("nan")
+
+
+def _scores(
+    setting: Setting, analysis: Analysis, name: str, people: Recruits, positive: NDArray[np.bool_], seed: int
+) -> Array:
+    """Scores of everybody under one treatment or strategy, shape (n, n_visits); all visits take place."""
+    was, policy = setting.design.conduct, analysis.estimand == "treatment-policy"
+    if policy:
+        # who leaves counts as not improved, or is seen to the end off the drug
+        composite = analysis.method in ("response", "remission") and analysis.nonresponder
+        conduct_ = replace(was, missed_visits=0.0, followed_up=was.followed_up if composite else 1.0)
+    else:
+        conduct_ = Conduct(was.visit_window_h)
+    world = replace(setting, design=replace(setting.design, conduct=conduct_), hazard=setting.hazard if policy else 0.0)
+    if setting.design.match is not None:
+        high, low = (setting.treatments.index(a) for a in setting.design.match)
+        treatment = np.where(positive == (name == "matched"), high, low).astype(np.intp)
+    else:
+        treatment = np.full(len(people), setting.beginning_with(name))
+    return visits(world, people, treatment, np.random.default_rng(seed))[0][analysis.of]
+
+
+def _outcome(setting: Setting, analysis: Analysis, scores: Array) -> Array:
+    """What the analysis compares, for each participant."""
+    at, scale = setting.visit(analysis.time_h), setting.scales[analysis.of]
+    if analysis.method == "response":
+        return np.asarray(scores[:, at] <= (1 - scale.response_fraction) * scores[:, 0], dtype=np.float64)
+    if analysis.method == "remission":
+        return np.asarray(scores[:, at] <= scale.remission_max, dtype=np.float64)
+    return np.asarray(scores[:, at])
+
+
+def _log_hazard_ratio(setting: Setting, analysis: Analysis, arm: Array, control: Array) -> float:
+    at, scale = setting.visit(analysis.time_h), setting.scales[analysis.of]
+    both = np.concatenate([arm, control])
+    weeks = setting.visits_h[1 : at + 1] / 168.0
+    time, event = time_to_remission(both[:, 1 : at + 1], weeks, threshold=scale.remission_max)
+    group = np.repeat([1, 0], [len(arm), len(control)])
+    try:
+        return hazard_ratio(time, event, group, both[:, 0]).estimate
+    except UsageError:
+        return float("nan")  # nobody remits, or nobody is in this part
