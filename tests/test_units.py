@@ -158,8 +158,8 @@ def test_what_is_no_unit_of_a_panel_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "NPX", "log2 NPX", "log2(NPX)", "NPQ", "RFU", "{RFU}", "{AU}/mL", "log10 RFU", "MFI", "RLU", "AU", "AU/mL", "a.u.",
-        "arb. units",
+        "NPX", "log2 NPX", "log2(NPX)", "NPQ", "RFU", "{RFU}", "{AU}/mL", "log10 RFU", "MFI", "RLU", "AU", "AU/mL",
+        "a.u.", "arb. units",
         "[arb'U]/mL", "arbitrary units", "Ct", "Cq", "OD", "S/CO",
     ],
 )  # fmt: skip

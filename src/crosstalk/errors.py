@@ -12,6 +12,7 @@ __all__ = [
     "CrosstalkError",
     "EvidenceError",
     "KnowledgeError",
+    "LearnError",
     "ModelError",
     "OutputError",
     "PanelError",
@@ -87,3 +88,7 @@ class OutputError(CrosstalkError):
 
 class TrialError(CrosstalkError):
     """A trial cannot be conducted or analysed as its design asks."""
+
+
+class LearnError(CrosstalkError):
+    """A cohort cannot be learnt from as asked, or a locked model cannot be applied."""

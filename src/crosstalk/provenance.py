@@ -15,8 +15,8 @@ from crosstalk.errors import OutputError, UsageError
 __all__ = ["atomic_write", "cache_folder", "hash_bytes", "hash_file", "is_stream", "package_version", "versions"]
 
 STACK = (
-    "crosstalk-mdd", "numpy", "scipy", "pandas", "pint", "pydantic", "antimony", "python-libsbml", "libroadrunner",
-    "llvmlite", "numba",
+    "crosstalk-mdd", "numpy", "scipy", "pandas", "scikit-learn", "pint", "pydantic", "antimony", "python-libsbml",
+    "libroadrunner", "llvmlite", "numba",
 )  # fmt: skip
 """Distributions whose versions can change a result."""
 

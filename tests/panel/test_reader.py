@@ -341,9 +341,7 @@ def test_a_value_given_twice_matters_only_where_it_is_used(tmp_path: Path) -> No
 
 
 def test_values_far_apart_are_told(tmp_path: Path) -> None:
-    found = read_panel(
-        write(tmp_path, "patient,analyte,value,unit,time\nA,glucose,90,mg/dL,0\nA,hsCRP,2,mg/L,1000\n")
-    )
+    found = read_panel(write(tmp_path, "patient,analyte,value,unit,time\nA,glucose,90,mg/dL,0\nA,hsCRP,2,mg/L,1000\n"))
     assert any("42 days apart" in w for w in found.warnings)
 
 

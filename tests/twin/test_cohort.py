@@ -25,7 +25,7 @@ from crosstalk.twin.cohort_records import CohortAssessment, Column
 from crosstalk.twin.cohort_summary import STRATA, stratum_of
 from crosstalk.twin.cohort_weights import Usable, Weigher, weighted_quantiles
 from crosstalk.twin.likelihood import log_likelihood, observation, observations, tail_probability
-from crosstalk.twin.posterior import likeness, covariates_of, twin_outputs
+from crosstalk.twin.posterior import covariates_of, likeness, twin_outputs
 from crosstalk.twin.twin import assess
 
 KNOWLEDGE = load_knowledge()
@@ -114,9 +114,7 @@ def test_weights_are_those_of_one_patient(population: Patients) -> None:
     usable = [usable_of(p) for p in panels]
     found = Weigher(population, usable, KNOWLEDGE).log_weights(range(60))
     for row, u in zip(found, usable, strict=True):
-        expected = log_likelihood(u.observed, population.outputs, len(population)) + likeness(
-            population, dict(u.known)
-        )
+        expected = log_likelihood(u.observed, population.outputs, len(population)) + likeness(population, dict(u.known))
         np.testing.assert_allclose(row - row.max(), expected - expected.max(), rtol=1e-9, atol=1e-8)
     kinds = {o.censored for u in usable for o in u.observed}
     assert kinds == {"", "left", "right", "interval"}

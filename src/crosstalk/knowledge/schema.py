@@ -406,7 +406,9 @@ class AnalyteTable(_Table):
             raise ValueError(f"plausible is [{lower}, {upper}]: expected [lower, upper]")
         lines = [unit for unit, rule in self.units_by_rule.items() if isinstance(rule, list)]
         if lines and (self.observable or self.covariate):
-            raise ValueError(f"units_by_rule {lines[0]!r} is a line, and the model's values convert by factors: drop one")
+            raise ValueError(
+                f"units_by_rule {lines[0]!r} is a line, and the model's values convert by factors: drop one"
+            )
         for row in self.reference:
             if row.p2_5 < lower or row.p97_5 > upper:
                 raise ValueError(f"a reference range [{row.p2_5}, {row.p97_5}] leaves plausible [{lower}, {upper}]")

@@ -25,7 +25,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from crosstalk.learn.errors import LearnError
+from crosstalk.errors import LearnError
 from crosstalk.learn.heterogeneity import doubly_robust
 from crosstalk.learn.outcome import Method, OutcomeRegressor
 

@@ -16,10 +16,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from crosstalk.errors import PanelError
+from crosstalk.errors import LearnError, PanelError
 from crosstalk.knowledge.loader import load_knowledge
 from crosstalk.knowledge.records import Analyte
-from crosstalk.learn.errors import LearnError
 from crosstalk.panel.derived import derive
 from crosstalk.panel.entries import Entry
 from crosstalk.panel.records import Measurement, Panel

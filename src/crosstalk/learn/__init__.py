@@ -1,0 +1,123 @@
+"""Prediction of outcomes judged honestly: folds, metrics, sizes, locked models. Names are imported on first use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crosstalk.lazily import lazily
+
+if TYPE_CHECKING:
+    from crosstalk.learn.adequacy import judge_size, sample_size_binary, sample_size_score
+    from crosstalk.learn.benefit import BenefitLearner
+    from crosstalk.learn.calibration_curve import calibration
+    from crosstalk.learn.checklists import fill_checklist, model_card
+    from crosstalk.learn.cohort import Cohort, CohortColumns, read_cohort, read_patients
+    from crosstalk.learn.conformal import ConformalClassifier, ConformalRegressor
+    from crosstalk.learn.external import predict_locked
+    from crosstalk.learn.folds import RepeatedFolds, corrected_difference, leave_site_out
+    from crosstalk.learn.heterogeneity import doubly_robust, judge_benefit, linear_projection, policy_value, rate, toc
+    from crosstalk.learn.ladder import run_ladder
+    from crosstalk.learn.learning import learn, learn_with_ladder
+    from crosstalk.learn.locked import apply, freeze, read_locked, shift
+    from crosstalk.learn.mechanism import MechanismScores, TwinForecast
+    from crosstalk.learn.metrics import auc, brier, log_score, pooled_auc, r_squared
+    from crosstalk.learn.models import FeatureStep
+    from crosstalk.learn.net_benefit import decision_curve
+    from crosstalk.learn.outcome import OutcomeClassifier, OutcomeRegressor
+    from crosstalk.learn.panel_transformer import PanelTransformer
+    from crosstalk.learn.preparation import LogFloor
+
+__all__ = [
+    "BenefitLearner",
+    "Cohort",
+    "CohortColumns",
+    "ConformalClassifier",
+    "ConformalRegressor",
+    "FeatureStep",
+    "LogFloor",
+    "MechanismScores",
+    "OutcomeClassifier",
+    "OutcomeRegressor",
+    "PanelTransformer",
+    "RepeatedFolds",
+    "TwinForecast",
+    "apply",
+    "auc",
+    "brier",
+    "calibration",
+    "corrected_difference",
+    "decision_curve",
+    "doubly_robust",
+    "fill_checklist",
+    "freeze",
+    "judge_benefit",
+    "judge_size",
+    "learn",
+    "learn_with_ladder",
+    "leave_site_out",
+    "linear_projection",
+    "log_score",
+    "model_card",
+    "policy_value",
+    "pooled_auc",
+    "predict_locked",
+    "r_squared",
+    "rate",
+    "read_cohort",
+    "read_locked",
+    "read_patients",
+    "run_ladder",
+    "sample_size_binary",
+    "sample_size_score",
+    "shift",
+    "toc",
+]
+
+__getattr__, __dir__ = lazily(
+    __name__,
+    {
+        "BenefitLearner": "benefit",
+        "Cohort": "cohort",
+        "CohortColumns": "cohort",
+        "ConformalClassifier": "conformal",
+        "ConformalRegressor": "conformal",
+        "FeatureStep": "models",
+        "LogFloor": "preparation",
+        "MechanismScores": "mechanism",
+        "OutcomeClassifier": "outcome",
+        "OutcomeRegressor": "outcome",
+        "PanelTransformer": "panel_transformer",
+        "RepeatedFolds": "folds",
+        "TwinForecast": "mechanism",
+        "apply": "locked",
+        "auc": "metrics",
+        "brier": "metrics",
+        "calibration": "calibration_curve",
+        "corrected_difference": "folds",
+        "decision_curve": "net_benefit",
+        "doubly_robust": "heterogeneity",
+        "fill_checklist": "checklists",
+        "freeze": "locked",
+        "judge_benefit": "heterogeneity",
+        "judge_size": "adequacy",
+        "learn": "learning",
+        "learn_with_ladder": "learning",
+        "leave_site_out": "folds",
+        "linear_projection": "heterogeneity",
+        "log_score": "metrics",
+        "model_card": "checklists",
+        "policy_value": "heterogeneity",
+        "pooled_auc": "metrics",
+        "predict_locked": "external",
+        "r_squared": "metrics",
+        "rate": "heterogeneity",
+        "read_cohort": "cohort",
+        "read_locked": "locked",
+        "read_patients": "cohort",
+        "run_ladder": "ladder",
+        "sample_size_binary": "adequacy",
+        "sample_size_score": "adequacy",
+        "shift": "locked",
+        "toc": "heterogeneity",
+    },
+)
