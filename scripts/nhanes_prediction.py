@@ -29,7 +29,7 @@ from crosstalk.learn.evaluation import compare, conclude, results
 from crosstalk.learn.ladder import lightly, run_ladder
 from crosstalk.learn.locked import LockedModel, apply, freeze, shift
 from crosstalk.learn.metrics import Z95, auc
-from crosstalk.panel.survey import Design, mean, ratio
+from crosstalk.panel.survey import SurveyDesign, mean, ratio
 from crosstalk.provenance import atomic_write
 
 Array = NDArray[np.float64]
@@ -66,7 +66,7 @@ def to_cohort(table: pd.DataFrame, folder: Path, name: str) -> Cohort:
     return read_cohort(path, CohortColumns("depressed", covariates=("smoking",)))
 
 
-def weighted_auc(design: Design, y: Array, p: Array) -> tuple[float, float]:
+def weighted_auc(design: SurveyDesign, y: Array, p: Array) -> tuple[float, float]:
     """AUC of the population with its design-based standard error."""
     w = design.weights
     order = np.argsort(p, kind="stable")
@@ -83,7 +83,7 @@ def weighted_auc(design: Design, y: Array, p: Array) -> tuple[float, float]:
     return value, design.error(scores)
 
 
-def weighted_calibration(design: Design, y: Array, p: Array) -> Iterator[tuple[str, float, float]]:
+def weighted_calibration(design: SurveyDesign, y: Array, p: Array) -> Iterator[tuple[str, float, float]]:
     """Intercept with slope 1, and slope, by weighted logistic regression with linearised errors."""
     lp, w = logit(p), design.weights / design.weights.mean()
     for name, x, offset in (
@@ -102,7 +102,7 @@ def weighted_calibration(design: Design, y: Array, p: Array) -> Iterator[tuple[s
 def external(model: LockedModel, cohort: Cohort, table: pd.DataFrame, say: Any) -> None:
     """Validate a locked model in the later years, unweighted and weighted."""
     p = np.clip([r.value for r in apply(model, cohort)], 1e-6, 1 - 1e-6)
-    design = Design.of_table(table)
+    design = SurveyDesign.of_table(table)
     plain, fit = auc(cohort.y, p), calibration(cohort.y, p)
     say(f"\n{model.name} as locked, in 2017-2018: {len(cohort)} adults, {cohort.events} with the event")
     say(f"  AUC, sample                                  {plain.value:.3f} ({plain.low:.3f} to {plain.high:.3f})")

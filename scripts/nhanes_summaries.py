@@ -179,14 +179,14 @@ class Figure:
 def design_error(scores: Array, table: pd.DataFrame) -> float:
     """Return the standard error of a statistic from its linearised scores, 0 for people who are not in it."""
     try:
-        return survey.Design.of(table["SDMVSTRA"], table["SDMVPSU"], np.ones(len(table))).error(scores)
+        return survey.SurveyDesign.of(table["SDMVSTRA"], table["SDMVPSU"], np.ones(len(table))).error(scores)
     except PanelError as error:
         raise ValueError(str(error)) from None
 
 
 def share(table: pd.DataFrame, yes: pd.Series, group: pd.Series, weight: str = "WTMEC2YR") -> Figure:
     """Return the weighted share of a group for which ``yes`` is 1; NaN is unknown."""
-    found = survey.mean(survey.Design.of_table(table, weight), yes, group)
+    found = survey.mean(survey.SurveyDesign.of_table(table, weight), yes, group)
     return Figure(found.value, found.se, found.n)
 
 
@@ -194,7 +194,7 @@ def odds_ratio(
     table: pd.DataFrame, yes: pd.Series, first: pd.Series, second: pd.Series, weight: str = "WTMEC2YR"
 ) -> Figure:
     """Return the odds ratio of ``yes`` in the first group against the second."""
-    design = survey.Design.of_table(table, weight)
+    design = survey.SurveyDesign.of_table(table, weight)
     (a, a_scores, in_a), (b, b_scores, in_b) = (survey.mean_scores(design, yes, group) for group in (first, second))
     scores = a_scores / (a * (1 - a)) - b_scores / (b * (1 - b))
     return Figure(a * (1 - b) / (b * (1 - a)), design.error(scores), int(in_a.sum() + in_b.sum()))

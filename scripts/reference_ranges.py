@@ -85,7 +85,7 @@ MEASURES = (
 )
 
 
-def effective_number(design: survey.Design, values: pd.Series, median: float, group: pd.Series) -> float:
+def effective_number(design: survey.SurveyDesign, values: pd.Series, median: float, group: pd.Series) -> float:
     """Return the size of a simple random sample that would tell as much about the share below the median."""
     part = group & values.notna() & (design.weights > 0)
     weights = design.weights[part]
@@ -122,7 +122,7 @@ def bands(health: pd.DataFrame, measure: Measure) -> list[tuple[tuple[int, int],
 def rows(table: pd.DataFrame) -> Iterator[dict[str, str]]:
     """Yield the rows of ``ranges.tsv``."""
     health = nhanes.is_reference(table)
-    designs = {weight: survey.Design.of_table(table, weight) for weight in ("WTMEC2YR", "WTSAF2YR")}
+    designs = {weight: survey.SurveyDesign.of_table(table, weight) for weight in ("WTMEC2YR", "WTSAF2YR")}
     for measure in MEASURES:
         design, values = designs[measure.weight], table[measure.column]
         for (sex, code), (age, bmi) in product(SEXES.items(), bands(table[health], measure)):

@@ -12,7 +12,7 @@ import pytest
 from scipy.special import expit
 
 from crosstalk.learn.metrics import auc
-from crosstalk.panel.survey import Design
+from crosstalk.panel.survey import SurveyDesign
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -42,7 +42,7 @@ def test_weighted_calibration_and_auc_agree_with_survey(script: ModuleType) -> N
     i = np.arange(1, 201)
     lp = 2 * np.sin(1.7 * i) + 0.5 * np.cos(0.3 * i)
     y = ((i * 0.6180339887) % 1 < expit(0.3 + 0.6 * lp)).astype(float)
-    design = Design.of(i % 5, i % 20, 1.0 + i % 7)
+    design = SurveyDesign.of(i % 5, i % 20, 1.0 + i % 7)
     (_, large, large_se), (_, slope, slope_se) = script.weighted_calibration(design, y, expit(lp))
     assert large == pytest.approx(0.3327970690916, rel=1e-6)
     assert large_se == pytest.approx(0.1748220570804, rel=1e-6)
@@ -55,7 +55,7 @@ def test_the_weighted_auc_of_equal_people_is_that_of_delong(script: ModuleType) 
     rng = np.random.default_rng(1)
     y = np.repeat([0.0, 1.0], [400, 200])
     p = expit(rng.normal(y, 1.5)).round(2)
-    value, se = script.weighted_auc(Design.of(np.zeros(600), np.arange(600), np.ones(600)), y, p)
+    value, se = script.weighted_auc(SurveyDesign.of(np.zeros(600), np.arange(600), np.ones(600)), y, p)
     found = auc(y, np.clip(p, 0.01, 0.99))
     assert value == pytest.approx(found.value, rel=1e-12)
     assert se == pytest.approx(found.se, rel=0.01)

@@ -235,7 +235,7 @@ def test_the_table_is_what_the_data_say(shared_data: Path) -> None:
 @pytest.mark.shared
 def test_each_percentile_has_its_share_of_the_reference_people_below_it(shared_data: Path) -> None:
     """Reference people of one group, read from the raw file and held against the shipped range."""
-    from crosstalk.panel.survey import Design, mean
+    from crosstalk.panel.survey import SurveyDesign, mean
 
     table = pd.read_csv(shared_data / "nhanes_2017_2018_adults_raw.csv.gz", low_memory=False)
     drugs = ["rx_antidepressant", "rx_corticosteroid_sys", "rx_tnf_inhibitor", "rx_interferon", "rx_metformin"]
@@ -245,7 +245,7 @@ def test_each_percentile_has_its_share_of_the_reference_people_below_it(shared_d
     found = position(load_knowledge().analytes["hsCRP"], value(1.0), sex=0.0, age=50.0, bmi=27.0).range
     assert found is not None
     assert (found.sex, found.age, found.bmi, found.n) == ("male", (18, 120), (25, 30), int(health.sum()))
-    design = Design.of_table(table)
+    design = SurveyDesign.of_table(table)
     for share, limit in ((2.5, found.p2_5), (25, found.p25), (50, found.median), (75, found.p75), (97.5, found.p97_5)):
         assert limit is not None
         assert mean(design, table["crp_mgL"] <= limit, health).value >= share / 100

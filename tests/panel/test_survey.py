@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crosstalk.errors import PanelError
-from crosstalk.panel.survey import Design, Estimate, mean, mean_scores, pool, quantile, ratio
+from crosstalk.panel.survey import Estimate, SurveyDesign, mean, mean_scores, pool, quantile, ratio
 
 # R 4.2.2, survey 4.1-1. d: the adults of NHANES 2017-2018
 #   d <- read.csv(gzfile("nhanes_2017_2018_adults_raw.csv.gz"))
@@ -60,7 +60,7 @@ def close(found: Estimate, expected: tuple[float, float]) -> None:
 @pytest.mark.shared
 def test_prevalence_and_quantiles_agree_with_r(shared_data: Path) -> None:
     t = table(shared_data)
-    design = Design.of_table(t)
+    design = SurveyDesign.of_table(t)
     close(mean(design, t["depressed"]), R_PREVALENCE)
     for share, expected in R_QUANTILES.items():
         close(quantile(design, t["crp_mgL"], share), expected)
@@ -69,7 +69,7 @@ def test_prevalence_and_quantiles_agree_with_r(shared_data: Path) -> None:
 @pytest.mark.shared
 def test_domains_agree_with_r(shared_data: Path) -> None:
     t = table(shared_data)
-    design, group = Design.of_table(t), (t["depressed"] == 1) & (t["bmi"] < 30)
+    design, group = SurveyDesign.of_table(t), (t["depressed"] == 1) & (t["bmi"] < 30)
     share = mean(design, (t["crp_mgL"] >= 3).astype(float).where(t["crp_mgL"].notna()), group)
     close(share, R_DOMAIN_SHARE)
     assert share.df == 15
@@ -81,7 +81,7 @@ def test_domains_agree_with_r(shared_data: Path) -> None:
     assert np.isnan(low.se)
     close(ratio(design, t["neut_1e9L"], t["lymph_1e9L"], group), R_RATIO)
     close(mean(design, t["bmi"], t["age"] >= 60), R_OLD_BMI)
-    fasting = Design.of_table(t, "WTSAF2YR")
+    fasting = SurveyDesign.of_table(t, "WTSAF2YR")
     close(quantile(fasting, t["homa_ir"], 0.5, (t["depressed"] == 1) & (t["sex"] == 2)), R_FASTING)
 
 
@@ -89,15 +89,15 @@ def test_domains_agree_with_r(shared_data: Path) -> None:
 def test_pooled_cycles_agree_with_r(shared_data: Path) -> None:
     parts = [table(shared_data, cycle).assign(cycle_years=2.0) for cycle in ("2017_2018", "2007_2008")]
     pooled = pool(parts)
-    close(mean(Design.of_table(pooled, "WTMEC"), pooled["depressed"]), R_POOLED)
+    close(mean(SurveyDesign.of_table(pooled, "WTMEC"), pooled["depressed"]), R_POOLED)
     assert "WTMEC2YR" not in pooled
 
 
-def sample(n: int, *, units: int | None = None) -> tuple[Design, np.ndarray]:
+def sample(n: int, *, units: int | None = None) -> tuple[SurveyDesign, np.ndarray]:
     rng = np.random.default_rng(7)
     strata = np.arange(n) % 5 if units else np.zeros(n)
     labels = np.arange(n) // 5 % units if units else np.arange(n)
-    return Design.of(strata, labels, np.ones(n)), rng.normal(10, 2, n)
+    return SurveyDesign.of(strata, labels, np.ones(n)), rng.normal(10, 2, n)
 
 
 def test_a_simple_random_sample_has_the_textbook_errors() -> None:
@@ -125,7 +125,7 @@ def test_the_error_of_paired_units_is_that_of_their_differences() -> None:
 def test_a_domain_keeps_the_empty_units() -> None:
     """Cutting the sample would leave strata with one unit; marking it does not, and the empty unit counts."""
     strata, units, x = [1, 1, 1, 1, 2, 2], [1, 1, 2, 2, 1, 2], np.array([1.0, 3, 5, 7, 2, 4])
-    design = Design.of(strata, units, np.ones(6))
+    design = SurveyDesign.of(strata, units, np.ones(6))
     group = np.array([True, True, False, False, True, True])
     found = mean(design, x, group)
     scores = np.where(group, (x - 2.5) / 4, 0)
@@ -136,7 +136,7 @@ def test_a_domain_keeps_the_empty_units() -> None:
 
 
 def test_unknown_values_and_weights_of_zero_are_left_out() -> None:
-    design = Design.of([1] * 4, [1, 1, 2, 2], [1.0, 2.0, np.nan, 1.0])
+    design = SurveyDesign.of([1] * 4, [1, 1, 2, 2], [1.0, 2.0, np.nan, 1.0])
     found = mean(design, [1.0, np.nan, 9.0, 3.0])
     assert (found.value, found.n) == (2.0, 2)
 
@@ -145,9 +145,9 @@ def test_unknown_values_and_weights_of_zero_are_left_out() -> None:
 def test_a_weight_counts_as_so_many_people(people: list[tuple[float, int]], share: float) -> None:
     x, w = (np.array(part, dtype=float) for part in zip(*people, strict=True))
     units = np.arange(len(x)) % 2
-    heavy = Design.of(np.zeros(len(x)), units, w)
+    heavy = SurveyDesign.of(np.zeros(len(x)), units, w)
     index = np.repeat(np.arange(len(x)), w.astype(int))
-    many = Design.of(np.zeros(len(index)), units[index], np.ones(len(index)))
+    many = SurveyDesign.of(np.zeros(len(index)), units[index], np.ones(len(index)))
     assert mean(heavy, x).value == pytest.approx(mean(many, x[index]).value, abs=1e-9)
     assert mean(heavy, x).se == pytest.approx(mean(many, x[index]).se, abs=1e-9)
     assert quantile(heavy, x, share).value == quantile(many, x[index], share).value
@@ -162,7 +162,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     runs = 300
     for _ in range(runs):
         x = np.repeat(rng.normal(0, 0.5, 40), 15) + rng.normal(0, 1, 600)
-        design = Design.of(strata, units, rng.uniform(0.5, 2, 600))
+        design = SurveyDesign.of(strata, units, rng.uniform(0.5, 2, 600))
         for name, found in (("mean", mean(design, x)), ("median", quantile(design, x, 0.5))):
             low, high = found.interval(0.9)
             held[name] += low <= 0 <= high
@@ -180,7 +180,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
 )
 def test_designs_that_cannot_be(arguments: tuple[list[float], ...], message: str) -> None:
     with pytest.raises(PanelError, match=message):
-        Design.of(*arguments)
+        SurveyDesign.of(*arguments)
 
 
 def test_questions_that_have_no_answer() -> None:
@@ -194,7 +194,7 @@ def test_questions_that_have_no_answer() -> None:
     with pytest.raises(PanelError, match="sums to 0"):
         ratio(design, x, np.zeros(10))
     with pytest.raises(PanelError, match="no column SDMVPSU, WTMEC2YR"):
-        Design.of_table(pd.DataFrame({"SDMVSTRA": [1]}))
+        SurveyDesign.of_table(pd.DataFrame({"SDMVSTRA": [1]}))
 
 
 def cycle(years: str, length: float, weight: str) -> pd.DataFrame:
@@ -207,7 +207,7 @@ def test_years_share_the_weight() -> None:
     pooled = pool([cycle("2015-2016", 2.0, "WTMEC2YR"), cycle("2017-2020", 3.2, "WTMECPRP")])
     assert pooled["WTMEC"].to_list() == pytest.approx([10 * 2 / 5.2] * 2 + [10 * 3.2 / 5.2] * 2)
     # the same number of a stratum in two cycles is two strata
-    assert mean(Design.of_table(pooled, "WTMEC"), [1.0, 2, 3, 4]).df == 2
+    assert mean(SurveyDesign.of_table(pooled, "WTMEC"), [1.0, 2, 3, 4]).df == 2
 
 
 def test_pools_that_count_a_year_twice() -> None:

@@ -24,7 +24,7 @@ from crosstalk.errors import PanelError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Design", "Estimate", "mean", "mean_scores", "pool", "quantile", "ratio"]
+__all__ = ["Estimate", "SurveyDesign", "mean", "mean_scores", "pool", "quantile", "ratio"]
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -60,7 +60,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Design:
+class SurveyDesign:
     """Design of a survey: who belongs to which primary unit of which stratum, and for how many people each stands.
 
     Attributes
@@ -75,7 +75,7 @@ class Design:
     Examples
     --------
     >>> import numpy as np
-    >>> design = Design.of(strata=[1, 1, 1, 1], units=[1, 1, 2, 2], weights=[1.0, 1.0, 1.0, 1.0])
+    >>> design = SurveyDesign.of(strata=[1, 1, 1, 1], units=[1, 1, 2, 2], weights=[1.0, 1.0, 1.0, 1.0])
     >>> found = mean(design, np.array([0.0, 1.0, 1.0, 1.0]))
     >>> found.value, found.se, found.df
     (0.75, 0.25, 1)
@@ -86,7 +86,7 @@ class Design:
     weights: Array
 
     @classmethod
-    def of(cls, strata: ArrayLike, units: ArrayLike, weights: ArrayLike) -> Design:
+    def of(cls, strata: ArrayLike, units: ArrayLike, weights: ArrayLike) -> SurveyDesign:
         """Number the primary units.
 
         Parameters
@@ -124,7 +124,7 @@ class Design:
         return cls(unit.astype(np.int64), stratum, w)
 
     @classmethod
-    def of_table(cls, table: pd.DataFrame, weight: str = "WTMEC2YR") -> Design:
+    def of_table(cls, table: pd.DataFrame, weight: str = "WTMEC2YR") -> SurveyDesign:
         """Design of an NHANES table: columns ``SDMVSTRA``, ``SDMVPSU`` and the weight."""
         missing = [c for c in ("SDMVSTRA", "SDMVPSU", weight) if c not in table]
         if missing:
@@ -144,7 +144,7 @@ class Design:
         return len(units) - len(np.unique(self.stratum[units]))
 
 
-def mean(design: Design, values: ArrayLike, group: ArrayLike | None = None) -> Estimate:
+def mean(design: SurveyDesign, values: ArrayLike, group: ArrayLike | None = None) -> Estimate:
     """Weighted mean of a domain, or prevalence where the values are 0 and 1; NaN is unknown and left out.
 
     Parameters
@@ -157,7 +157,7 @@ def mean(design: Design, values: ArrayLike, group: ArrayLike | None = None) -> E
     return Estimate(value, design.error(scores), int(part.sum()), design.freedom(part))
 
 
-def mean_scores(design: Design, values: ArrayLike, group: ArrayLike | None = None) -> tuple[float, Array, Mask]:
+def mean_scores(design: SurveyDesign, values: ArrayLike, group: ArrayLike | None = None) -> tuple[float, Array, Mask]:
     """Weighted mean, its linearised scores, and who is in it: what other statistics of means are made of."""
     x, part = _domain(design, values, group)
     w = np.where(part, design.weights, 0.0)
@@ -165,7 +165,9 @@ def mean_scores(design: Design, values: ArrayLike, group: ArrayLike | None = Non
     return value, w * (x - value) / w.sum(), part
 
 
-def ratio(design: Design, numerator: ArrayLike, denominator: ArrayLike, group: ArrayLike | None = None) -> Estimate:
+def ratio(
+    design: SurveyDesign, numerator: ArrayLike, denominator: ArrayLike, group: ArrayLike | None = None
+) -> Estimate:
     """Ratio of two weighted totals of a domain."""
     top, known = _domain(design, numerator, group)
     bottom, part = _domain(design, denominator, known)
@@ -177,7 +179,7 @@ def ratio(design: Design, numerator: ArrayLike, denominator: ArrayLike, group: A
     return Estimate(value, design.error(w * (top - value * bottom) / total), int(part.sum()), design.freedom(part))
 
 
-def quantile(design: Design, values: ArrayLike, share: float, group: ArrayLike | None = None) -> Estimate:
+def quantile(design: SurveyDesign, values: ArrayLike, share: float, group: ArrayLike | None = None) -> Estimate:
     """Weighted quantile of a domain: the smallest value with a share of the weight of ``share`` or more at or below it.
 
     That is the rule ``math`` (the same as ``hf1``), which is, with the interval of type ``mean``, the default of
@@ -211,7 +213,7 @@ def quantile(design: Design, values: ArrayLike, share: float, group: ArrayLike |
     return Estimate(value, se, below.n, below.df)
 
 
-def _domain(design: Design, values: ArrayLike, group: ArrayLike | None) -> tuple[Array, Mask]:
+def _domain(design: SurveyDesign, values: ArrayLike, group: ArrayLike | None) -> tuple[Array, Mask]:
     """Values with 0 for the unknown, and who is in the domain, is known and has a weight."""
     x = np.asarray(values, dtype=float)
     if x.shape != design.weights.shape:
