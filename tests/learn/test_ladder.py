@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -228,3 +229,31 @@ def test_the_same_seed_gives_the_same_result(make_cohort: Make) -> None:
     y, panel = np.tile([0.0, 1.0], 40), rng.normal(size=(80, 2))
     one, two = (learn(make_cohort(y, panel), repeats=1, bootstrap=3, boosting=True) for _ in range(2))
     assert one == two
+
+
+def test_a_run_that_was_stopped_goes_on_to_the_same_result(make_cohort: Make, tmp_path: Path) -> None:
+    rng = np.random.default_rng(12)
+    panel = rng.normal(size=(80, 3))
+    made = make_cohort((rng.random(80) < 0.5).astype(float), panel, rng.normal(size=(80, 1)))
+    settings: dict[str, Any] = {"folds": 3, "repeats": 2, "seed": 5, "boosting": False}
+    whole = run_ladder(made, **settings)
+    seen: list[str] = []
+
+    def stop(words: str, share: float) -> None:
+        seen.append(words)
+        if share > 0.6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_ladder(made, **settings, work=tmp_path / "work", progress=stop)
+    finished = set(seen[:-1]) - {seen[-1]}
+    again: list[str] = []
+    resumed = run_ladder(made, **settings, work=tmp_path / "work", progress=lambda words, _: again.append(words))
+    assert finished
+    assert not finished & set(again)
+    for key, prediction in whole.predictions.items():
+        assert np.array_equal(prediction.values, resumed.predictions[key].values)
+    # other settings clear what was kept
+    other = run_ladder(made, **{**settings, "seed": 6}, work=tmp_path / "work")
+    key = ("panel", "penalised")
+    assert not np.array_equal(other.predictions[key].values, resumed.predictions[key].values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -81,6 +82,7 @@ def learn(
         raise UsageError(f"--better {better}: expected higher or lower")
     from crosstalk.learn.cohort import CohortColumns, read_cohort
     from crosstalk.learn.learning import learn_with_ladder, mechanism_steps
+    from crosstalk.provenance import cache_folder, hash_bytes
     from crosstalk.report.documents import dump
     from crosstalk.report.learning import learn_html, learn_tables
 
@@ -88,17 +90,24 @@ def learn(
     columns = CohortColumns(outcome, positive, site, group, treatment, treated, names, week2, baseline)
     read = read_cohort(cohort, columns)
     warn(read.warnings, quiet)
-    with progress("learn", quiet) as say:
-        found, ladder = learn_with_ladder(
-            read, steps=mechanism_steps() if mechanism else None, folds=folds, repeats=repeats, seed=seed,
-            boosting=boosting, bootstrap=bootstrap, expected_r2=expected_r2,
-            higher_is_better=None if not better else better == "higher", command=_command(), progress=say,
-        )  # fmt: skip
+    work = cache_folder() / "learn" / hash_bytes(_command())[:16]
+    try:
+        with progress("learn", quiet) as say:
+            found, ladder = learn_with_ladder(
+                read, steps=mechanism_steps() if mechanism else None, folds=folds, repeats=repeats, seed=seed,
+                boosting=boosting, bootstrap=bootstrap, expected_r2=expected_r2,
+                higher_is_better=None if not better else better == "higher", command=_command(), progress=say,
+                work=work,
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        print("crosstalk: interrupted; what is done is kept, and the same command goes on from there", file=sys.stderr)
+        raise typer.Exit(130) from None
     write_wanted(
         (json, lambda: dump(found)),
         (html, lambda: learn_html(found)),
         (out, lambda: _locked(read, ladder, found, lock)),
     )
+    shutil.rmtree(work, ignore_errors=True)
     if not quiet:
         console().print("\n".join(found.conclusions), soft_wrap=True, markup=False)
         render(learn_tables(found), whole=("model", "learner"))

@@ -23,6 +23,7 @@ __all__ = ["Adequacy", "SampleSize", "judge_size", "sample_size_binary", "sample
 EXPECTED_R2 = 0.15  # doi 10.1136/bmj.m441: of the maximum (binary); taken for scores too (assumed)
 SHRINKAGE = 0.9  # doi 10.1002/sim.7992
 LEAST_SHRINKAGE = 0.5  # assumed: below it, more than half of what would be found is noise
+LEAST_PEOPLE = 50  # assumed: with fewer, intervals of any measure are wider than what is at stake
 LEAST_EVENTS = 10  # assumed: with fewer of the rarer class no fold can be judged
 Verdict = Literal["adequate", "small", "refused"]
 
@@ -163,9 +164,9 @@ def judge_size(parameters: int, n: int, events: int | None, *, expected_r2: floa
         Share of the largest R2 (Nagelkerke) for an event, R2 for a score.
     """
     rarer = n if events is None else min(events, n - events)
-    if rarer < LEAST_EVENTS or n < 4 * LEAST_EVENTS:
+    if rarer < LEAST_EVENTS or n < LEAST_PEOPLE:
         what = f"{n} people" if events is None else f"{n} people, {rarer} of the rarer outcome"
-        reason = f"{what}: fewer than {4 * LEAST_EVENTS} people or {LEAST_EVENTS} of the rarer outcome judge no model"
+        reason = f"{what}: fewer than {LEAST_PEOPLE} people or {LEAST_EVENTS} of the rarer outcome judge no model"
         return Adequacy("refused", parameters, n, rarer, SampleSize(0, (), 0.0), 0.0, reason)
     if parameters == 0:
         return Adequacy("adequate", 0, n, rarer, SampleSize(0, (), 0.0), 1.0, "no parameter but the mean")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from crosstalk.errors import CrosstalkError, LearnError
 from crosstalk.learn.adequacy import Adequacy, judge_size
 from crosstalk.learn.cohort import Cohort
 from crosstalk.learn.folds import RepeatedFolds, Split, check_apart
+from crosstalk.learn.kept import Kept
 from crosstalk.learn.models import LEARNERS, Columns, FeatureStep, StepFactory, predict
 
 if TYPE_CHECKING:
@@ -259,6 +261,7 @@ def run_ladder(
     boosting: bool = True,
     expected_r2: float = 0.15,
     progress: Callable[[str, float], None] | None = None,
+    work: Path | None = None,
 ) -> Ladder:
     """Predict every patient by every rung, in each repeat by models that have not seen the patient or the family.
 
@@ -273,6 +276,8 @@ def run_ladder(
         Whether to run gradient boosting beside penalised regression.
     progress : callable, optional
         Takes words and the share done.
+    work : Path, optional
+        Folder for what is done so far; a run that was stopped goes on from there, to the same result.
 
     Returns
     -------
@@ -298,13 +303,19 @@ def run_ladder(
     for k, (_, test) in enumerate(splits):
         fold_of[k // folds, test] = k % folds
     jobs = [(r, learner) for r in rungs if not r.skipped for learner in learners_of(r.id, boosting)]
+    kept = Kept(work, table, cohort.y, (folds, repeats, seed, cohort.group, [(r.id, r.name) for r in rungs]))
     found = {}
     for j, (rung, learner) in enumerate(jobs):
+        earlier = kept.load(rung.id, learner)
+        if earlier is not None:
+            found[rung.id, learner] = Prediction(rung.id, learner, earlier)
+            continue
         values = np.empty((repeats, len(cohort)))
         for k, (test, predicted) in enumerate(_out_of_fold(rung, learner, cohort, table, splits, seed)):
             values[k // folds, test] = predicted
             if progress is not None:
                 progress(f"{rung.name} ({learner})", (j + (k + 1) / len(splits)) / len(jobs))
+        kept.save(rung.id, learner, values)
         found[rung.id, learner] = Prediction(rung.id, learner, values)
     return Ladder(rungs, folds, repeats, seed, splits, found, fold_of, table)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,7 @@ def learn_with_ladder(
     higher_is_better: bool | None = None,
     command: str = "",
     progress: Progress | None = None,
+    work: Path | None = None,
 ) -> tuple[Learnt, Ladder]:
     """Judge a cohort, and keep the folds and predictions.
 
@@ -70,6 +72,8 @@ def learn_with_ladder(
     command : str
         How to run it again.
     progress : callable, optional
+    work : Path, optional
+        Folder for what is done so far, see `crosstalk.learn.ladder.run_ladder`.
 
     Raises
     ------
@@ -81,8 +85,9 @@ def learn_with_ladder(
     check_sites(cohort)
     with lightly():
         return _judge(
-            cohort, steps, folds, repeats, seed, boosting, bootstrap, expected_r2, higher_is_better, command, progress
-        )
+            cohort, steps, folds, repeats, seed, boosting, bootstrap, expected_r2, higher_is_better, command, progress,
+            work,
+        )  # fmt: skip
 
 
 def _judge(
@@ -97,10 +102,11 @@ def _judge(
     higher_is_better: bool | None,
     command: str,
     progress: Progress | None,
+    work: Path | None,
 ) -> tuple[Learnt, Ladder]:
     ladder = run_ladder(
         cohort, steps=steps, folds=folds, repeats=repeats, seed=seed, boosting=boosting, expected_r2=expected_r2,
-        progress=progress,
+        progress=progress, work=work,
     )  # fmt: skip
     models = results(cohort, ladder, progress)
     differences = compare(cohort, ladder)

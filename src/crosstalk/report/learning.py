@@ -288,7 +288,7 @@ def _ladder_figure(models: Sequence[ModelResult], found: Learnt) -> str:
     drawing, axes = new_figure(0.8 + 0.3 * len(rows), columns=2 if found.kind == "event" else 1)
     labels = [m.name if m.learner in ("penalised", "mean") else f"{m.name}, {m.learner}" for m in rows]
     measures = ("auc", "log_score") if found.kind == "event" else ("r2",)
-    titles = {"auc": "AUC", "log_score": "logarithmic score (lower is better)", "r2": "R2 on people not seen"}
+    titles = {"auc": "AUC", "log_score": "log score (lower is better)", "r2": "R2 on people not seen"}
     for axis, name in zip(axes, measures, strict=True):
         for y, m in enumerate(rows):
             e = getattr(m.performance, name)
