@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from crosstalk.errors import PanelError
 from crosstalk.panel.msd import plates, read, recognises
-from crosstalk.panel.plates import EXCLUDED, Plate, Well, number, read_plates, well_name
+from crosstalk.panel.plate_files import read_plates
+from crosstalk.panel.plates import EXCLUDED, Plate, Well, number, well_name
 
 COLUMNS = [
     "Sample", "Assay", "Well", "Spot", "Dilution", "Concentration", "Signal", "Adjusted Signal", "CV", "% Recovery",

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crosstalk.errors import PanelError
+from crosstalk.panel.plate_files import read_plates
 from crosstalk.panel.plates import (
     EXCLUDED,
     Plate,
@@ -21,7 +22,6 @@ from crosstalk.panel.plates import (
     decode,
     entries_of,
     number,
-    read_plates,
     role_of_name,
     split,
     well_name,

@@ -24,7 +24,8 @@ from pathlib import Path
 import pytest
 
 from crosstalk.errors import PanelError
-from crosstalk.panel.plates import Plate, Well, read_plates
+from crosstalk.panel.plate_files import read_plates
+from crosstalk.panel.plates import Plate, Well
 from crosstalk.panel.quality import AnalyteQuality, PlateReport, assess_plates, concentrations
 from crosstalk.panel.vendor import AGREE
 from crosstalk.report.documents import dump

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from crosstalk.knowledge.loader import load_knowledge
-from crosstalk.population.resistance import earlier_doses
 from crosstalk.population.run import StudyRun, simulate
+from crosstalk.study.protocol import earlier_doses
 from crosstalk.study.schema import read_study
 
 TEXT = """

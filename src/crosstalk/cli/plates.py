@@ -27,7 +27,7 @@ def plate(
 ) -> None:
     """Check plates of immunoassays and read their concentrations from the signals."""
     check_outputs(csv, json, html)
-    from crosstalk.panel.plates import read_plates
+    from crosstalk.panel.plate_files import read_plates
     from crosstalk.panel.quality import assess_plates, concentrations
     from crosstalk.report.documents import dump
     from crosstalk.report.plates import entries_csv, plate_tables, plates_html

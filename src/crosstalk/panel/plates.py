@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from math import exp, isfinite, log
 from pathlib import Path
 from statistics import mean, stdev
@@ -14,7 +13,6 @@ from typing import Literal
 
 from crosstalk.errors import PanelError
 from crosstalk.panel.entries import Entry, Reading
-from crosstalk.panel.formats import FORMATS, recognise
 
 __all__ = [
     "EXCLUDED",
@@ -27,7 +25,6 @@ __all__ = [
     "entries_of",
     "load",
     "number",
-    "read_plates",
     "role_of_name",
     "split",
     "well_name",
@@ -139,36 +136,6 @@ class Plate:
     attributes: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     content: bytes = b""
-
-
-def read_plates(path: Path) -> tuple[Plate, ...]:
-    """Read the plates of an export of Luminex xPONENT, MSD Discovery Workbench or MSD Methodical Mind.
-
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    tuple of Plate
-        In the order of the file.
-
-    Raises
-    ------
-    PanelError
-        If the file is none of these, or is broken.
-    """
-    found = recognise(path)
-    if found in ("table", "workbook"):  # a header of Discovery Workbench can stand below other rows
-        msd = import_module("crosstalk.panel.msd")
-        found = "msd" if msd.recognises(path) else found
-    if found not in ("xponent", "msd"):
-        raise PanelError(
-            f"{path}: is no export of a plate reader that can be read (it looks like '{found}'); expected Luminex "
-            f"xPONENT (CSV), MSD Discovery Workbench (CSV or XLSX) or MSD Methodical Mind (TXT)"
-        )
-    plates: Callable[[Path], tuple[Plate, ...]] = import_module(f"crosstalk.panel.{FORMATS[found]}").plates
-    return plates(path)
 
 
 def entries_of(plates: Sequence[Plate]) -> Reading:

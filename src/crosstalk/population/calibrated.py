@@ -174,7 +174,7 @@ class _Hidden:
 
 @functools.lru_cache(maxsize=8)
 def _evidence(sha256: str, hidden: _Hidden) -> tuple[str, frozenset[str]]:
-    from crosstalk.population.resistance import earlier_doses
+    from crosstalk.study.protocol import earlier_doses
     from crosstalk.study.schema import read_study
 
     knowledge = hidden.knowledge

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from crosstalk.engine.ensemble import Engine, Event, Problem
 from crosstalk.knowledge.loader import Knowledge
-from crosstalk.knowledge.records import Dose, Scale
+from crosstalk.knowledge.records import Scale
 from crosstalk.model.assembly import Model
 from crosstalk.population.measure import visit_scores
 from crosstalk.population.patients import Patients, drug_parameters, weight_kg
-from crosstalk.study.protocol import HOURS_PER_WEEK, protocol
+from crosstalk.study.protocol import HOURS_PER_WEEK, earlier_doses, protocol
 from crosstalk.study.records import Population
 
-__all__ = ["earlier_doses", "still_ill"]
+__all__ = ["still_ill"]
 
 Array = NDArray[np.float64]
 
@@ -24,14 +24,6 @@ COURSE_H = 8 * HOURS_PER_WEEK
 """Length of an earlier course of treatment (assumed)."""
 RTOL = 1e-3
 ANOTHER = 2_000_003  # from the seed of one course to that of the next, so that each has its own chance
-
-
-def earlier_doses(population: Population, knowledge: Knowledge) -> tuple[Dose, ...]:
-    """What earlier courses consisted of: the stable background, else the antidepressant of the reference regimen."""
-    if not population.failed_steps or population.background:
-        return ()
-    reference = next(r for r in knowledge.regimens.values() if r.reference)
-    return tuple(d for d in reference.doses if knowledge.drug(d.drug).antidepressant)
 
 
 def still_ill(

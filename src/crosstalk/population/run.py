@@ -18,11 +18,10 @@ from crosstalk.population.enrolment import Enrolled, arm_population, enrol, enro
 from crosstalk.population.latent import patient_uniforms
 from crosstalk.population.measure import noise_table, observable_factor, record_analyte, visit_scores, within_log_sd
 from crosstalk.population.patients import Patients, drug_parameters, weight_kg
-from crosstalk.population.resistance import earlier_doses
 from crosstalk.population.worlds import Worlds
 from crosstalk.study.counterpart import estimate
 from crosstalk.study.endpoints import Estimate
-from crosstalk.study.protocol import HOURS_PER_WEEK, protocol
+from crosstalk.study.protocol import HOURS_PER_WEEK, earlier_doses, protocol
 from crosstalk.study.protocol import background as background_inputs
 from crosstalk.study.records import Arm, Eligibility, Result, Study
 

@@ -14,9 +14,18 @@ from crosstalk.errors import StudyError, UnitError
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.knowledge.records import Dose, Drug
 from crosstalk.model.pharmacokinetics import prefix
+from crosstalk.study.records import Population
 from crosstalk.units import convert
 
-__all__ = ["HOURS_PER_WEEK", "Protocol", "background", "body_surface_m2", "dose_amount", "protocol"]
+__all__ = [
+    "HOURS_PER_WEEK",
+    "Protocol",
+    "background",
+    "body_surface_m2",
+    "dose_amount",
+    "earlier_doses",
+    "protocol",
+]
 
 Array = NDArray[np.float64]
 
@@ -157,6 +166,14 @@ def background(
         rate = _background_rate(dose, drug, weight_kg, height_cm)
         settings[name] = settings.get(name, np.zeros(len(weight_kg))) + rate
     return settings
+
+
+def earlier_doses(population: Population, knowledge: Knowledge) -> tuple[Dose, ...]:
+    """What earlier courses consisted of: the stable background, else the antidepressant of the reference regimen."""
+    if not population.failed_steps or population.background:
+        return ()
+    reference = next(r for r in knowledge.regimens.values() if r.reference)
+    return tuple(d for d in reference.doses if knowledge.drug(d.drug).antidepressant)
 
 
 def dose_amount(dose: Dose, drug: Drug, *, weight_kg: Array, height_cm: Array | None = None) -> Array:
