@@ -6,9 +6,7 @@ this with the degrees of freedom that regulators expect (`statsmodels` 0.15 has 
 and GEE), hence this implementation. It works on sufficient statistics of each pattern of missing visits, so that
 one fit takes milliseconds whatever the number of patients.
 
-References
-----------
-Mallinckrodt et al. 2008, doi:10.1177/009286150804200402 (MMRM in trials); Jennrich & Schluchter 1986,
+Sources: Mallinckrodt et al. 2008, doi:10.1177/009286150804200402 (MMRM in trials); Jennrich & Schluchter 1986,
 doi:10.2307/2530695 (derivatives); Kenward & Roger 1997, doi:10.2307/2533558 (small samples).
 """
 
