@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
+from crosstalk.knowledge.loader import load_knowledge
 from crosstalk.study.design import Crossover
-from crosstalk.trial.truth import control_outcome, marker_curve, marker_values, true_effects
+from crosstalk.trial.truth import control_outcome, marker_curve, marker_values, true_effects, typical_world
 from crosstalk.trial.visits import FADES_H
 
 WEEK = 168.0
@@ -128,3 +129,14 @@ def test_under_control_nobody_stops(made: Any) -> None:
     assert np.isfinite(outcome).all()
     assert outcome.mean() == pytest.approx(100.0, abs=1.0)
     np.testing.assert_array_equal(baseline, people.score)
+
+
+def test_the_typical_world_is_the_one_of_the_median_effect(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from crosstalk.trial import truth
+
+    many = made.setting(made.design(), worlds=7, spread_of_worlds=3.0, people=400)
+    monkeypatch.setattr(truth, "setting_of", lambda *_: many)
+    effects = [true_effects(many, w, np.random.default_rng(w))[many.design.primary.id] for w in range(7)]
+    found = typical_world(many.study, many.pool, load_knowledge(), 1)
+    assert abs(effects[found] - np.median(effects)) < 0.3
+    assert np.ptp(effects) > 2

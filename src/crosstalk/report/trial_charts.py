@@ -62,7 +62,7 @@ def flow_chart(result: TrialResult) -> str:
 
 
 def power_chart(result: TrialResult) -> str:
-    """Power of the primary analysis by the number randomised, in the world of the medians and in 90 % of worlds."""
+    """Power of the primary analysis by the number randomised, in the typical world and in 90 % of worlds."""
     a, known = result.primary, result.assurance
     figure, (axis,) = new_figure(2.7)
     n = result.design.n * SIZES
@@ -75,7 +75,7 @@ def power_chart(result: TrialResult) -> str:
     axis.fill_between(
         n, np.minimum(*both), np.maximum(*both), color=LIGHT, linewidth=0, label="90 % of the possible worlds"
     )
-    axis.plot(n, power(a.truth), color=STYLES[0][0], label="world of the medians")
+    axis.plot(n, power(a.truth), color=STYLES[0][0], label="typical world")
     axis.errorbar(
         [result.design.n], [a.power.value], yerr=[1.96 * a.power.se], fmt="o", color=STYLES[1][0], capsize=3,
         label="simulated trials",
@@ -96,7 +96,7 @@ def effect_chart(result: TrialResult) -> str:
         x, [p.lo90 for p in result.curve], [p.hi90 for p in result.curve], color=LIGHT, linewidth=0,
         label="90 % of the possible worlds",
     )  # fmt: skip
-    axis.plot(x, [p.effect for p in result.curve], "o-", color=STYLES[0][0], markersize=4, label="world of the medians")
+    axis.plot(x, [p.effect for p in result.curve], "o-", color=STYLES[0][0], markersize=4, label="typical world")
     axis.axhline(0.0, color=INK, linewidth=0.8)
     marker = result.design.marker
     for cut in (marker.min, marker.max):

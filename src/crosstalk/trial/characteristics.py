@@ -36,7 +36,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class AnalysisCharacteristics:
-    """How one analysis of a design performs where the model's median holds.
+    """How one analysis of a design performs in the typical world, whose true effect is the median of all.
 
     ``power`` is the share of trials that find the arm better at the level of the analysis, after the adjustment for
     multiplicity; ``effect`` the mean estimate, ``truth`` what an endless trial would find, ``bias`` their difference
@@ -124,7 +124,7 @@ def analysis_characteristics(
     truth : mapping of str to float
         True effect by analysis, see `crosstalk.trial.truth`.
     runs : Replicates
-        Trials in the world of the model's median.
+        Trials in the typical world.
     null : Replicates, optional
         Trials in which no drug does anything.
     """

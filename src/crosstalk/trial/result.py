@@ -22,7 +22,7 @@ __all__ = ["CurvePoint", "Look", "TrialResult", "TrialStratum"]
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
-    """True effect at one level of the marker: in the world of the medians, and 90 % of the possible worlds."""
+    """True effect at one level of the marker: in the typical world, and 90 % of the possible worlds."""
 
     marker: float
     effect: float
@@ -74,7 +74,7 @@ class TrialResult:
     misclassified : Value
         Share of the randomised whose measured marker puts them on the wrong side of the cut-off.
     participants : (int, int)
-        Possible participants in the world of the medians, and in all others.
+        Possible participants in the typical world, and in all others.
     basis : tuple of Basis
         What the result rests on.
     """
@@ -160,7 +160,7 @@ class TrialResult:
             f"Primary analysis '{first.id}': {what}. The true effect is {first.truth:.2f}{points}, "
             f"{'in favour of the arm' if better else 'against the arm'}; the mean estimate {first.effect.value:.2f} "
             f"with a standard error of {first.standard_error:.2f} in a trial.",
-            f"Power {_share(first.power)} where the model's medians hold; probability of success "
+            f"Power {_share(first.power)} in the typical world; probability of success "
             f"{_share(self.assurance.probability)} with knowledge as uncertain as it is.",
             f"{self.funnel['screened'].value:.0f} are screened for {self.randomised.value:.0f} randomised.",
         ]

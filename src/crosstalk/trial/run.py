@@ -34,7 +34,7 @@ from crosstalk.trial.prognosis import Prognosis, fit_prognosis
 from crosstalk.trial.replicates import Replicates, replicate
 from crosstalk.trial.result import CurvePoint, Look, TrialResult, TrialStratum
 from crosstalk.trial.setting import Setting
-from crosstalk.trial.truth import control_outcome, marker_curve, marker_values, true_effects
+from crosstalk.trial.truth import control_outcome, marker_curve, marker_values, true_effects, typical_world
 
 __all__ = ["Pools", "TrialSettings", "characterise", "make_pools", "run_trial"]
 
@@ -42,7 +42,7 @@ Array = NDArray[np.float64]
 Progress = Callable[[str, float], None]
 
 CENTRAL_PATIENTS = 1500
-"""Possible participants in the world of the medians, from whom its trials are drawn."""
+"""Possible participants in the typical world, from whom its trials are drawn."""
 WORLD_PATIENTS = 500
 """Possible participants in each other world."""
 PROGNOSIS_PATIENTS = 6000
@@ -77,7 +77,7 @@ class TrialSettings:
 
 @dataclass(frozen=True)
 class Pools:
-    """Possible participants in the world of the medians, and in worlds drawn from what is known."""
+    """Possible participants in the typical world, and in worlds drawn from what is known."""
 
     central: Pool
     uncertain: Pool
@@ -95,7 +95,7 @@ def run_trial(
 ) -> TrialResult:
     """Simulate a trial many times and say what it would show.
 
-    Three sets of trials are run: in the world of the model's medians (power, bias, coverage), in worlds drawn from the
+    Three sets of trials are run: in the typical world (power, bias, coverage), in worlds drawn from the
     posterior (assurance: the chance of success with the knowledge as uncertain as it is), and with drugs that do
     nothing (type I error).
 
@@ -135,14 +135,12 @@ def make_pools(
     central, others = settings.participants
     if progress is not None:
         progress("participants", 0.0)
-    first = make_pool(
-        study, possible_worlds(knowledge, settings.seed, 0), patients=central, seed=settings.seed, knowledge=knowledge,
-        engine=engine,
-    )  # fmt: skip
-    if progress is not None:
-        progress("participants in other worlds", 0.1)
     worlds: Worlds = possible_worlds(knowledge, settings.seed, max(min(settings.worlds, settings.replicates // 2), 1))
     second = make_pool(study, worlds, patients=others, seed=settings.seed + 1, knowledge=knowledge, engine=engine)
+    if progress is not None:
+        progress("participants in the typical world", 0.1)
+    typical = worlds.take(np.array([typical_world(study, second, knowledge, settings.seed)]))
+    first = make_pool(study, typical, patients=central, seed=settings.seed, knowledge=knowledge, engine=engine)
     return Pools(first, second)
 
 

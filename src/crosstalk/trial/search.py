@@ -27,12 +27,14 @@ from crosstalk.trial.looks import run_trial_once
 from crosstalk.trial.pool import design_of, make_pool, read_trial
 from crosstalk.trial.replicates import calm_start, obey_parent
 from crosstalk.trial.setting import Setting
+from crosstalk.trial.truth import typical_world
 
 __all__ = ["Candidate", "Space", "default_space", "optimise", "pareto"]
 
 Progress = Callable[[str, float], None]
 
 PARTICIPANTS = 1500
+WORLDS, OTHERS = 24, 250  # possible worlds, and participants in each, among which the typical one is found
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ def optimise(
 ) -> tuple[Candidate, ...]:
     """Power of the primary analysis, and how many must be screened, for every design of a space.
 
-    Trials take place in the world of the model's medians. Designs are compared on the same participants.
+    Trials take place in the typical world of the design as it stands. Designs are compared on the same participants.
 
     Parameters
     ----------
@@ -149,14 +151,14 @@ def optimise(
     cutoffs: tuple[float | None, ...] = space.cutoffs or (None,)
     treatments = list(product(arms, space.doses))
     found: list[Candidate] = []
+    worlds = possible_worlds(knowledge, seed, WORLDS)
+    others = make_pool(plan, worlds, patients=OTHERS, seed=seed + 1, knowledge=knowledge, engine=engine)
+    world = worlds.take(np.array([typical_world(plan, others, knowledge, seed)]))
     for k, (arm, dose) in enumerate(treatments):
         variant = _treated(plan, arm, dose)
         if progress is not None:
             progress(f"participants on {arm} x {dose:g}", k / len(treatments))
-        pool = make_pool(
-            variant, possible_worlds(knowledge, seed, 0), patients=participants, seed=seed, knowledge=knowledge,
-            engine=engine,
-        )  # fmt: skip
+        pool = make_pool(variant, world, patients=participants, seed=seed, knowledge=knowledge, engine=engine)
         base = setting_of(variant, pool, knowledge)
         tasks = [(arm, dose, c, n, w) for c in cutoffs for n in sizes for w in weeks]
         for j, candidate in enumerate(_candidates(base, tasks, replicates, seed, jobs), start=1):

@@ -7,22 +7,46 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from crosstalk.errors import UsageError
+from crosstalk.errors import PopulationError, UsageError
+from crosstalk.knowledge.loader import Knowledge
 from crosstalk.population.enrolment import within
 from crosstalk.study.design import Analysis, Conduct
-from crosstalk.trial.conduct import recruit
+from crosstalk.study.records import Study
+from crosstalk.trial.conduct import recruit, setting_of
 from crosstalk.trial.endpoints import time_to_remission
+from crosstalk.trial.pool import Pool
 from crosstalk.trial.setting import Setting
 from crosstalk.trial.survival import hazard_ratio
 from crosstalk.trial.visits import Recruits, visits
 
-__all__ = ["control_outcome", "marker_curve", "marker_values", "true_effects"]
+__all__ = ["control_outcome", "marker_curve", "marker_values", "true_effects", "typical_world"]
 
 Array = NDArray[np.float64]
 
 MANY = 60_000  # participants over whom a true effect is averaged, with both treatments of each
+TYPICAL = 8_000  # the same for each world, to find the typical one
 CURVE = 16_000  # the same for the curve against the marker
 FEWEST = 20  # participants behind a point of the curve
+
+
+def typical_world(study: Study, pool: Pool, knowledge: Knowledge, seed: int) -> int:
+    """The possible world whose true effect of the primary analysis is the median of all: where power is asked.
+
+    A world of the medians of all unknowns would be another, and its effect may lie outside of most others', since
+    effects are no linear functions of the unknowns.
+    """
+    setting, found = setting_of(study, pool, knowledge), []
+    setting = replace(setting, design=replace(setting.design, analyses=(setting.design.primary,)))
+    for world in range(pool.n_worlds):
+        try:
+            effects = true_effects(setting, world, np.random.default_rng([seed, 15, world]), n=TYPICAL)
+            found.append(effects[setting.design.primary.id])
+        except PopulationError:  # nobody in this world is eligible
+            found.append(float("nan"))
+    effect = np.array(found)
+    if not np.isfinite(effect).any():
+        return 0
+    return int(np.nanargmin(np.abs(effect - np.nanmedian(effect))))
 
 
 def true_effects(setting: Setting, world: int, rng: np.random.Generator, *, n: int = MANY) -> dict[str, float]:
