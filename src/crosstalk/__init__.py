@@ -5,8 +5,9 @@ The verbs of the command line are the functions of this package; everything heav
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from crosstalk.lazily import lazily
 
 if TYPE_CHECKING:
     from crosstalk.calibrate.validation import validate
@@ -36,25 +37,22 @@ __all__ = [
     "validate",
 ]
 
-_WHERE = {
-    "CrosstalkError": "crosstalk.errors",
-    "assemble": "crosstalk.model.assembly",
-    "assess": "crosstalk.twin",
-    "assess_cohort": "crosstalk.twin",
-    "forecast": "crosstalk.twin",
-    "load_knowledge": "crosstalk.knowledge.loader",
-    "read_panel": "crosstalk.panel.reader",
-    "read_study": "crosstalk.study.schema",
-    "run_trial": "crosstalk.trial.run",
-    "simulate": "crosstalk.population.run",
-    "validate": "crosstalk.calibrate.validation",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _WHERE:
-        return getattr(import_module(_WHERE[name]), name)
-    raise AttributeError(f"module 'crosstalk' has no attribute {name!r}")
+__getattr__, _ = lazily(
+    __name__,
+    {
+        "CrosstalkError": "errors",
+        "assemble": "model.assembly",
+        "assess": "twin",
+        "assess_cohort": "twin",
+        "forecast": "twin",
+        "load_knowledge": "knowledge.loader",
+        "read_panel": "panel.reader",
+        "read_study": "study.schema",
+        "run_trial": "trial.run",
+        "simulate": "population.run",
+        "validate": "calibrate.validation",
+    },
+)
 
 
 def __dir__() -> list[str]:

@@ -109,12 +109,12 @@ class _Collected:
     cells: dict[str, int] = field(default_factory=dict)
     left_out: dict[str, list[str]] = field(default_factory=dict)
     unknown: dict[str, int] = field(default_factory=dict)
-    # patient, analyte and time that are given twice: place of the second and of the first
-    twice: dict[tuple[str, str, float], tuple[str, str]] = field(default_factory=dict)
+    # patient, analyte and time that are given twice: place of the second and of the first, analyte as written
+    twice: dict[tuple[str, str, float], tuple[str, str, str]] = field(default_factory=dict)
 
     def contradicted(self) -> dict[tuple[str, str], tuple[str, str]]:
         """What is given twice at a time that is not used."""
-        return {(p, a): places for (p, a, t), places in self.twice.items() if not self._used(p, a, t)}
+        return {(p, a): found[:2] for (p, a, t), found in self.twice.items() if not self._used(p, a, t)}
 
     def _used(self, patient: str, analyte: str, time: float) -> bool:
         used = self.values[patient].get(analyte)
@@ -125,7 +125,7 @@ class _Collected:
         lost: dict[str, int] = {}
         for (name, _), (_, n) in self.refused.items():
             lost[name] = lost.get(name, 0) + n
-        for _, name, _ in self.twice:
+        for _, _, name in self.twice.values():
             lost[name] = lost.get(name, 0) + 1
         return all(n <= FEW * self.cells.get(name, 0) for name, n in lost.items())
 
@@ -140,7 +140,7 @@ class _Collected:
         """One line per value that is used and given twice."""
         return [
             f"{file}, {place}, patient {p}, {a}: is given twice, first at {first}; keep one"
-            for (p, a, t), (place, first) in self.twice.items()
+            for (p, a, t), (place, first, _) in self.twice.items()
             if self._used(p, a, t)
         ]
 
@@ -160,8 +160,7 @@ def _collect(file: Path, reading: Reading, interpreter: Interpreter, *, open_: b
             time = interpreter.time(entry)
             key = (analyte.id, time)
             if key in places:
-                found.twice.setdefault((entry.patient, *key), (entry.place, places[key]))
-                found.cells[analyte.id] = max(found.cells.get(analyte.id, 0), found.cells[entry.analyte])
+                found.twice.setdefault((entry.patient, *key), (entry.place, places[key], entry.analyte))
                 continue
             places[key] = entry.place
             measured = interpreter.measurement(entry, analyte, time)

@@ -112,7 +112,9 @@ def plausible_score(true: Array, recorded: Array, scale: Scale) -> Array:
     return np.asarray(np.clip(true, LOWEST_SHARE * recorded, HIGHEST_SHARE * scale.maximum), dtype=np.float64)
 
 
-def analyte_log_sd(analyte: Analyte, *, between_weeks: bool = True, between_assays: bool = False) -> float:
+def analyte_log_sd(
+    analyte: Analyte, *, between_weeks: bool = True, between_assays: bool = False, assay_log_sd: float | None = None
+) -> float:
     """Log-SD of one measurement around the person's usual level.
 
     Parameters
@@ -121,8 +123,10 @@ def analyte_log_sd(analyte: Analyte, *, between_weeks: bool = True, between_assa
         Include the person's own variation from week to week.
     between_assays : bool
         Include the offset between assays and laboratories.
+    assay_log_sd : float, optional
+        Uncertainty of one value; it stands in place of the analyte's general ``assay_cv``.
     """
-    variances = [np.log1p(analyte.assay_cv**2)]
+    variances = [np.log1p(analyte.assay_cv**2) if assay_log_sd is None else assay_log_sd**2]
     if between_weeks:
         variances.append(within_log_sd(analyte) ** 2)
     if between_assays:

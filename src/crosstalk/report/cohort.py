@@ -9,8 +9,8 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from crosstalk.report.catalogue import Table
-from crosstalk.report.documents import DIGITS
-from crosstalk.report.drawing import GREY, INK, LIGHT, new_figure, svg
+from crosstalk.report.documents import DIGITS, plain
+from crosstalk.report.drawing import GREY, INK, LIGHT, STYLES, new_figure, svg
 from crosstalk.report.html import page
 from crosstalk.report.words import UNCALIBRATED, interval_text, number
 from crosstalk.twin.cohort_records import (
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["cohort_csv", "cohort_html", "cohort_json", "cohort_tables"]
 
-BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
+BLUE, ORANGE, GREEN = (color for color, _ in STYLES[:3])
 LIMIT = 1.959964  # z-scores of the 2.5th and 97.5th percentile
 LISTED = 40  # patients without a score, or outside, who are named on the page
 REACH = 5.0  # z-scores shown
@@ -46,25 +46,15 @@ def cohort_json(result: CohortAssessment) -> str:
     A row leaves out what is empty. Numbers keep six significant digits; one that is not finite becomes null.
     """
     rows = ",\n".join(json.dumps(row, ensure_ascii=False, allow_nan=False) for row in _rows(result))
-    summary = json.dumps(_plain(result.summary()), indent=2, ensure_ascii=False, allow_nan=False)
+    summary = json.dumps(plain(result.summary()), indent=2, ensure_ascii=False, allow_nan=False)
     return f'{{"patients": [\n{rows}\n],\n"summary": {summary}}}\n'
 
 
 def _rows(result: CohortAssessment) -> Iterator[dict[str, Any]]:
     frame = result.to_frame()
-    columns = {str(name): [_plain(v) for v in frame[name].tolist()] for name in frame}
+    columns = {str(name): [plain(v) for v in frame[name].tolist()] for name in frame}
     for values in zip(*columns.values(), strict=True):
         yield {name: v for name, v in zip(columns, values, strict=True) if v is not None and v != ""}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if isinstance(value, float):
-        return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
-    return value
 
 
 def cohort_tables(result: CohortAssessment) -> tuple[Table, ...]:

@@ -14,7 +14,7 @@ from crosstalk.twin.records import Assessment, Forecast, Provenance
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["Quantiles", "SimulatedArm", "SimulatedResult", "Simulation", "dump", "json_schema"]
+__all__ = ["Quantiles", "SimulatedArm", "SimulatedResult", "Simulation", "dump", "json_schema", "plain"]
 
 DIGITS = 6  # significant digits written
 
@@ -84,14 +84,15 @@ def dump(document: DataclassInstance) -> str:
 
     Numbers keep six significant digits; one that is not finite becomes null.
     """
-    return json.dumps(_plain(dataclasses.asdict(document)), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(plain(dataclasses.asdict(document)), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value as JSON holds it: numbers with six significant digits, null for what is not finite."""
     if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
+        return {k: plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if isinstance(value, float):
         return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
     return value

@@ -15,7 +15,7 @@ from crosstalk.knowledge.records import Analyte
 from crosstalk.model.assembly import assemble
 from crosstalk.panel.censored import log_interval_probability
 from crosstalk.panel.records import Censoring, Panel
-from crosstalk.population.measure import analyte_log_sd, observable_factor, within_log_sd
+from crosstalk.population.measure import analyte_log_sd, observable_factor
 
 __all__ = ["Observation", "log_likelihood", "observations", "tail_probability"]
 
@@ -77,10 +77,7 @@ def observation(
         Uncertainty of this very value on the logarithm; it stands in place of the analyte's general ``assay_cv``.
     """
     factor = observable_factor(assemble((), knowledge), analyte)
-    if assay_log_sd is None:
-        log_sd = analyte_log_sd(analyte, between_assays=True)
-    else:
-        log_sd = float(np.sqrt(assay_log_sd**2 + within_log_sd(analyte) ** 2 + analyte.offset_log_sd**2))
+    log_sd = analyte_log_sd(analyte, between_assays=True, assay_log_sd=assay_log_sd)
     if log_sd <= 0:
         raise TwinError(f"analyte '{analyte.id}' has no measurement error; give assay_cv in analytes.toml")
     return Observation(analyte.id, analyte.observable, factor, value, log_sd, censored, upper)
