@@ -15,7 +15,7 @@ from crosstalk.panel.curves import RECOVERY
 from crosstalk.panel.entries import Entry
 from crosstalk.panel.quality import AnalyteQuality, PlateQuality, PlateReport, SampleResult
 from crosstalk.report.catalogue import Table
-from crosstalk.report.drawing import GREY, INK, LIGHT, new_figure, svg
+from crosstalk.report.drawing import GREY, INK, LIGHT, STYLES, new_figure, svg
 from crosstalk.report.html import page
 from crosstalk.report.words import number
 
@@ -28,7 +28,7 @@ COLUMNS = ("patient", "analyte", "value", "unit", "method", "lod", "cv", "qualit
 ACROSS, DOWN = 3, 3  # curves of one figure
 WIDE = 5  # analytes side by side in a table of values
 MARKS = {"": "", "doubtful": " ?", "failed": " \N{MULTIPLICATION SIGN}"}
-BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
+BLUE, ORANGE, GREEN = (color for color, _ in STYLES[:3])
 
 
 @dataclass(frozen=True, slots=True)
