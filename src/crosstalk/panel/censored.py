@@ -7,7 +7,7 @@ meaning.
 
 References
 ----------
-Uniqueness: Olsen 1978, doi 10.2307/1913082; Burridge 1981, doi 10.1111/j.2517-6161.1981.tb01147.x. Existence:
+Uniqueness: Olsen 1978, doi 10.2307/1911445; Burridge 1981, doi 10.1111/j.2517-6161.1981.tb01147.x. Existence:
 Silvapulle and Burridge 1986, doi 10.1111/j.2517-6161.1986.tb01394.x. Why not to substitute: Helsel 2006, doi
 10.1016/j.chemosphere.2006.04.051.
 """
