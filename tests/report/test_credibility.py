@@ -22,7 +22,7 @@ from crosstalk.calibrate.validation import Validation, Verdict, summarise, valid
 from crosstalk.engine import get_engine
 from crosstalk.engine.ensemble import Engine
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
-from crosstalk.report import charts
+from crosstalk.report import evidence_charts as charts
 from crosstalk.report.catalogue import tables_json
 from crosstalk.report.credibility import (
     CredibilityReport,

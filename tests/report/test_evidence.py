@@ -15,9 +15,9 @@ from crosstalk.evidence.pooling import random_effects
 from crosstalk.evidence.records import CheckLine, CheckReport, LeftOut, Listing, Member, Pool
 from crosstalk.evidence.sources import read_entry
 from crosstalk.knowledge.loader import load_knowledge
-from crosstalk.report.charts import forest_chart
 from crosstalk.report.documents import dump
 from crosstalk.report.evidence import card_tables, check_tables, listing_table, pool_text, value_text
+from crosstalk.report.evidence_charts import forest_chart
 from crosstalk.report.html import pool_html
 
 VALUES, ERRORS = [-0.9, -0.3, -1.2, 0.05], [0.28, 0.22, 0.35, 0.17]

@@ -26,7 +26,7 @@ from crosstalk.calibrate.validation import Summary, Validation, Verdict, summari
 from crosstalk.evidence.listing import time_text
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.provenance import package_version, versions
-from crosstalk.report import charts
+from crosstalk.report import evidence_charts as charts
 from crosstalk.report.catalogue import Table
 from crosstalk.report.html import page
 from crosstalk.report.words import number

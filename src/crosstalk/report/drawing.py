@@ -11,16 +11,30 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["GREY", "INK", "LIGHT", "STYLES", "WIDTH", "new_figure", "svg"]
+__all__ = [
+    "BLUE",
+    "GREEN",
+    "GREY",
+    "INK",
+    "LIGHT",
+    "PURPLE",
+    "STYLES",
+    "VERMILION",
+    "WIDTH",
+    "new_figure",
+    "plain_log",
+    "svg",
+]
 
 # Okabe and Ito's colours, each with a line style of its own so that grey print tells them apart
 INK, GREY, LIGHT = "#1a1a1a", "#767676", "#d9d9d9"
+BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 STYLES = (
-    ("#0072B2", "-"),
-    ("#D55E00", "--"),
-    ("#009E73", "-."),
-    ("#CC79A7", (0, (5, 1, 1, 1, 1, 1))),
-    ("#767676", ":"),
+    (BLUE, "-"),
+    (VERMILION, "--"),
+    (GREEN, "-."),
+    (PURPLE, (0, (5, 1, 1, 1, 1, 1))),
+    (GREY, ":"),
 )
 WIDTH = 7.4  # inches; the text column
 
@@ -49,6 +63,18 @@ _RC: Any = {
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9.0,
 }
+
+
+def plain_log(axis: Axes) -> None:
+    """Ticks of a logarithmic axis at round numbers, written as numbers."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    low, high = axis.get_xlim()
+    span = high / low
+    subs = (1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 7.0) if span < 10 else (1.0, 2.0, 5.0) if span < 300 else (1.0,)
+    axis.xaxis.set_major_locator(LogLocator(subs=subs))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
 
 
 def svg(figure: Figure, name: str, words: str) -> str:

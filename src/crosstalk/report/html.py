@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crosstalk.evidence.records import Pool
-from crosstalk.report import charts
+from crosstalk.report import charts, evidence_charts
 from crosstalk.report.documents import Simulation
 from crosstalk.report.evidence import pool_text
 from crosstalk.report.words import UNCALIBRATED, interval_text, measured_text, number, percent, range_text
@@ -71,7 +71,7 @@ def simulation_html(simulation: Simulation) -> str:
 def pool_html(pool: Pool) -> str:
     """Report of pooled published effects as one HTML page."""
     tables, notes = pool_text(pool)
-    forest = charts.forest_chart(pool)
+    forest = evidence_charts.forest_chart(pool)
     return page("pool", title=f"Pooled evidence: {pool.title}", r=pool, tables=tables, notes=notes, forest=forest)
 
 
