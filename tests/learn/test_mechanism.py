@@ -166,7 +166,7 @@ def truth(library: CourseLibrary) -> tuple[float, float]:
 
 def test_the_interaction_with_inflammation_is_recovered_from_2000_patients(library: CourseLibrary) -> None:
     average, slope = truth(library)
-    assert slope < -0.2  # the model holds that who is inflamed gains more
+    assert slope < -0.1  # the model holds that who is inflamed gains more
     x, y, w, _ = simulated(library, 2000, 1)
     found = BenefitLearner().fit(x, y, w)
     assert found.average_.low < average < found.average_.high

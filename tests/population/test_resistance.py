@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from crosstalk.knowledge.loader import load_knowledge
+from crosstalk.population.resistance import COURSE_H, eased
 from crosstalk.population.run import StudyRun, simulate
 from crosstalk.study.protocol import earlier_doses
 from crosstalk.study.schema import read_study
@@ -47,6 +49,28 @@ def test_who_failed_before_fails_more_often_again(tmp_path: Path) -> None:
     floor = [np.median(f.patients.parameters["recovery_floor"]) for f in (fresh, failed)]
     assert floor[1] > floor[0]
     assert failed.screened > fresh.screened
+
+
+def test_natural_recovery_goes_on_from_where_earlier_courses_left_it(tmp_path: Path) -> None:
+    """Strength after two spells is the strength after the first times that of the second, as the equation has it."""
+    people = run(tmp_path, 0, patients=30).patients
+    later = eased(people, 2, load_knowledge())
+    rate, hours = people.parameters["recovery_rate"], 12 * 168.0
+
+    def strength(floor: NDArray[np.float64], time: float) -> NDArray[np.float64]:
+        return np.asarray(1 - (1 - floor) * (1 - np.exp(-rate * time)))
+
+    first, again = people.parameters["recovery_floor"], later.parameters["recovery_floor"]
+    whole = strength(first, 2 * COURSE_H + hours)
+    np.testing.assert_allclose(strength(first, 2 * COURSE_H) * strength(again, hours), whole, rtol=1e-12)
+    assert np.all(np.abs(1 - again) <= np.abs(1 - first) + 1e-12)
+    assert eased(people, 0, load_knowledge()).parameters["recovery_floor"].tolist() == pytest.approx(first.tolist())
+
+
+def test_those_who_failed_before_recover_less_on_placebo(tmp_path: Path) -> None:
+    fresh, failed = run(tmp_path, 0), run(tmp_path, 2)
+    change = [f.courses["placebo", "HAMD17"][:, -1] - f.courses["placebo", "HAMD17"][:, 0] for f in (fresh, failed)]
+    assert change[1].mean() > change[0].mean() + 1
 
 
 def test_the_same_people_are_chosen_each_time(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ RESIDUAL_LIMIT = 1e-10  # largest relative rate of change at a steady state [1/h
 NEWTON_STEPS = 40
 APPROACH = tuple(np.linspace(0.1, 1.0, 10))  # shares of the way to targets that are far away
 NEGATIVE_TOLERANCE = 1e-6
+TIGHTER = 0.1  # of the tolerance, for a second try
 UNDERFLOW = 1e-100
 STATE_FLOOR = 1e-3  # states are scaled near 1; smaller ones are judged on this scale
 
@@ -119,6 +120,12 @@ def simulate_serial(problem: Problem, rtol: float) -> Ensemble:
     events = sorted(problem.events, key=lambda e: e.time_h)
     for i in range(problem.n):
         failure = _invalid(problem, i) or _run(model, problem, events, i, values[i], rtol)
+        if failure is not None and failure.status is Status.STEP_LIMIT:
+            # CVODE now and then loses its step right after a dose; at a smaller tolerance it takes another path
+            model.tolerate(rtol * TIGHTER)
+            values[i] = np.nan
+            failure = _run(model, problem, events, i, values[i], rtol)
+            model.tolerate(rtol)
         if failure is not None:
             failures[i] = failure
     return Ensemble(np.asarray(problem.times_h, dtype=np.float64), problem.outputs, values, failures)

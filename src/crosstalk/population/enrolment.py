@@ -16,7 +16,7 @@ from crosstalk.model.assembly import Model
 from crosstalk.population.latent import Latent, latent_space, patient_normals, patient_uniforms, quantile
 from crosstalk.population.measure import observable_factor, plausible_score, record_analyte
 from crosstalk.population.patients import Patients, baseline, draw_patients, weight_kg
-from crosstalk.population.resistance import still_ill
+from crosstalk.population.resistance import eased, still_ill
 from crosstalk.population.worlds import Worlds
 from crosstalk.study.protocol import background as background_inputs
 from crosstalk.study.records import Arm, Eligibility, Population, Study
@@ -107,6 +107,7 @@ class _Screening:
             keep &= passes
         if self.population.failed_steps and self.scale is not None and keep.any():
             keep = self._failed(candidates, score, keep)
+            candidates = eased(candidates, self.population.failed_steps, self.knowledge)
         return candidates, measured, score, keep
 
     def _settle(self, candidates: Patients) -> tuple[Patients, Array]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from crosstalk.population.patients import Patients, drug_parameters, weight_kg
 from crosstalk.study.protocol import HOURS_PER_WEEK, earlier_doses, protocol
 from crosstalk.study.records import Population
 
-__all__ = ["still_ill"]
+__all__ = ["eased", "still_ill"]
 
 Array = NDArray[np.float64]
 
@@ -24,6 +25,26 @@ COURSE_H = 8 * HOURS_PER_WEEK
 """Length of an earlier course of treatment (assumed)."""
 RTOL = 1e-3
 ANOTHER = 2_000_003  # from the seed of one course to that of the next, so that each has its own chance
+
+
+def eased(people: Patients, courses: int, knowledge: Knowledge) -> Patients:
+    """The same patients after some earlier courses, in which the episode had its time to ease by itself.
+
+    The strength that is left is what the next course starts from, so the floor is a larger share of it.
+
+    Parameters
+    ----------
+    courses : int
+        Number of earlier courses of `COURSE_H` each.
+    """
+    constant = knowledge.parameters
+    floor, rate = (
+        np.asarray(people.parameters.get(name, constant[name].value), dtype=np.float64)
+        for name in ("recovery_floor", "recovery_rate")
+    )
+    left = floor + (1 - floor) * np.exp(-rate * COURSE_H * courses)
+    again = np.broadcast_to(floor / left, len(people)).copy()
+    return replace(people, parameters={**people.parameters, "recovery_floor": again})
 
 
 def still_ill(
@@ -38,7 +59,8 @@ def still_ill(
 ) -> NDArray[np.bool_]:
     """Which patients did not respond to any of ``failed_steps`` earlier courses, shape (n,).
 
-    Every course starts from the patient's baseline, lasts eight weeks and has its own fluctuation and rater's error.
+    Every course starts from the patient's baseline, lasts eight weeks and has its own fluctuation and rater's error;
+    natural recovery goes on from where the course before has left it (`eased`).
 
     Parameters
     ----------
@@ -59,22 +81,22 @@ def still_ill(
     start = knowledge.diagnosis(population.diagnosis).enrolment
     times = np.array([0.0, COURSE_H])
     inputs = {k: np.asarray(v)[ill] if np.ndim(v) else v for k, v in background.items()}
-    problem = Problem(
-        model.sbml,
-        len(people),
-        {**people.parameters, **drug_parameters(knowledge, model.drugs, people), **inputs},
-        times,
-        (scale.id,),
-        people.states,
-        tuple(Event(0.0, name, value, "set") for name, value in start.items()) + plan.events,
-        model.states,
-    )
-    true = engine.simulate(problem, rtol=RTOL)[scale.id]
     failed = np.ones(len(people), dtype=np.bool_)
     for step in range(1, population.failed_steps + 1):
+        these = eased(people, step - 1, knowledge)
+        problem = Problem(
+            model.sbml,
+            len(these),
+            {**these.parameters, **drug_parameters(knowledge, model.drugs, these), **inputs},
+            times,
+            (scale.id,),
+            these.states,
+            tuple(Event(0.0, name, value, "set") for name, value in start.items()) + plan.events,
+            model.states,
+        )
         scores = visit_scores(
-            true, scale, seed=people.seed + ANOTHER * step, index=people.index, times_h=times,
-            covariates=people.covariates,
+            engine.simulate(problem, rtol=RTOL)[scale.id], scale, seed=people.seed + ANOTHER * step, index=people.index,
+            times_h=times, covariates=people.covariates,
         )  # fmt: skip
         # a comparison with NaN is false: who cannot be simulated is not enrolled
         failed &= scores[:, -1] > (1 - scale.response_fraction) * before

@@ -175,6 +175,11 @@ class _Data:
         y, group, seen = y[used], group[used], seen[used]
         varying, constant = varying[used] - varying[used].mean(axis=0), constant[used] - constant[used].mean(axis=0)
         design = np.column_stack([np.ones(len(y)), group[:, None] == np.arange(1, arms), varying, constant])
+        for t in np.flatnonzero(seen.sum(axis=0) <= design.shape[1]):
+            raise UsageError(
+                f"visit {t} has {seen[:, t].sum()} outcomes, which cannot support {design.shape[1]} coefficients and a "
+                f"variance; leave covariates or the visit out"
+            )
         y = np.where(seen, y, 0.0)
         codes = seen @ (1 << np.arange(seen.shape[1]))
         _, first, pattern = np.unique(codes, return_index=True, return_inverse=True)
