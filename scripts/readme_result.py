@@ -50,9 +50,9 @@ def picture(found: dict[str, Forecast]) -> None:
     names = {r.id: r.name for r in next(iter(found.values())).regimens}
     axis.axvline(0, color="#777777", lw=1)
     axis.set_yticks(range(len(ROWS) - 1), [names[n] for n in reversed(ROWS[1:])])
-    axis.set_xlabel("difference at week 12 [HAMD-17 points]")
+    axis.set_xlabel("difference to escitalopram at week 12\n[HAMD-17 points]; left is better")
     axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(frameon=False, loc="upper left", fontsize=8.5)
+    figure.legend(frameon=False, loc="outside upper right", ncols=2, fontsize=8.5)
     (ROOT / "docs" / "images").mkdir(parents=True, exist_ok=True)
     figure.savefig(ROOT / "docs" / "images" / "two_profiles.png", dpi=160, metadata={"Software": None})
 
