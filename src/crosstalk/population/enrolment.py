@@ -105,7 +105,7 @@ class _Screening:
             passes = within(measured[limits.analyte], limits)
             self.lost[limits.analyte] += int((keep & ~passes).sum())
             keep &= passes
-        if self.population.failed_steps and self.scale is not None and keep.any():
+        if self.population.failed_steps and self.scale is not None:
             keep = self._failed(candidates, score, keep)
             candidates = eased(candidates, self.population.failed_steps, self.knowledge)
         return candidates, measured, score, keep
