@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
+from numpy.typing import NDArray
 from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from crosstalk.errors import CrosstalkError
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.learn.columns import Layout, Others, TableReader
+from crosstalk.learn.table_transformer import TableTransformer
 from crosstalk.panel.records import Panel
 from crosstalk.twin.cohort_weights import BLOCK, Usable, Weigher
 from crosstalk.twin.likelihood import observations
@@ -37,7 +37,7 @@ WORLDS = 40  # as assess and forecast
 FEWEST = 5.0  # effective sample below which there is no feature, as in assess_cohort
 
 
-class _TwinFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc] # sklearn has no types
+class _TwinFeatures(TableTransformer):
     """What both have in common: a table becomes panels, panels become weights."""
 
     row_wise = True
@@ -47,9 +47,6 @@ class _TwinFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc] # sk
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.string = True
-        tags.input_tags.categorical = True
         tags.requires_fit = True
         return tags
 
@@ -65,22 +62,11 @@ class _TwinFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc] # sk
         self.n_virtual_ = len(self._population())
         return self
 
-    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
-        """Names of the features."""
-        check_is_fitted(self)
-        headers = list(getattr(self, "feature_names_in_", ())) or [f"x{i}" for i in range(self.n_features_in_)]
-        if input_features is not None and list(np.asarray(input_features, dtype=object)) != headers:
-            raise ValueError("input_features is not equal to feature_names_in_, the names seen in fit")
-        return np.array(self._names(), dtype=object)
-
-    def _names(self) -> list[str]:
-        raise NotImplementedError
-
     def _population(self) -> Patients:
         raise NotImplementedError
 
     def _read(self, X: Any, *, reset: bool) -> list[Panel]:
-        table = np.asarray(validate_data(self, X, reset=reset, dtype=None, ensure_all_finite="allow-nan"))
+        table = self._table(X, reset=reset)
         if reset:
             names = list(getattr(self, "feature_names_in_", ()))
             others = "ignore" if self.others == "pass" else self.others

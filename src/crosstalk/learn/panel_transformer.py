@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted, validate_data
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
 
 from crosstalk.errors import PanelError
 from crosstalk.learn.columns import ColumnError, ColumnWarning, Layout, Others, TableReader
+from crosstalk.learn.table_transformer import TableTransformer
 from crosstalk.panel.censored import CensoredSample, LogNormalFit, fit_lognormal, log_interval_probability
 from crosstalk.panel.harmonisation import ComBat
 
@@ -53,7 +52,7 @@ def truncated_mean(mean: Array, sd: float, low: Array, high: Array) -> Array:
     return np.asarray(np.where(known, low, inside), dtype=np.float64)
 
 
-class PanelTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc] # sklearn has no types
+class PanelTransformer(TableTransformer):
     """Logarithms of a panel's laboratory values, and its covariates and scores as numbers.
 
     A censored value becomes its expectation given its limit and the covariates, a missing one its expectation given the
@@ -112,8 +111,6 @@ class PanelTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc] #
     True
     """
 
-    row_wise = False
-
     def __init__(
         self,
         *,
@@ -130,13 +127,6 @@ class PanelTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc] #
         self.unseen = unseen
         self.censoring_share = censoring_share
         self.others = others
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.string = True
-        tags.input_tags.categorical = True
-        return tags
 
     def fit(self, X: Any, y: object = None) -> Self:
         """Learn distributions, batches and fillings.
@@ -218,24 +208,16 @@ class PanelTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc] #
         self._reader.tell()
         return np.stack([v for _, v in out], axis=1) if out else np.zeros((len(table), 0))
 
-    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
-        """Names of the features: ``log hsCRP``, ``hsCRP censored``, ``age``."""
-        check_is_fitted(self)
-        headers = list(getattr(self, "feature_names_in_", ())) or [f"x{i}" for i in range(self.n_features_in_)]
-        if input_features is not None and list(np.asarray(input_features, dtype=object)) != headers:
-            raise ValueError(
-                f"input_features is not equal to the names seen in fit ({', '.join(map(str, headers[:5]))})"
-            )
+    def _names(self) -> list[str]:
+        """``log hsCRP``, ``hsCRP censored``, ``age``."""
+        headers = self._headers()
         out: list[tuple[int, str]] = []
         for column in self._laboratory:
             name = column.analyte.id
             out += [(column.at, f"log {name}")] if name in self.fits_ else []
             out += [(column.at, f"{name} censored")] if name in self._flagged else []
-        out += [(c.at, c.analyte.id) for c in self._numeric] + [(i, str(headers[i])) for i in self._plain]
-        return np.array([name for _, name in sorted(out, key=lambda pair: pair[0])], dtype=object)
-
-    def _table(self, X: Any, *, reset: bool) -> NDArray[Any]:
-        return np.asarray(validate_data(self, X, reset=reset, dtype=None, ensure_all_finite="allow-nan"))
+        out += [(c.at, c.analyte.id) for c in self._numeric] + [(i, headers[i]) for i in self._plain]
+        return [name for _, name in sorted(out, key=lambda pair: pair[0])]
 
     def _position(self) -> int:
         if self.batch is None:
