@@ -225,6 +225,14 @@ def test_wrong_calls_are_explained(change: dict[str, object], message: str) -> N
         mmrm(**arguments)  # type: ignore[arg-type]
 
 
+def test_a_visit_with_too_few_outcomes_is_named() -> None:
+    """An exact fit leaves no residual, whose root would be that of a rounding error."""
+    outcome, arm = np.random.default_rng(1).normal(size=(6, 2)), np.array([0, 0, 0, 1, 1, 1])
+    outcome[[1, 2, 4], 1] = np.nan
+    with pytest.raises(UsageError, match=r"visit 1 has 3 outcomes, which cannot support 3 coefficients"):
+        mmrm(outcome, arm, np.arange(6.0))
+
+
 def test_an_empty_cell_is_named() -> None:
     y, arm, base, _ = example()
     y[arm == 1, 3] = np.nan
