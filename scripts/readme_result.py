@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 from crosstalk import forecast, read_panel
 from crosstalk.engine import get_engine
 from crosstalk.panel.reader import one_patient
+from crosstalk.report.drawing import BLUE, VERMILION
 from crosstalk.twin.records import Forecast
 
 ROOT = Path(__file__).resolve().parent.parent
 PANELS = {"inflamed, CRP 6.2 mg/L": "depression_inflamed", "uninflamed, CRP below 1 mg/L": "depression_uninflamed"}
 ROWS = ("ssri", "placebo", "ssri-infliximab", "ssri-tocilizumab", "ssri-celecoxib", "nortriptyline", "bupropion")
-BLUE, ORANGE = "#0072B2", "#D55E00"
 
 
 def main() -> None:
@@ -40,7 +40,7 @@ def main() -> None:
 def picture(found: dict[str, Forecast]) -> None:
     figure = Figure(figsize=(7.2, 3.3), layout="constrained")
     axis = figure.subplots()
-    looks = ((ORANGE, "o", 0.14), (BLUE, "s", -0.14))
+    looks = ((VERMILION, "o", 0.14), (BLUE, "s", -0.14))
     for (words, result), (colour, marker, shift) in zip(found.items(), looks, strict=True):
         by_id = {r.id: r for r in result.regimens}
         for row, name in enumerate(reversed(ROWS[1:])):

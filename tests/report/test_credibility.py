@@ -22,7 +22,7 @@ from crosstalk.calibrate.validation import Validation, Verdict, summarise, valid
 from crosstalk.engine import get_engine
 from crosstalk.engine.ensemble import Engine
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
-from crosstalk.report import evidence_charts as charts
+from crosstalk.report import evidence_charts
 from crosstalk.report.catalogue import tables_json
 from crosstalk.report.credibility import (
     CredibilityReport,
@@ -225,7 +225,7 @@ def test_the_same_report_gives_the_same_bytes_and_names_are_escaped(report: Cred
 
 
 def test_every_verdict_is_in_a_forest_plot_and_misses_have_another_shape(verdicts: tuple[Verdict, ...]) -> None:
-    svgs = charts.verdict_charts(verdicts, "f", "Fit")
+    svgs = evidence_charts.verdict_charts(verdicts, "f", "Fit")
     missed = sum(not v.inside90 for v in verdicts)
     assert 0 < missed < len(verdicts)
     assert sum(markers(s, BLUE) for s in svgs) == len(verdicts) - missed
@@ -233,7 +233,7 @@ def test_every_verdict_is_in_a_forest_plot_and_misses_have_another_shape(verdict
     assert sum("fill: #ffffff; stroke: #d55e00" in use for s in svgs for use in s.split("<use")) == missed
     names = " ".join(re.findall(r'aria-label="([^"]*)"', svg)[0] for svg in svgs)
     assert all(v.study in names for v in verdicts if not v.inside90)
-    assert charts.verdict_charts([], "f", "Fit") == []
+    assert evidence_charts.verdict_charts([], "f", "Fit") == []
 
 
 def test_endpoints_share_one_axis(verdicts: tuple[Verdict, ...]) -> None:
@@ -246,7 +246,7 @@ def test_endpoints_share_one_axis(verdicts: tuple[Verdict, ...]) -> None:
         plain, endpoint="ratio", observed=4.0, observed_se=float(np.log(2)), predicted_median=8.0, lo90=2.0,
         hi90=32.0, model_lo90=4 * 2**0.5, model_hi90=4 * 2**1.5,
     )  # fmt: skip
-    (svg,) = charts.verdict_charts([plain, ratio], "f", "Both")
+    (svg,) = evidence_charts.verdict_charts([plain, ratio], "f", "Both")
     root = ElementTree.fromstring(svg)
     at = [u.get("x") for u in root.iter(f"{SVG}use") if "stroke-width: 1.2" in (u.get("style") or "")]
     assert len(at) == 2
@@ -255,11 +255,11 @@ def test_endpoints_share_one_axis(verdicts: tuple[Verdict, ...]) -> None:
 
 def test_long_forests_are_cut_into_pages_of_like_length(verdicts: tuple[Verdict, ...]) -> None:
     many = [replace(v, study=f"s{k}") for k in range(3) for v in verdicts]
-    svgs = charts.verdict_charts(many, "f", "Fit")
+    svgs = evidence_charts.verdict_charts(many, "f", "Fit")
     assert len(svgs) > 1
     heights = [float(re.search(r'viewBox="0 0 [\d.]+ ([\d.]+)"', svg)[1]) for svg in svgs]  # type: ignore[index]
     # A4 less its margins is 1.46 times as high as wide
-    assert max(heights) < 1.46 * charts.WIDTH * 72
+    assert max(heights) < 1.46 * evidence_charts.WIDTH * 72
     assert min(heights) > 0.6 * max(heights)
     assert sum(markers(svg, BLUE) + markers(svg, RED) for svg in svgs) == len(many)
 
@@ -268,7 +268,7 @@ def test_a_far_miss_does_not_crush_the_others(verdicts: tuple[Verdict, ...]) -> 
     base = replace(verdicts[0], endpoint="level", observed=0.0, observed_se=1.0)
     near = replace(base, predicted_median=1.0, lo90=-1.0, hi90=3.0, model_lo90=0.5, model_hi90=1.5, inside90=True)
     far = replace(base, predicted_median=1e4, lo90=9e3, hi90=2e4, model_lo90=9e3, model_hi90=2e4, inside90=False)
-    (svg,) = charts.verdict_charts([near, far], "f", "Both")
+    (svg,) = evidence_charts.verdict_charts([near, far], "f", "Both")
     texts = [t.text for t in ElementTree.fromstring(svg).iter(f"{SVG}text")]
     assert "300" in texts
     assert "1000" not in texts
@@ -294,14 +294,14 @@ def test_the_tables_hold_every_unknown_and_the_bars_their_contraction(page: str,
 
 def test_profiles_are_small_multiples_that_confess_a_poor_emulator(report: CredibilityReport) -> None:
     assert report.profiles is not None
-    svg = charts.profile_chart(report.profiles, 2.7)
+    svg = evidence_charts.profile_chart(report.profiles, 2.7)
     texts = [t.text or "" for t in ElementTree.fromstring(svg).iter(f"{SVG}text")]
     assert sum(t.startswith("R\N{SUPERSCRIPT TWO} ") for t in texts) == len(report.profiles) == 10
     dotted = "stroke-dasharray: 1.6,2.64; stroke-dashoffset: 0; stroke: #767676"
     for r2, n in ((0.9, 0), (0.2, 10)):
-        found = charts.profile_chart([replace(p, r2=r2) for p in report.profiles], 2.7)
+        found = evidence_charts.profile_chart([replace(p, r2=r2) for p in report.profiles], 2.7)
         assert found.count(dotted) == n
-    assert charts.profile_chart((), 2.7) == ""
+    assert evidence_charts.profile_chart((), 2.7) == ""
 
 
 def test_support_names_bins_with_few_patients(page: str, report: CredibilityReport) -> None:

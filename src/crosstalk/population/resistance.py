@@ -81,19 +81,12 @@ def still_ill(
     start = knowledge.diagnosis(population.diagnosis).enrolment
     times = np.array([0.0, COURSE_H])
     inputs = {k: np.asarray(v)[ill] if np.ndim(v) else v for k, v in background.items()}
+    treatment = {**drug_parameters(knowledge, model.drugs, people), **inputs}
+    events = tuple(Event(0.0, name, value, "set") for name, value in start.items()) + plan.events
     failed = np.ones(len(people), dtype=np.bool_)
     for step in range(1, population.failed_steps + 1):
-        these = eased(people, step - 1, knowledge)
-        problem = Problem(
-            model.sbml,
-            len(these),
-            {**these.parameters, **drug_parameters(knowledge, model.drugs, these), **inputs},
-            times,
-            (scale.id,),
-            these.states,
-            tuple(Event(0.0, name, value, "set") for name, value in start.items()) + plan.events,
-            model.states,
-        )
+        parameters = {**eased(people, step - 1, knowledge).parameters, **treatment}
+        problem = Problem(model.sbml, len(people), parameters, times, (scale.id,), people.states, events, model.states)
         scores = visit_scores(
             engine.simulate(problem, rtol=RTOL)[scale.id], scale, seed=people.seed + ANOTHER * step, index=people.index,
             times_h=times, covariates=people.covariates,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from crosstalk.report.catalogue import Table
 from crosstalk.report.documents import DIGITS, plain
-from crosstalk.report.drawing import GREY, INK, LIGHT, STYLES, new_figure, svg
+from crosstalk.report.drawing import BLUE, GREEN, GREY, INK, LIGHT, PURPLE, VERMILION, new_figure, svg
 from crosstalk.report.html import page
 from crosstalk.report.words import UNCALIBRATED, interval_text, number
 from crosstalk.twin.cohort_records import (
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["cohort_csv", "cohort_html", "cohort_json", "cohort_tables"]
 
-BLUE, ORANGE, GREEN = (color for color, _ in STYLES[:3])
 LIMIT = 1.959964  # z-scores of the 2.5th and 97.5th percentile
 LISTED = 40  # patients without a score, or outside, who are named on the page
 REACH = 5.0  # z-scores shown
@@ -198,7 +197,7 @@ def position_chart(result: CohortAssessment) -> str:
     axis.axvspan(-LIMIT, LIMIT, color=LIGHT, lw=0, zorder=0)
     axis.axvline(0, color="white", lw=1.5, zorder=1)
     for y, a in enumerate(items):
-        _box(axis, y, a.z, ORANGE if abs(a.z.median) > 1 else BLUE)
+        _box(axis, y, a.z, VERMILION if abs(a.z.median) > 1 else BLUE)
         for x, end, marker in ((-REACH, a.z.p5 < -REACH, "<"), (REACH, a.z.p95 > REACH, ">")):
             if end:
                 axis.plot(x, y, marker, color=BLUE, ms=4.5, zorder=5, clip_on=False)
@@ -290,7 +289,7 @@ def cluster_chart(result: CohortAssessment) -> str:
     rows = list(result.scores)[::-1]
     figure, (axis,) = new_figure(1.1 + 0.4 * len(rows))
     axis.axvline(1, color=GREY, lw=0.9, zorder=0)
-    styles = zip("osD^vP", (BLUE, ORANGE, GREEN, "#CC79A7", INK, GREY), strict=True)
+    styles = zip("osD^vP", (BLUE, VERMILION, GREEN, PURPLE, INK, GREY), strict=True)
     for (marker, colour), c in zip(styles, clusters, strict=False):
         axis.plot(
             [c.center[s.id] for s in rows], range(len(rows)), marker, color=colour, ms=7, label=f"{c.label}: {c.n}"

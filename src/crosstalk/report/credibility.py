@@ -26,7 +26,7 @@ from crosstalk.calibrate.validation import Summary, Validation, Verdict, summari
 from crosstalk.evidence.listing import time_text
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.provenance import package_version, versions
-from crosstalk.report import evidence_charts as charts
+from crosstalk.report import evidence_charts
 from crosstalk.report.catalogue import Table
 from crosstalk.report.html import page
 from crosstalk.report.words import number
@@ -124,7 +124,7 @@ def credibility_html(report: CredibilityReport) -> str:
         stages=_stages(report),
         fit_charts=_fit_charts(report),
         judged=[
-            _Judged(words, found, _by_study(found, report), charts.verdict_charts(found.results, key, words))
+            _Judged(words, found, _by_study(found, report), evidence_charts.verdict_charts(found.results, key, words))
             for key, words, found in (
                 ("validation", "Validation", report.validation),
                 ("conflicts", "Known conflicts", report.conflicts),
@@ -134,7 +134,7 @@ def credibility_html(report: CredibilityReport) -> str:
         levels=[(words, [c for c in report.contractions or () if c.verdict == key]) for key, words in LEVELS.items()],
         pairs=(report.confoundings or ())[:PAIRS],
         chance=None if report.calibration is None else (report.calibration.settings.members - 1) ** -0.5,
-        profile_chart=charts.profile_chart(report.profiles or (), float(chi2.ppf(0.9, 1))),
+        profile_chart=evidence_charts.profile_chart(report.profiles or (), float(chi2.ppf(0.9, 1))),
         poor=sorted((b for b in report.bins or () if b.smallest < FEWEST), key=lambda b: (-b.short, b.median)),
         told={} if report.calibration is None else {t.id: describe(t.result) for t in report.calibration.targets.items},
         sensitivities=[sensitivity_table(s) for s in report.sensitivities or ()],
@@ -355,11 +355,11 @@ def _fit_charts(report: CredibilityReport) -> list[tuple[str, list[str]]]:
     if not report.fit:
         return []
     if report.calibration is None:
-        return [("All", charts.verdict_charts(report.fit, "fit", "Fit"))]
+        return [("All", evidence_charts.verdict_charts(report.fit, "fit", "Fit"))]
     stage_of = _stage_of(report.calibration)
     grouped = [(stage, [v for v in report.fit if stage_of(v) == stage]) for stage in STAGES]
     return [
-        (STAGE_NAMES.get(stage, stage), charts.verdict_charts(own, f"fit-{stage}", f"Fit, {stage}"))
+        (STAGE_NAMES.get(stage, stage), evidence_charts.verdict_charts(own, f"fit-{stage}", f"Fit, {stage}"))
         for stage, own in grouped
         if own
     ]

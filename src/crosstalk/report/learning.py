@@ -13,7 +13,7 @@ from crosstalk.learn.metrics import Estimate
 from crosstalk.learn.records import Learnt, ModelResult
 from crosstalk.provenance import package_version
 from crosstalk.report.catalogue import Table
-from crosstalk.report.drawing import GREY, INK, STYLES, new_figure, svg
+from crosstalk.report.drawing import BLUE, GREY, INK, STYLES, VERMILION, new_figure, svg
 from crosstalk.report.html import page
 from crosstalk.report.words import number
 
@@ -294,7 +294,7 @@ def _ladder_figure(models: Sequence[ModelResult], found: Learnt) -> str:
             e = getattr(m.performance, name)
             if e is None or not math.isfinite(e.value):
                 continue
-            colour = STYLES[1][0] if m.learner == "boosting" else STYLES[0][0]
+            colour = VERMILION if m.learner == "boosting" else BLUE
             axis.plot([e.low, e.high], [y, y], color=colour, lw=1.8)
             axis.plot(e.value, y, "D" if m.learner == "boosting" else "o", color=colour, ms=5.5,
                       mfc="white" if m.learner == "boosting" else colour)  # fmt: skip
@@ -320,7 +320,7 @@ def _calibration_figure(curves: Sequence[tuple[str, Calibration | None]]) -> str
     for axis, (name, c) in zip(axes, drawn, strict=False):
         curve = c.curve
         assert curve is not None
-        colour = STYLES[0][0]
+        colour = BLUE
         axis.plot([0, 1], [0, 1], color=GREY, lw=0.9, ls="--")
         axis.fill_between(curve.predicted, curve.low, curve.high, color=colour, alpha=0.16, lw=0)
         axis.plot(curve.predicted, curve.observed, color=colour, lw=1.8)
@@ -347,9 +347,7 @@ def _benefit_figure(curves: Sequence[tuple[str, tuple[NetBenefit, ...]]]) -> str
     for (colour, style), (name, curve) in zip(STYLES, curves, strict=False):
         axis.plot(x, [b.model.value for b in curve], color=colour, ls=style, lw=1.7, label=name)
     first = curves[0][1]
-    axis.fill_between(
-        x, [b.model.low for b in first], [b.model.high for b in first], color=STYLES[0][0], alpha=0.13, lw=0
-    )
+    axis.fill_between(x, [b.model.low for b in first], [b.model.high for b in first], color=BLUE, alpha=0.13, lw=0)
     top = max(b.model.high for b in first)
     axis.set(xlim=(0, 1), ylim=(-0.25 * top, 1.1 * top))
     axis.set_xlabel("threshold probability")
@@ -361,7 +359,7 @@ def _benefit_figure(curves: Sequence[tuple[str, tuple[NetBenefit, ...]]]) -> str
 def _learning_figure(found: Learnt) -> str:
     points = found.learning_curve
     drawing, (axis,) = new_figure(2.4)
-    axis.plot([p.n for p in points], [p.error for p in points], "o-", color=STYLES[0][0], lw=1.6)
+    axis.plot([p.n for p in points], [p.error for p in points], "o-", color=BLUE, lw=1.6)
     axis.set_xlabel("people trained on")
     axis.set_ylabel("log score" if found.kind == "event" else "squared error")
     axis.set_xlim(left=0)
@@ -375,8 +373,8 @@ def _toc_figure(found: Learnt) -> str:
     drawing, (axis,) = new_figure(2.6)
     x = [q for q, _ in h.toc]
     axis.axhline(0, color=GREY, lw=0.9)
-    axis.fill_between(x, [e.low for _, e in h.toc], [e.high for _, e in h.toc], color=STYLES[0][0], alpha=0.15, lw=0)
-    axis.plot(x, [e.value for _, e in h.toc], color=STYLES[0][0], lw=1.7)
+    axis.fill_between(x, [e.low for _, e in h.toc], [e.high for _, e in h.toc], color=BLUE, alpha=0.15, lw=0)
+    axis.plot(x, [e.value for _, e in h.toc], color=BLUE, lw=1.7)
     axis.set_xlabel("share treated, by predicted benefit")
     axis.set_ylabel("excess benefit")
     return svg(drawing, "toc", f"Targeting operator characteristic; RATE {h.rate.value:.3g}")

@@ -15,7 +15,7 @@ from crosstalk.panel.curves import RECOVERY
 from crosstalk.panel.entries import Entry
 from crosstalk.panel.quality import AnalyteQuality, PlateQuality, PlateReport, SampleResult
 from crosstalk.report.catalogue import Table
-from crosstalk.report.drawing import GREY, INK, LIGHT, STYLES, new_figure, svg
+from crosstalk.report.drawing import BLUE, GREEN, GREY, INK, LIGHT, VERMILION, new_figure, svg
 from crosstalk.report.html import page
 from crosstalk.report.words import number
 
@@ -28,7 +28,6 @@ COLUMNS = ("patient", "analyte", "value", "unit", "method", "lod", "cv", "qualit
 ACROSS, DOWN = 3, 3  # curves of one figure
 WIDE = 5  # analytes side by side in a table of values
 MARKS = {"": "", "doubtful": " ?", "failed": " \N{MULTIPLICATION SIGN}"}
-BLUE, ORANGE, GREEN = (color for color, _ in STYLES[:3])
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +206,7 @@ def _draw_curve(axis: Axes, a: AnalyteQuality) -> None:
         axis.axvspan(c.lloq, c.uloq, color=LIGHT, alpha=0.45, lw=0, zorder=0)
     axis.plot(grid, c.signal(grid), color=BLUE, lw=1.4, zorder=2)
     axis.plot([s.expected for s in used], [s.signal for s in used], "o", color=INK, ms=3.6, zorder=4)
-    axis.plot([s.expected for s in rest], [s.signal for s in rest], "X", color=ORANGE, ms=6, zorder=5)
+    axis.plot([s.expected for s in rest], [s.signal for s in rest], "X", color=VERMILION, ms=6, zorder=5)
     inside = [pair for pair in samples if grid[0] <= pair[0] <= grid[-1]]
     axis.plot([x for x, _ in inside], [y for _, y in inside], "D", color=GREEN, mfc="white", ms=3.8, zorder=3)
     axis.set_xscale("log")
@@ -236,7 +235,7 @@ def _draw_recovery(axis: Axes, a: AnalyteQuality) -> None:
     axis.axhline(100, color=GREY, lw=0.8, zorder=1)
     for limit in RECOVERY:
         axis.axhline(100 * limit, color=GREY, lw=0.7, ls="--", zorder=1)
-    for accepted, marker, colour, fill in ((True, "o", BLUE, BLUE), (False, "D", ORANGE, "white")):
+    for accepted, marker, colour, fill in ((True, "o", BLUE, BLUE), (False, "D", VERMILION, "white")):
         shown = [lv for lv in c.levels if lv.accepted == accepted and lv.recovery is not None]
         heights = [min(max(100 * (lv.recovery or 0.0), 52.0), 148.0) for lv in shown]
         axis.plot([lv.expected for lv in shown], heights, marker, color=colour, mfc=fill, ms=4, zorder=3)

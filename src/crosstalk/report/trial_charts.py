@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from crosstalk.report.drawing import GREY, INK, LIGHT, STYLES, new_figure, svg
+from crosstalk.report.drawing import BLUE, GREY, INK, LIGHT, VERMILION, new_figure, svg
 from crosstalk.trial.analyse import favours
 from crosstalk.trial.result import TrialResult
 from crosstalk.trial.search import Candidate
@@ -75,9 +75,9 @@ def power_chart(result: TrialResult) -> str:
     axis.fill_between(
         n, np.minimum(*both), np.maximum(*both), color=LIGHT, linewidth=0, label="90 % of the possible worlds"
     )
-    axis.plot(n, power(a.truth), color=STYLES[0][0], label="typical world")
+    axis.plot(n, power(a.truth), color=BLUE, label="typical world")
     axis.errorbar(
-        [result.design.n], [a.power.value], yerr=[1.96 * a.power.se], fmt="o", color=STYLES[1][0], capsize=3,
+        [result.design.n], [a.power.value], yerr=[1.96 * a.power.se], fmt="o", color=VERMILION, capsize=3,
         label="simulated trials",
     )  # fmt: skip
     axis.axhline(0.8, color=GREY, linewidth=0.8, linestyle=":")
@@ -96,12 +96,12 @@ def effect_chart(result: TrialResult) -> str:
         x, [p.lo90 for p in result.curve], [p.hi90 for p in result.curve], color=LIGHT, linewidth=0,
         label="90 % of the possible worlds",
     )  # fmt: skip
-    axis.plot(x, [p.effect for p in result.curve], "o-", color=STYLES[0][0], markersize=4, label="typical world")
+    axis.plot(x, [p.effect for p in result.curve], "o-", color=BLUE, markersize=4, label="typical world")
     axis.axhline(0.0, color=INK, linewidth=0.8)
     marker = result.design.marker
     for cut in (marker.min, marker.max):
         if cut is not None:
-            axis.axvline(cut, color=STYLES[1][0], linestyle="--", linewidth=1.0, label="cut-off")
+            axis.axvline(cut, color=VERMILION, linestyle="--", linewidth=1.0, label="cut-off")
     if x[0] > 0 and x[-1] / x[0] > 5:
         axis.set_xscale("log")
         ticks = [t for t in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500) if x[0] * 0.8 <= t <= x[-1] * 1.2]
@@ -134,7 +134,7 @@ def front_chart(candidates: Sequence[Candidate]) -> str:
     )  # fmt: skip
     axis.errorbar(
         [c.screened.value for c in front], [c.power.value for c in front], yerr=[1.96 * c.power.se for c in front],
-        fmt="o-", color=STYLES[0][0], markersize=5, linewidth=1.2, elinewidth=0.7, capsize=2, label="front",
+        fmt="o-", color=BLUE, markersize=5, linewidth=1.2, elinewidth=0.7, capsize=2, label="front",
     )  # fmt: skip
     step = max(1, round(len(front) / LABELS))
     for c in front[::-1][::step]:
