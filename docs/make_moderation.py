@@ -184,13 +184,6 @@ def _step(marker: Marker) -> str:
     if marker.per == "stratum":
         low = marker.min if marker.max is None else marker.max
         return f"at {marker.analyte} of {marker.min:g} {marker.unit} or more less below {low:g}"
-    names = {
-        "ln": "per ln",
-        "log2": "per doubling of",
-        "log10": "per tenfold",
-        "sd": "per SD of",
-        "sd-ln": "per SD of ln",
-    }
     if marker.per == "unit":
         return f"per {marker.step:g} {marker.unit} of {marker.analyte}"
     return f"per {STEPS[marker.per]} {marker.analyte}"
