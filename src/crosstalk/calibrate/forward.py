@@ -29,6 +29,7 @@ Progress = Callable[[str, float], None]
 
 RTOL = 1e-4
 FEWEST, MOST = 24, 160  # patients of a study in one world
+LEAST, LEAST_REGRESSED = 6, 20  # however quick the look; a regression on a marker needs more
 CHANCE = 0.5  # largest variance by chance, as a share of the variance of the target's error
 PILOT_WORLDS, PILOT_PATIENTS = 12, 48
 
@@ -125,7 +126,8 @@ def plan_patients(
     for study in targets.studies:
         mine = np.array([t.study == study.id for t in targets.items])
         number = int(np.clip(ceil(np.quantile(wanted[mine], 0.75)), FEWEST, MOST) * scale)
-        patients[study.id] = max(number, 6)
+        regressed = any(t.result.marker is not None for t in targets.of_study(study))
+        patients[study.id] = max(number, LEAST_REGRESSED if regressed else LEAST)
         chance[mine] = one[mine] / patients[study.id]
     return Plan(patients, chance)
 
