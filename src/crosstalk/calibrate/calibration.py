@@ -176,6 +176,7 @@ def calibrate(
             scores, simulated, part.values, part.covariance,
             weight=STAGED_WEIGHT, rng=np.random.default_rng([settings.seed, 1, number]), movable=modules == stage,
         )  # fmt: skip
+    between: tuple[Heterogeneity, ...] = ()
     for number, weight in enumerate(JOINT_WEIGHTS):
         simulated = run(scores, held, f"joint-{number}")
         if not number:
