@@ -70,6 +70,7 @@ class PublishedResult:
     mismatch: tuple[tuple[str, str], ...]
     file: str
     line: int
+    url: str = ""
 
     @property
     def quality(self) -> str:
@@ -78,10 +79,10 @@ class PublishedResult:
 
     @property
     def publication(self) -> str:
-        """What identifies the publication: its DOI, else its number in PubMed."""
+        """What identifies the publication: its DOI, else its number in PubMed, else where the data are documented."""
         if self.doi:
             return f"doi {self.doi.lower()}"
-        return f"PubMed {self.pubmed}" if self.pubmed else ""
+        return f"PubMed {self.pubmed}" if self.pubmed else self.url
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,7 @@ class _Builder:
             bias=head.bias,
             missing=head.missing,
             pubmed=head.pubmed,
+            url=head.url,
             trial=trial,
         )
 

@@ -96,6 +96,7 @@ def build_result(file: StudyFile, index: int, duration_h: float | None, knowledg
         se=se,
         source=table.source,
         provenance=table.provenance,
+        figure=table.figure,
         mismatch=table.mismatch.pairs(),
         partner=partner,
         partner_h=partner_h,

@@ -101,6 +101,7 @@ class Result:
     se: float | None = None
     source: str = ""
     provenance: Literal["seen", "memory", ""] = ""
+    figure: Literal["printed", "stated", "computed"] = "printed"
     mismatch: tuple[tuple[str, str], ...] = ()
     partner: str = ""
     threshold: float | None = None
@@ -112,7 +113,8 @@ class Result:
 class Study:
     """A study as read from one TOML file.
 
-    ``pubmed`` is the number of the publication in PubMed or PubMed Central, given where it has no DOI.
+    ``pubmed`` is the number of the publication in PubMed or PubMed Central, ``url`` the documentation of public data that
+    the results were computed from.
     ``bias`` names a term of ``evidence.toml`` that widens the error of its results; ``missing`` says what the
     publication did with those who left: only observed values, or the last one carried forward. ``trial`` is given for a
     design of one's own that is to be randomised.
@@ -131,5 +133,6 @@ class Study:
     bias: str = ""
     missing: Literal["observed", "locf"] = "observed"
     pubmed: str = ""
+    url: str = ""
     # not shown, so that published studies look the same to the hash of the evidence
     trial: Design | None = field(default=None, repr=False)
