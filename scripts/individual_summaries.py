@@ -167,16 +167,16 @@ def lps_means(folder: Path) -> Summary:
         hours = [float(hour) for hour in rise.columns]
         for hour in hours[1:]:
             rows.append(
-                {"endpoint": "change", "of": analyte_id(name), "hour": hour, "arm": "lps", "value": float(rise[hour].mean()),
-                 "unit": "pg/mL", "sd": float(rise[hour].std()), "n": len(rise), "source": LPS_SOURCE,
+                {"endpoint": "change", "of": analyte_id(name), "hour": hour, "arm": "lps",
+                 "value": float(rise[hour].mean()), "unit": "pg/mL", "sd": float(rise[hour].std()), "n": len(rise), "source": LPS_SOURCE,
                  "provenance": "seen", **COMPUTED, "mismatch": LPS_MISMATCH}
             )  # fmt: skip
         place = int(np.argmax(rise.mean()))
         # the true peak lies between the times of the samples before and after
         around = hours[place + 1] - hours[place - 1]
         rows.append(
-            {"endpoint": "time-of-peak", "of": analyte_id(name), "arm": "lps", "value": hours[place], "unit": "h", "se": around / 4,
-             "se_source": "assumed: a quarter of the time between the samples before and after",
+            {"endpoint": "time-of-peak", "of": analyte_id(name), "arm": "lps", "value": hours[place], "unit": "h",
+             "se": around / 4, "se_source": "assumed: a quarter of the time between the samples before and after",
              "source": f"{LPS_SOURCE}: highest mean", "provenance": "seen", **COMPUTED,
              "mismatch": LPS_MISMATCH | {"design": "near", "quality": "reading"}}
         )  # fmt: skip
@@ -341,7 +341,8 @@ def goldstein(folder: Path) -> Summary:
         rows.append(
             {"endpoint": "change", "of": "HAMD17", "week": week, "arm": "drug", "versus": "placebo", "value": value,
              "unit": "points", "se": se, "se_source": "least squares", "provenance": "seen", **COMPUTED,
-             "mismatch": mismatch, "source": f"{source}: at equal baseline, {int(drug.sum())} and {int((~drug).sum())} seen"}
+             "mismatch": mismatch,
+             "source": f"{source}: at equal baseline, {int(drug.sum())} and {int((~drug).sum())} seen"}
         )  # fmt: skip
         lines.append(f"  week {week}: drug less placebo {raw:.2f}, at equal baseline {value:.2f} (SE {se:.2f})")
     head: dict[str, float] = {
@@ -449,7 +450,8 @@ def band_differences(bands: pd.DataFrame, text: str) -> list[str]:
 
 def summaries(folder: Path) -> list[Summary]:
     """Return the summaries of every data set of the folder."""
-    return [lps_means(folder), lps(folder), reisby(folder), goldstein(folder), survey(folder, "2007-2008"), survey(folder, "2017-2018")]
+    patients = [lps_means(folder), lps(folder), reisby(folder), goldstein(folder)]
+    return patients + [survey(folder, years) for years in ("2007-2008", "2017-2018")]
 
 
 def main() -> None:

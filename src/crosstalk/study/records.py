@@ -113,8 +113,8 @@ class Result:
 class Study:
     """A study as read from one TOML file.
 
-    ``pubmed`` is the number of the publication in PubMed or PubMed Central, ``url`` the documentation of public data that
-    the results were computed from.
+    ``pubmed`` is the number of the publication in PubMed or PubMed Central, ``url`` the documentation of public data
+    that the results were computed from.
     ``bias`` names a term of ``evidence.toml`` that widens the error of its results; ``missing`` says what the
     publication did with those who left: only observed values, or the last one carried forward. ``trial`` is given for a
     design of one's own that is to be randomised.
