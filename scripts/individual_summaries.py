@@ -168,8 +168,8 @@ def lps_means(folder: Path) -> Summary:
         for hour in hours[1:]:
             rows.append(
                 {"endpoint": "change", "of": analyte_id(name), "hour": hour, "arm": "lps",
-                 "value": float(rise[hour].mean()), "unit": "pg/mL", "sd": float(rise[hour].std()), "n": len(rise), "source": LPS_SOURCE,
-                 "provenance": "seen", **COMPUTED, "mismatch": LPS_MISMATCH}
+                 "value": float(rise[hour].mean()), "unit": "pg/mL", "sd": float(rise[hour].std()), "n": len(rise),
+                 "source": LPS_SOURCE, "provenance": "seen", **COMPUTED, "mismatch": LPS_MISMATCH}
             )  # fmt: skip
         place = int(np.argmax(rise.mean()))
         # the true peak lies between the times of the samples before and after
