@@ -35,6 +35,7 @@ from crosstalk.knowledge.records import (
     Slot,
     Source,
 )
+from crosstalk.knowledge.scales import ScaleTable, scale_records
 from crosstalk.knowledge.schema import (
     DOI,
     AnalyteTable,
@@ -46,7 +47,6 @@ from crosstalk.knowledge.schema import (
     ScoreTable,
     SlotTable,
 )
-from crosstalk.knowledge.scales import ScaleTable, scale_records
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
