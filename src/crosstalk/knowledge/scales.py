@@ -1,13 +1,14 @@
 """Symptom scales: what ``scales.toml`` says of each, and how one is converted to another.
 
 One scale is the anchor: a weighted sum of the two symptom dimensions. Every other follows from a published table of
-equivalents with it. Its items weigh the dimensions in another proportion than the anchor's, so that the table is read at
-an index that weighs them so, and equals the anchor's score at the typical ``profile`` of a patient.
+equivalents with it. Its items weigh the dimensions in another proportion than the anchor's, so that the table is read
+at an index that weighs them so, and equals the anchor's score at the typical ``profile`` of a patient.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Self
@@ -15,7 +16,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from crosstalk.errors import KnowledgeError
-from crosstalk.knowledge.records import Analyte, Scale
+from crosstalk.knowledge.records import Analyte, Scale, Source
 from crosstalk.knowledge.schema import NonNegative, Pair, Positive, Share, SourceTable, Text, loinc_is_valid
 
 __all__ = ["ScaleTable", "scale_records"]
@@ -31,8 +32,8 @@ class ScaleTable(SourceTable):
     rater_sd: NonNegative
     response_fraction: Share
     remission_max: NonNegative
-    aliases: list[Text] = []
-    loinc: list[str] = []
+    aliases: list[Text] = Field(default_factory=list)
+    loinc: list[str] = Field(default_factory=list)
     integer: bool = True
     profile: Positive | None = None
     exchange: Pair | None = None
@@ -52,8 +53,9 @@ class ScaleTable(SourceTable):
         anchor = self.profile is not None
         if anchor is not (self.exchange is not None) or anchor is not (self.equivalents is None):
             raise ValueError(
-                "expected equivalents (a table of [score of the anchor, score]), or in the anchor alone profile (ratio of "
-                "neurovegetative to mood-cognitive symptoms of a typical patient) and exchange (a mild and a severe score)"
+                "expected equivalents (a table of [score of the anchor, score]), or in the anchor alone profile (ratio "
+                "of neurovegetative to mood-cognitive symptoms of a typical patient) and exchange (a mild and a severe "
+                "score)"
             )
         for (x, y), (further, higher) in pairwise(self.equivalents or []):
             if not (x < further and y < higher):
@@ -79,12 +81,18 @@ class ScaleTable(SourceTable):
         return Scale(
             id=id_,
             **own,
-            source=self.source(),
+            source=self._whole_source(),
             aliases=tuple(self.aliases),
             weights=(round(factor * self.neurovegetative, 4), round(factor * self.mood_cognitive, 4)),
             equivalents=tuple((x, y) for x, y in equivalents),
             span=rate * anchor.maximum,
         )
+
+    def _whole_source(self) -> Source:
+        source = self.source()
+        if self.equivalents_source is None:
+            return source
+        return replace(source, place=f"{source.place}; equivalents: {self.equivalents_source}")
 
     def analyte(self, id_: str) -> Analyte:
         """Return the same scale as an entry of a panel: whole points from 0 to its maximum."""

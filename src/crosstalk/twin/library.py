@@ -38,7 +38,7 @@ FORMAT = 1  # raised when the content of a file changes its meaning
 SEVERITY = (
     0.08,
     0.75,
-)  # part of the anchor's scale that baselines are spread over: 4 to 39 points of HAMD-17 (assumed)
+)  # part of the anchor that baselines are spread over: 4 to 39 points of HAMD-17 (assumed)
 
 
 @dataclass(frozen=True, slots=True)
