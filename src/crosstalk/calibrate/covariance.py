@@ -77,8 +77,8 @@ def joined(studies: Sequence[Study], targets: Sequence[Target], blocks: Sequence
 def typical_sd(result: Result, knowledge: Knowledge) -> float:
     """What one standard deviation between patients is on the error scale of a symptom result; NaN for others."""
     scale = knowledge.scales.get(result.of)
-    maximum = None if scale is None else scale.maximum
-    return ENDPOINTS[result.endpoint].sd(maximum, knowledge.discounts.scale_sd)
+    span = None if scale is None else scale.span
+    return ENDPOINTS[result.endpoint].sd(span, knowledge.discounts.scale_sd)
 
 
 def _alike(first: Result, second: Result) -> bool:
@@ -151,7 +151,7 @@ def _size(target: Target, knowledge: Knowledge) -> float:
     if ENDPOINTS[result.endpoint].numbers == "subject":
         scale = knowledge.scales.get(result.of)
         # points of the HAMD-17, or their like on another scale; none for concentrations
-        floor = 0.0 if scale is None else floor * scale.maximum / knowledge.scales["HAMD17"].maximum
+        floor = 0.0 if scale is None else floor * scale.span / knowledge.scales["HAMD17"].span
     return max(abs(target.value), floor)
 
 

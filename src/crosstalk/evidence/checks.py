@@ -91,8 +91,9 @@ def _dois(entries: Sequence[Entry]) -> Iterator[CheckLine]:
     for entry in entries:
         doi = entry.study.doi
         if not doi:
-            message = f"no DOI; PubMed {entry.study.pubmed or 'number missing too'}"
-            grade: Grade = "note" if entry.study.pubmed or entry.study.role == "design" else "fail"
+            other = entry.study.url or f"PubMed {entry.study.pubmed or 'number missing too'}"
+            grade: Grade = "note" if entry.study.pubmed or entry.study.url or entry.study.role == "design" else "fail"
+            message = f"no DOI; {other}"
             yield CheckLine(grade, "DOI", entry.study.id, _place(entry, "study"), message)
             continue
         by_doi[doi.lower()].append(entry)

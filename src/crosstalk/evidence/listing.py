@@ -87,6 +87,7 @@ def study_card(entry: Entry, knowledge: Knowledge) -> StudyCard:
     facts = (
         ("doi", study.doi),
         ("PubMed", entry.study.pubmed),
+        ("data", entry.study.url),
         ("role", study.role),
         ("length", time_text(study.duration_h)),
         ("bias term", study.bias or "none"),
@@ -228,6 +229,7 @@ def _row(entry: Entry, index: int, result: Result) -> PublishedResult:
         title=study.title,
         doi=study.doi,
         pubmed=entry.study.pubmed,
+        url=entry.study.url,
         role=study.role,
         bias=study.bias,
         diagnosis=arm.diagnosis or study.population.diagnosis,

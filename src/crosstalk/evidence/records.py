@@ -75,6 +75,7 @@ class PublishedResult:
     cohort: str
     file: str
     line: int
+    url: str = ""
 
     @property
     def quality(self) -> str:
@@ -83,10 +84,10 @@ class PublishedResult:
 
     @property
     def publication(self) -> str:
-        """What identifies the publication: its DOI, else its number in PubMed."""
+        """What identifies the publication: its DOI, else its number in PubMed, else where the data are documented."""
         if self.doi:
             return f"doi {self.doi.lower()}"
-        return f"PubMed {self.pubmed}" if self.pubmed else ""
+        return f"PubMed {self.pubmed}" if self.pubmed else self.url
 
 
 @dataclass(frozen=True, slots=True)

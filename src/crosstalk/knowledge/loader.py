@@ -35,6 +35,7 @@ from crosstalk.knowledge.records import (
     Slot,
     Source,
 )
+from crosstalk.knowledge.scales import ScaleTable, scale_records
 from crosstalk.knowledge.schema import (
     DOI,
     AnalyteTable,
@@ -43,7 +44,6 @@ from crosstalk.knowledge.schema import (
     PopulationFile,
     ReferenceTable,
     RegimenFile,
-    ScaleTable,
     ScoreTable,
     SlotTable,
 )
@@ -169,7 +169,7 @@ def _load(root: Path, extra: tuple[Path, ...], stamps: tuple[tuple[Path, int, in
     drugs = _read_drugs(folders, slots)
     regimens = _read_regimens(folders, drugs)
     scale_tables = _tables(root / "scales.toml", ScaleTable, "scale")
-    scales = {id_: table.record(id_) for id_, table in scale_tables.items()}
+    scales = scale_records(scale_tables, root / "scales.toml")
     analyte_tables = _tables(root / "analytes.toml", AnalyteTable, "analyte")
     for id_ in scales.keys() & analyte_tables.keys():
         raise KnowledgeError(f"{root / 'analytes.toml'}: analyte.{id_}: is also a scale of scales.toml; drop it here")

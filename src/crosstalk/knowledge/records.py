@@ -209,7 +209,14 @@ class Analyte:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """A symptom scale as a weighted sum of the two symptom dimensions (fractions 0 to 1)."""
+    """A symptom scale.
+
+    ``neurovegetative`` and ``mood_cognitive`` are the points of its items by dimension. The score is read from
+    ``equivalents``, pairs of (score of the anchor, score), at an index in points of the anchor: the sum of the two
+    symptom dimensions (fractions 0 to 1) by ``weights``. For the anchor itself the index is the score. ``span`` is the
+    range of the anchor in points of this scale, at the rate of exchange between mild and severe states: what disturbs a
+    score, such as its fluctuation, is a share of it.
+    """
 
     id: str
     name: str
@@ -220,6 +227,9 @@ class Scale:
     response_fraction: float
     remission_max: float
     source: Source
+    weights: tuple[float, float]
+    equivalents: tuple[tuple[float, float], ...]
+    span: float
     aliases: tuple[str, ...] = ()
     integer: bool = True
 

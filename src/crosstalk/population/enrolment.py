@@ -276,7 +276,7 @@ def true_score(recorded: Array, scale: Scale, patients: Patients) -> Array:
     """The score behind a recorded baseline: without the rater's error and the inflation at enrolment, shape (n,)."""
     noise = patient_normals(patients.seed, "rater-at-baseline", patients.index) * scale.rater_sd
     inflation = patients.covariates.get(INFLATION, np.zeros(len(patients)))
-    return plausible_score(recorded - noise - inflation * scale.maximum, recorded, scale)
+    return plausible_score(recorded - noise - inflation * scale.span, recorded, scale)
 
 
 def within(values: Array, limits: Eligibility) -> NDArray[np.bool_]:

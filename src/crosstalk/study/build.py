@@ -111,6 +111,7 @@ class _Builder:
             bias=head.bias,
             missing=head.missing,
             pubmed=head.pubmed,
+            url=head.url,
             cohort=head.cohort,
             trial=trial,
         )

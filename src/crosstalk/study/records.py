@@ -161,7 +161,8 @@ class Result:
 class Study:
     """A study as read from one TOML file.
 
-    ``pubmed`` is the number of the publication in PubMed or PubMed Central, given where it has no DOI.
+    ``pubmed`` is the number of the publication in PubMed or PubMed Central, ``url`` the documentation of public data
+    that the results were computed from.
     ``bias`` names a term of ``evidence.toml`` that widens the error of its results; ``missing`` says what the
     publication did with those who left: only observed values, or the last one carried forward. ``cohort`` names the
     trial where several publications report on the same patients. ``trial`` is given for a design of one's own that is
@@ -181,6 +182,7 @@ class Study:
     bias: str = ""
     missing: Literal["observed", "locf"] = "observed"
     pubmed: str = ""
+    url: str = ""
     cohort: str = ""
     # not shown, so that published studies look the same to the hash of the evidence
     trial: Design | None = field(default=None, repr=False)

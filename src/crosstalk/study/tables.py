@@ -45,6 +45,7 @@ class _Head(_Table):
     title: str = ""
     doi: str = ""
     pubmed: Annotated[str, Field(pattern=r"^((PMC)?\d+)?$")] = ""
+    url: Annotated[str, Field(pattern=r"^(https://\S+)?$")] = ""
     role: Literal["calibrate", "validate", "context", "design"]
     cohort: str = ""
     bias: str = ""
@@ -58,10 +59,10 @@ class _Head(_Table):
     def _check_head(self) -> Self:
         if self.doi and DOI.fullmatch(self.doi) is None:
             raise ValueError(f"doi is {self.doi!r}: expected the bare form 10.1234/abc, without https://doi.org/")
-        if self.role != "design" and not (self.doi or self.pubmed):
+        if self.role != "design" and not (self.doi or self.pubmed or self.url):
             raise ValueError(
                 f"role is {self.role!r} but doi is missing: name the publication (pubmed, its number there, if it has "
-                "no DOI), or set role to 'design'"
+                "no DOI; url, the documentation of public data), or set role to 'design'"
             )
         if self.visits is not None and self.times_h is not None:
             raise ValueError("both visits (weeks) and times_h (hours) are given: keep one")

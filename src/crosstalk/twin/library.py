@@ -21,6 +21,7 @@ from crosstalk.errors import OutputError, TwinError
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.knowledge.records import Distribution, Regimen, Scale
 from crosstalk.model.assembly import assemble
+from crosstalk.model.scales import score_at
 from crosstalk.population.cache import DIGEST, _checksum
 from crosstalk.population.latent import latent_space, patient_uniforms
 from crosstalk.population.patients import Patients, baseline, draw_patients
@@ -34,7 +35,10 @@ __all__ = ["CourseLibrary", "Outcome", "course_library"]
 Array = NDArray[np.float64]
 
 FORMAT = 1  # raised when the content of a file changes its meaning
-SEVERITY = (0.08, 0.75)  # part of the scale that baselines are spread over: 4 to 39 points of HAMD-17 (assumed)
+SEVERITY = (
+    0.08,
+    0.75,
+)  # part of the anchor that baselines are spread over: 4 to 39 points of HAMD-17 (assumed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +234,7 @@ def _simulate(
     weeks: int,
     diagnosis: str,
 ) -> dict[str, Array]:
-    low, high = (share * scale.maximum for share in SEVERITY)
+    low, high = score_at(scale, scale.equivalents[-1][0] * np.array(SEVERITY))
     start = low + (high - low) * patient_uniforms(drawn.seed, "library severity", drawn.index)
     outputs = (*twin_outputs(knowledge), scale.id)
     settled = baseline(drawn, knowledge, engine, outputs=outputs, score=(scale.id, start))
