@@ -344,6 +344,7 @@ TABLE_BREACHES = {
     "weights": ("scales.toml", "neurovegetative = 22", "neurovegetative = 21", ["scale.HAMD17", "sum to 51"]),
     "falling equivalents": ("scales.toml", "[7, 5], [17, 13]", "[7, 5], [17, 4]", ["scale.QIDS16", "both must rise"]),
     "short equivalents": ("scales.toml", "[34, 26], [52, 27]]", "[34, 26]]", ["QIDS16", "[52, 27]"]),
+    "exchange": ("scales.toml", "exchange = [7, 25]", "exchange = [7, 65]", ["scale.HAMD17", "up to 52"]),
     "no anchor": ("scales.toml", "profile = 0.42\nexchange = [7, 25]\n", "", ["scale.HAMD17", "equivalents"]),
     "response": ("scales.toml", "response_fraction = 0.5", "response_fraction = 50", ["response_fraction", "50"]),
     "score text": ("scores.toml", 'unit = "fold of healthy"', 'unit = ""', ["score.innate_activation.unit"]),

@@ -227,11 +227,17 @@ class Scale:
     response_fraction: float
     remission_max: float
     source: Source
-    weights: tuple[float, float]
-    equivalents: tuple[tuple[float, float], ...]
-    span: float
     aliases: tuple[str, ...] = ()
     integer: bool = True
+    weights: tuple[float, float] = (0.0, 0.0)
+    equivalents: tuple[tuple[float, float], ...] = ()
+    span: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.equivalents:  # an anchor of its own
+            object.__setattr__(self, "weights", (self.neurovegetative, self.mood_cognitive))
+            object.__setattr__(self, "equivalents", ((0.0, 0.0), (self.maximum, self.maximum)))
+            object.__setattr__(self, "span", self.maximum)
 
 
 @dataclass(frozen=True, slots=True)

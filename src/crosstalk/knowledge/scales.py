@@ -57,6 +57,8 @@ class ScaleTable(SourceTable):
                 "of neurovegetative to mood-cognitive symptoms of a typical patient) and exchange (a mild and a severe "
                 "score)"
             )
+        if self.exchange is not None and not 0 <= self.exchange[0] < self.exchange[1] <= self.maximum:
+            raise ValueError(f"exchange is {self.exchange}: expected a mild and a severe score, up to {self.maximum:g}")
         for (x, y), (further, higher) in pairwise(self.equivalents or []):
             if not (x < further and y < higher):
                 raise ValueError(
