@@ -20,7 +20,7 @@ SYMPTOMS = {*KNOWLEDGE.scales, "NV", "MC", "MOOD"}
 
 
 def drugs(study: Study, arm: str) -> set[str]:
-    return {dose.drug for a in study.arms if a.id == arm for dose in a.doses}
+    return {dose.drug for a in study.arms if a.id == arm for dose in a.all_doses}
 
 
 def diagnosis(study: Study, arm: str) -> str:
