@@ -13,12 +13,10 @@ from crosstalk.evidence.pooling import random_effects
 from crosstalk.evidence.records import PublishedResult
 from crosstalk.evidence.sources import read_entries, study_paths
 from crosstalk.knowledge.loader import Knowledge
-from crosstalk.study.endpoints import error_scale
+from crosstalk.study.endpoints import ENDPOINTS, error_scale
 from crosstalk.study.records import Result
 
 __all__ = ["ClassMeans", "neutral"]
-
-HIGHER_IS_BETTER = ("response", "remission", "odds-ratio")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,7 @@ class _Effect:
 
 def neutral(result: Result) -> float | None:
     """What a result would be on the scale of its error without any difference or relation; None if nobody can say."""
-    return 0.0 if result.versus or result.endpoint in ("correlation", "responder-smd") else None
+    return ENDPOINTS[result.endpoint].null(compared=bool(result.versus))
 
 
 class ClassMeans:
@@ -67,7 +65,7 @@ class ClassMeans:
             fit = random_effects([e.value for e in effects], [e.error for e in effects])
         except EvidenceError:  # PyMARE is not installed
             return None
-        sign = -1.0 if target.result.endpoint in HIGHER_IS_BETTER else 1.0
+        sign = -1.0 if ENDPOINTS[target.result.endpoint].favours > 0 else 1.0
         return sign * spread * fit.estimate, spread * sqrt(fit.se**2 + fit.tau2)
 
     def _classes(self, drugs: Iterable[str]) -> frozenset[str]:
@@ -79,11 +77,11 @@ class ClassMeans:
         far = dict(row.mismatch).get("design") == "far"  # the drug stands for others
         if row.contrast != "drug" or far or row.se is None or row.stratum is not None or not spread > 0:
             return None
-        sign = -1.0 if row.endpoint in HIGHER_IS_BETTER else 1.0
+        sign = -1.0 if ENDPOINTS[row.endpoint].favours > 0 else 1.0
         value = sign * error_scale(row.endpoint, row.value) / spread
         return _Effect(row.study, row.time_h or 0.0, value, row.se / spread)
 
 
 def _rows(knowledge: Knowledge) -> list[PublishedResult]:
     entries, _ = read_entries(study_paths((), knowledge), knowledge)
-    return [row for row in published(entries) if row.role in ("calibrate", "context", "conflict")]
+    return [row for row in published(entries) if row.role in ("calibrate", "context")]

@@ -15,10 +15,11 @@ from crosstalk.calibrate.rivals import ClassMeans, neutral
 from crosstalk.calibrate.targets import Target, gather, studies_of, subject
 from crosstalk.engine import get_engine
 from crosstalk.engine.ensemble import Engine
-from crosstalk.evidence.listing import from_error_scale, stratum_text
+from crosstalk.evidence.listing import stratum_text
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.population.calibrated import possible_worlds
 from crosstalk.population.worlds import Worlds
+from crosstalk.study.endpoints import from_error_scale
 from crosstalk.study.records import Study
 
 __all__ = ["Summary", "Validation", "Verdict", "judge", "validate"]
@@ -262,6 +263,6 @@ def _score(value: float, centers: Array, spread: float) -> float:
 
 def _drugs(study: Study, target: Target) -> tuple[str, ...]:
     """Drugs that the arm gets and the one it is compared with does not; none if that one gets others instead."""
-    given = {arm.id: {dose.drug for dose in arm.doses} for arm in study.arms}
+    given = {arm.id: {dose.drug for dose in arm.all_doses} for arm in study.arms}
     arm, versus = given[target.result.arm], given.get(target.result.versus, set())
     return tuple(sorted(arm - versus)) if versus <= arm else ()
