@@ -239,11 +239,12 @@ def drug_table(table: pd.DataFrame, found: Network) -> pd.DataFrame:
 def table_text(drugs: pd.DataFrame, found: Network) -> str:
     """Return the table as it is committed."""
     head = f"""\
-# Response to antidepressants and placebo (fall of the score by half, about week 8) in {found.trials} trials: odds ratio against
-# placebo from a network meta-analysis (SD between trials {rounded(found.tau):g}, standard error {rounded(found.tau_error):g};
-# Q {found.q:.0f} on {found.df}, I2 {found.i2:.0f} %), and the log odds of response in the arms of each drug: mean over trials and
-# SD between them (logit_sd), with standard errors. Trials and patients in licensed doses; against_placebo: trials with both.
-# Counts of doi:10.1016/S0140-6736(17)32802-7, in part by way of doi:10.5281/zenodo.5866456. Made by {SCRIPT}.
+# Response to antidepressants and placebo (fall of the score by half, about week 8) in {found.trials} trials: odds ratio
+# against placebo from a network meta-analysis (SD between trials {rounded(found.tau):g}, standard error
+# {rounded(found.tau_error):g}; Q {found.q:.0f} on {found.df}, I2 {found.i2:.0f} %), and the log odds of response in the
+# arms of each drug: mean over trials and SD between them (logit_sd), with standard errors. Trials and patients in
+# licensed doses; against_placebo: trials that have both. Counts of doi:10.1016/S0140-6736(17)32802-7, in part by way of
+# doi:10.5281/zenodo.5866456. Made by {SCRIPT}.
 """
     lines = ["\t".join(drugs.columns)]
     for _, row in drugs.iterrows():

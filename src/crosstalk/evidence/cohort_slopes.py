@@ -32,7 +32,7 @@ from crosstalk.knowledge.questions import CONTROL, DrugClass, MarkerScale, Quest
 from crosstalk.study.endpoints import ENDPOINTS, error_scale
 from crosstalk.study.records import Arm, Eligibility, Result
 
-__all__ = ["CohortSlope", "cohort_slopes", "relation", "treatments"]
+__all__ = ["CohortSlope", "cohort_slopes", "one_per_cohort", "relation", "treatments"]
 
 COEFFICIENT, CORRELATION, RESPONDERS, STRATA = range(4)
 SHARES = ("response", "remission")
@@ -129,18 +129,16 @@ def cohort_slopes(
         one (`CohortSlope.stated`); and results on the marker that answer it in no comparable way, with the reason.
     """
     reader = _Reader(question, questions, knowledge)
-    by_cohort: dict[str, list[CohortSlope]] = {}
-    for entry in entries:
-        for found in reader.read(entry):
-            by_cohort.setdefault(found.cohort, []).append(found)
-    chosen = []
-    for answers in by_cohort.values():
-        for stated in (False, True):
-            part = [answer for answer in answers if answer.stated == stated]
-            if part:
-                chosen.append(_one(part))
-                break
-    return tuple(chosen), tuple(reader.left_out)
+    answers = [answer for entry in entries for answer in reader.read(entry)]
+    return one_per_cohort(answers), tuple(reader.left_out)
+
+
+def one_per_cohort(answers: Iterable[CohortSlope]) -> tuple[CohortSlope, ...]:
+    """Choose or average the answers of each cohort; those with a published number before those only stated."""
+    cohorts: dict[str, list[CohortSlope]] = {}
+    for answer in answers:
+        cohorts.setdefault(answer.cohort, []).append(answer)
+    return tuple(_one([a for a in own if not a.stated] or own) for own in cohorts.values())
 
 
 class _Reader:

@@ -14,7 +14,7 @@ from crosstalk.evidence.sources import Entry
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.knowledge.questions import Question, read_questions
 
-__all__ = ["Direct", "DirectAnswer", "Member", "direct", "direct_answers", "pooled"]
+__all__ = ["Direct", "DirectAnswer", "Member", "direct", "direct_answers", "pooled", "without_doubles"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def direct_answers(
     entries : sequence of Entry
     knowledge : Knowledge
     meta_analyses : bool
-        Keep meta-analyses beside two cohorts or more, whose patients they may hold.
+        Pool meta-analyses with trials, whose patients they may hold.
     """
     questions = read_questions(knowledge)
     return tuple(
@@ -101,12 +101,24 @@ def direct(
 ) -> DirectAnswer:
     """Answer one question from published results."""
     slopes, left_out = cohort_slopes(entries, question, read_questions(knowledge), knowledge)
-    trials = [s for s in slopes if s.quality != "meta-analysis"]
-    if len([s for s in trials if not s.stated]) > 1 and not meta_analyses:
+    slopes, doubles = without_doubles(slopes, meta_analyses)
+    printed = pooled([s for s in slopes if not s.stated])
+    return DirectAnswer(question, words, printed, pooled(slopes), (*left_out, *doubles))
+
+
+def without_doubles(
+    slopes: Sequence[CohortSlope], meta_analyses: bool
+) -> tuple[tuple[CohortSlope, ...], tuple[LeftOut, ...]]:
+    """Use trials where two or more publish a number, else the most precise meta-analysis; never both."""
+    if meta_analyses:
+        return tuple(slopes), ()
+    trials = tuple(s for s in slopes if s.quality != "meta-analysis")
+    pools = sorted((s for s in slopes if s.quality == "meta-analysis"), key=lambda s: s.se)
+    if sum(not s.stated for s in trials) > 1 or not pools:
         why = "is a meta-analysis, which may hold patients of the others"
-        left_out = (*left_out, *(LeftOut(s.made, s.study, why) for s in slopes if s.quality == "meta-analysis"))
-        slopes = tuple(trials)
-    return DirectAnswer(question, words, pooled([s for s in slopes if not s.stated]), pooled(slopes), left_out)
+        return trials, tuple(LeftOut(s.made, s.study, why) for s in pools)
+    why = f"may be of patients of {pools[0].study}, a meta-analysis"
+    return (pools[0],), tuple(LeftOut(s.made, s.study, why) for s in (*trials, *pools[1:]))
 
 
 def pooled(slopes: Sequence[CohortSlope]) -> Direct:

@@ -107,7 +107,7 @@ def from_correlation(r: float, z_error: float) -> tuple[float, float]:
 
 
 def biserial(d: float, se: float, responders: float = 0.5) -> tuple[float, float]:
-    """Biserial correlation of a marker with improvement, from its standardized difference; the error by delta method."""
+    """Biserial correlation of a marker with improvement from its standardized difference, and its error."""
     spread = responders * (1 - responders)
     factor = spread / NORMAL.pdf(NORMAL.inv_cdf(responders))
     root = sqrt(1 + d * d * spread)
