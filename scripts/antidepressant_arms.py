@@ -271,7 +271,7 @@ def study_summary(drugs: pd.DataFrame, found: Network) -> Summary:
     placebo = drugs.set_index("drug").loc["placebo"]
     share = float(expit(placebo.logit_mean))
     rows.append({
-        "endpoint": "response", "of": "HAMD17", "week": 8, "arm": "placebo", "value": share,
+        "endpoint": "response", "of": "HAMD17", "week": 8, "arm": "placebo", "value": share, "unit": "fraction",
         "se": share * (1 - share) * placebo.logit_mean_se, "figure": "computed",
         "source": f"median of {int(placebo.trials)} trials, {SCRIPT}", "provenance": "seen",
         "mismatch": {"indication": "exact", "species": "human", "design": "near", "quality": "meta-analysis"},

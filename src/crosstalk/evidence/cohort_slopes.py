@@ -1,9 +1,9 @@
 """What each cohort says to a question of moderation, in SD of the outcome per SD of the marker: one answer per cohort.
 
 Of a cohort the published coefficient counts before a correlation, that before a difference between responders and
-others, that before strata; then the last time, the whole sample, a score before an event. What then remains is
-averaged. A question that compares treatments is answered by a published comparison, else by the difference of the
-answers of two arms.
+others, that before strata; then the last time, the whole sample, a figure seen before one recalled, a score before an
+event. What then remains is averaged. A question that compares treatments is answered by a published comparison, else
+by the difference of the answers of two arms.
 """
 
 from __future__ import annotations
@@ -318,7 +318,7 @@ class _Reader:
 def _subtract(one: CohortSlope, two: CohortSlope) -> CohortSlope:
     return replace(
         one, value=one.value - two.value, se=hypot(one.se, two.se), made=f"difference of two arms, {one.made}",
-        arms=(*one.arms, *two.arms), stated=one.stated and two.stated, recalled=one.recalled or two.recalled,
+        arms=(*one.arms, *two.arms), stated=one.stated or two.stated, recalled=one.recalled or two.recalled,
         assumed=tuple(dict.fromkeys((*one.assumed, *two.assumed))),
     )  # fmt: skip
 
@@ -329,7 +329,7 @@ def _one(answers: Sequence[CohortSlope]) -> CohortSlope:
     kept = [answer for answer in answers if answer.rank == best]
     last = max(answer.time_h for answer in kept)
     kept = [answer for answer in kept if answer.time_h == last]
-    for prefer in (lambda a: a.stratum is None, lambda a: not a.event):
+    for prefer in (lambda a: a.stratum is None, lambda a: not a.recalled, lambda a: not a.event):
         kept = [answer for answer in kept if prefer(answer)] or kept
     if len(kept) == 1:
         return kept[0]

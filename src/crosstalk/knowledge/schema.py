@@ -585,12 +585,13 @@ class EvidenceFile(_Table):
     assay_scale: NonNegative
     scale_sd: Positive
     floor: dict[str, NonNegative]
+    between_trials: dict[Id, QuantityTable]
 
     def record(self) -> Discounts:
         """Return the record, with grades such as ``indication.near``."""
         grades = {f"{kind}.{grade}": value for kind, table in self.mismatch.items() for grade, value in table.items()}
-        plain = {k: v for k, v in self if k != "mismatch"}
-        return Discounts(mismatch=grades, **plain)
+        between = {name: table.record() for name, table in self.between_trials.items()}
+        return Discounts(**{**dict(self), "mismatch": grades, "between_trials": between})
 
 
 class PopulationFile(_Table):
