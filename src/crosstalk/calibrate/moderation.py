@@ -106,8 +106,9 @@ class Influence:
 class Sureness:
     """Whether the model is surer than the evidence, and what explains it.
 
-    ``explained``: its SD is below half of the direct standard error, its prior is not, and fitted results are named.
-    ``unresolved``: it may be below or not, for so few worlds and patients.
+    ``explained``: its SD is below half of the direct standard error, that of its prior was not, and fitted results are
+    named that to first order remove at least half of the variance that the calibration took away. ``unresolved``: it
+    may be below or not, for so few worlds and patients.
     """
 
     verdict: Verdict
@@ -177,9 +178,7 @@ def ask(
     return tuple(_answer(a.id, values[:, [place[r] for r in a.results]].mean(axis=1)) for a in asked if a.results)
 
 
-def influences(
-    answer: ModelAnswer, given: Counterparts, chosen: NDArray[np.intp], most: int = 3
-) -> tuple[Influence, ...]:
+def influences(answer: ModelAnswer, given: Counterparts, chosen: NDArray[np.intp]) -> tuple[Influence, ...]:
     """Fitted results that speak to a quantity, the strongest first.
 
     Parameters
@@ -190,7 +189,6 @@ def influences(
         Counterparts of the fitted results in the worlds of the prior.
     chosen : array of int, shape (n_worlds,)
         Which of those worlds the answer is of.
-    most : int
 
     Returns
     -------
@@ -217,7 +215,7 @@ def influences(
             total = variance + max(given.errors[j] ** 2 - given.chance[j], 0.0)
             share = min(1.0, r * r * variance / total / reliability)
             found.append(Influence(name, given.descriptions[j], r, share))
-    return tuple(sorted(found, key=lambda i: -i.share)[:most])
+    return tuple(sorted(found, key=lambda i: -i.share))
 
 
 def sureness(model: ModelAnswer, direct_se: float, prior_sd: float, found: Sequence[Influence]) -> Sureness:
@@ -227,10 +225,10 @@ def sureness(model: ModelAnswer, direct_se: float, prior_sd: float, found: Seque
         verdict = "no direct evidence"
     elif model.sd >= SHARE * direct_se:
         verdict = "not surer"
-    elif prior_sd >= SHARE * direct_se and found:
-        verdict = "explained"
     elif model.sd_high >= SHARE * direct_se:
         verdict = "unresolved"
+    elif prior_sd >= SHARE * direct_se and sum(i.share for i in found) >= (1 - (model.sd / prior_sd) ** 2) / 2:
+        verdict = "explained"
     else:
         verdict = "surer than the evidence"
     return Sureness(verdict, prior_sd, tuple(found))
@@ -242,7 +240,8 @@ def _answer(id_: str, values: Array) -> ModelAnswer:
     both = np.isfinite(first) & np.isfinite(second)
     whole = np.where(both, (first + second) / 2, np.nan)
     if both.sum() < 3:
-        return ModelAnswer(id_, *[float("nan")] * 4, tuple(whole.tolist()))
+        nan = float("nan")
+        return ModelAnswer(id_, nan, nan, nan, nan, tuple(whole.tolist()))
     (one, variance), (_, two) = np.cov(first[both], second[both])
     error = sqrt((one * two + variance**2) / (both.sum() - 1))
     chance = float(np.mean((first[both] - second[both]) ** 2)) / 4

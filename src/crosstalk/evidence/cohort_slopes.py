@@ -88,15 +88,12 @@ def relation(question: Question, questions: Questions, arm: Arm, versus: Arm | N
     if versus is None or not question.versus:
         inside = versus is None and not question.versus and all(t and t <= own for t in treatments(arm))
         return 1 if inside else 0
-    if question.versus == CONTROL:
-        asks = _adds
-    else:
-        other = questions.classes[question.versus].drugs
+    other = frozenset[str]() if question.versus == CONTROL else questions.classes[question.versus].drugs
 
-        def asks(first: Arm, second: Arm, drugs: frozenset[str]) -> bool:
-            return _differs(first, second, drugs, other)
+    def asks(first: Arm, second: Arm) -> bool:
+        return _differs(first, second, own, other) if other else _adds(first, second, own)
 
-    return 1 if asks(arm, versus, own) else -1 if asks(versus, arm, own) else 0
+    return 1 if asks(arm, versus) else -1 if asks(versus, arm) else 0
 
 
 def _adds(arm: Arm, versus: Arm, own: frozenset[str]) -> bool:
@@ -199,7 +196,7 @@ class _Reader:
         for first, second in permutations(arms.values(), 2):
             if relation(self.question, self.questions, first, second) != 1:
                 continue
-            sides = [self._answers(alone, lambda item, a=arm: int(item.arm.id == a.id)) for arm in (first, second)]
+            sides = [self._answers([i for i in alone if i.arm.id == a.id], lambda _: 1) for a in (first, second)]
             for one in sides[0]:
                 for two in sides[1]:
                     if (one.rank, one.time_h, one.made, one.stratum) == (two.rank, two.time_h, two.made, two.stratum):
@@ -229,8 +226,8 @@ class _Reader:
         if r.endpoint == "responder-smd":
             value, se = biserial(r.value or 0.0, row.se)
             # responders have more of the marker: scores fall more where it is high
-            assumed = ("half of the patients respond",)
-            return self._slope(item, -value, se, RESPONDERS, "responders against others", assumed)
+            half = ("half of the patients respond",)
+            return self._slope(item, -value, se, RESPONDERS, "responders against others", half)
         assert r.marker is not None
         assert r.value is not None
         spread, assumed = self._outcome(item)
@@ -329,8 +326,9 @@ def _one(answers: Sequence[CohortSlope]) -> CohortSlope:
     kept = [answer for answer in answers if answer.rank == best]
     last = max(answer.time_h for answer in kept)
     kept = [answer for answer in kept if answer.time_h == last]
-    for prefer in (lambda a: a.stratum is None, lambda a: not a.recalled, lambda a: not a.event):
-        kept = [answer for answer in kept if prefer(answer)] or kept
+    kept = [answer for answer in kept if answer.stratum is None] or kept
+    kept = [answer for answer in kept if not answer.recalled] or kept
+    kept = [answer for answer in kept if not answer.event] or kept
     if len(kept) == 1:
         return kept[0]
     apart = all(_apart(a, b) for a, b in combinations(kept, 2))

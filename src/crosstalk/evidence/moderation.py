@@ -131,7 +131,7 @@ def pooled(slopes: Sequence[CohortSlope]) -> Direct:
     """
     nan = float("nan")
     if not slopes:
-        return Direct(0, *[nan] * 9, ())
+        return Direct(0, nan, nan, nan, nan, nan, nan, nan, nan, nan, ())
     if len(slopes) == 1:
         only = slopes[0]
         low, high = only.value - Z95 * only.se, only.value + Z95 * only.se

@@ -35,6 +35,7 @@ from math import exp, expm1, log, sqrt
 from statistics import NormalDist
 
 from crosstalk.errors import EvidenceError
+from crosstalk.evidence.listing import stratum_text
 from crosstalk.knowledge.questions import MarkerScale
 from crosstalk.study.endpoints import LOGISTIC_SD
 from crosstalk.study.records import Eligibility, Marker
@@ -85,7 +86,7 @@ def stratum_mean(limits: Eligibility, spread: MarkerScale) -> float:
     above = 1.0 if high is None else NORMAL.cdf(high)
     density = (0.0 if low is None else NORMAL.pdf(low)) - (0.0 if high is None else NORMAL.pdf(high))
     if above - below < 1e-9:
-        raise EvidenceError(f"nobody has {limits.analyte} from {limits.min} to {limits.max} {limits.unit}; correct it")
+        raise EvidenceError(f"nobody has {stratum_text(limits)}; correct the limits of the stratum")
     return density / (above - below)
 
 

@@ -162,7 +162,7 @@ def _read(path: Path, sha256: str, hidden: _Hidden) -> Questions:
         drugs = frozenset(d.id for d in knowledge.drugs.values() if d.drug_class in wanted)
         control = known(f"class.{id_}.control", table.control, knowledge.regimens)
         classes[id_] = DrugClass(id_, table.name, drugs, control, table.week)
-    found = []
+    found: list[Question] = []
     for i, row in enumerate(file.question):
         place = f"question.{i}"
         name = known(f"{place}.class", row.drug_class, classes)

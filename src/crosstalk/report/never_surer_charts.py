@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["beside_chart", "question_chart"]
 
-LINE = 0.235  # inches
+LINE = 0.21  # inches
 WIDEST = 1.6  # of the axis on either side, in SD; longer whiskers end in an arrow
 
 
@@ -36,7 +36,7 @@ def beside_chart(found: Comparison) -> str:
     lines: list[_Line] = []
     for row in found.rows:
         d, m = row.direct, row.model
-        label = fill(row.words, 46)
+        label = fill(row.words, 52)
         if d.k:
             lines.append(_Line(label, "direct", d.estimate, d.low, d.high, 100, f"{_text(d.estimate, d.low, d.high)}"))
         else:
@@ -91,7 +91,7 @@ def _draw(lines: Sequence[_Line], unit: str, name: str, words: str) -> str:
         texts.text(0.0, middle, line.text, va="center", fontsize=8, color=VERMILION if "surer" in line.text else INK,
                    weight="bold" if line.mark == "direct" and isfinite(line.value) else "normal")  # fmt: skip
     axis.set_yticks(ticks, labels, fontsize=8)
-    axis.tick_params(axis="y", length=0)
+    axis.tick_params(axis="y", length=0, pad=9)
     axis.spines["left"].set_visible(False)
     axis.set_ylim(y, 0.0)
     axis.set_xlim(-reach, reach)
