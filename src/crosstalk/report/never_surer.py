@@ -88,8 +88,8 @@ def _notes(found: Comparison) -> tuple[str, ...]:
     notes = [
         f"The model is surer than the evidence in {len(narrow)} of {len(judged)} questions that published results "
         "answer: its SD is below half of the direct standard error, and no fitted result explains it.",
-        "SD / SE: the model's SD by the direct standard error, and the most that so few worlds leave open. Zeros that a "
-        "publication only states are not pooled here.",
+        "SD / SE: the model's SD by the direct standard error, and the most that so few worlds leave open. Zeros that "
+        "a publication only states are not pooled here.",
         f"Model: {found.knowledge}, {found.patients} virtual patients each, seed {found.seed}.",
     ]
     if not found.calibrated:
