@@ -125,16 +125,16 @@ def asked_questions(questions: Questions, knowledge: Knowledge) -> tuple[Asked, 
 def asked_effects(questions: Questions, knowledge: Knowledge) -> tuple[Asked, ...]:
     """The effect of each drug against the control of its class, in SD of the score."""
     scale = knowledge.diagnosis(DIAGNOSIS).scale
-    found = []
+    found: dict[str, Asked] = {}
     for group in questions.classes.values():
-        for drug in sorted(group.drugs):
+        for drug in sorted(group.drugs - found.keys()):
             rows = tuple(
                 Result("smd", scale, regimen.id, group.control, group.week * HOURS_PER_WEEK)
                 for regimen in _regimens(frozenset([drug]), group.control, knowledge)
             )
             if rows:
-                found.append(Asked(drug, rows))
-    return tuple(found)
+                found[drug] = Asked(drug, rows)
+    return tuple(found.values())
 
 
 def ask(
