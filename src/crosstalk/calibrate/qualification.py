@@ -35,13 +35,12 @@ class Qualification:
     """A calibration with all that judges it.
 
     ``fit`` holds the results that it was calibrated on, under the posterior, with the errors that the calibration gave
-    them; ``validation`` and ``conflicts`` those it never saw.
+    them; ``validation`` those it never saw.
     """
 
     calibration: Calibration
     fit: tuple[Verdict, ...]
     validation: Validation
-    conflicts: Validation
     contractions: tuple[Contraction, ...]
     confoundings: tuple[Confounding, ...]
     profiles: tuple[Profile, ...]
@@ -89,24 +88,15 @@ def qualify(
     def part(first: float, share: float) -> Progress | None:
         return None if progress is None else lambda words, done: progress(words, first + share * done)
 
-    judged = {
-        role: validate(
-            studies_of(role, knowledge),
-            worlds,
-            knowledge=knowledge,
-            engine=engine,
-            seed=seed,
-            patients=patients,
-            progress=part(a, b),
-        )
-        for role, a, b in (("validate", 0.0, 0.4), ("conflict", 0.4, 0.3))
-    }
+    judged = validate(
+        studies_of("validate", knowledge), worlds, knowledge=knowledge, engine=engine, seed=seed, patients=patients,
+        progress=part(0.0, 0.7),
+    )  # fmt: skip
     names = load_bearing(calibration)
     return Qualification(
         calibration,
         fit(calibration),
-        judged["validate"],
-        judged["conflict"],
+        judged,
         contractions(calibration),
         confounded(calibration),
         profiles(calibration, names),

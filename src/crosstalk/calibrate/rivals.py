@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import sqrt
 
-from crosstalk.calibrate.targets import Target, typical_sd
+from crosstalk.calibrate.covariance import typical_sd
+from crosstalk.calibrate.targets import Target
 from crosstalk.errors import EvidenceError
 from crosstalk.evidence.listing import published
 from crosstalk.evidence.pooling import random_effects

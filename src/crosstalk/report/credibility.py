@@ -70,8 +70,8 @@ class CredibilityReport:
     ----------
     fit : tuple of Verdict
         Verdicts on the results that the calibration was given.
-    validation, conflicts : Validation
-        Of results that it never saw: those kept apart to judge it, and those that contradict others.
+    validation : Validation
+        Of results that it never saw.
     sensitivities : tuple of Sensitivity
     studies : mapping of str to Study
         By id, for titles and DOIs.
@@ -84,7 +84,6 @@ class CredibilityReport:
     calibration: Calibration | None = None
     fit: tuple[Verdict, ...] | None = None
     validation: Validation | None = None
-    conflicts: Validation | None = None
     contractions: tuple[Contraction, ...] | None = None
     confoundings: tuple[Confounding, ...] | None = None
     profiles: tuple[Profile, ...] | None = None
@@ -106,9 +105,9 @@ def report_of(
     from crosstalk.calibrate.targets import studies_of
 
     knowledge = knowledge or load_knowledge()
-    shown = [*found.calibration.targets.studies, *studies_of("validate", knowledge), *studies_of("conflict", knowledge)]
+    shown = [*found.calibration.targets.studies, *studies_of("validate", knowledge)]
     return CredibilityReport(
-        found.calibration, found.fit, found.validation, found.conflicts, found.contractions, found.confoundings,
+        found.calibration, found.fit, found.validation, found.contractions, found.confoundings,
         found.profiles, found.bins, found.effective, found.duplicates, tuple(sensitivities) or None,
         {study.id: study for study in shown}, _meanings(found.calibration, knowledge), knowledge=knowledge.sha256,
     )  # fmt: skip
@@ -125,10 +124,7 @@ def credibility_html(report: CredibilityReport) -> str:
         fit_charts=_fit_charts(report),
         judged=[
             _Judged(words, found, _by_study(found, report), evidence_charts.verdict_charts(found.results, key, words))
-            for key, words, found in (
-                ("validation", "Validation", report.validation),
-                ("conflicts", "Known conflicts", report.conflicts),
-            )
+            for key, words, found in (("validation", "Validation", report.validation),)
             if found is not None
         ],
         levels=[(words, [c for c in report.contractions or () if c.verdict == key]) for key, words in LEVELS.items()],
@@ -216,12 +212,9 @@ def sentences(report: CredibilityReport) -> tuple[str, ...]:
             f"Of {_count(len(report.bins), 'target')} about a part of the patients, {short} "
             f"{'has' if short == 1 else 'have'} fewer than {FEWEST} virtual patients in most worlds."
         )
-    if report.conflicts is not None and report.conflicts.results:
-        found.append(f"Known conflicts, shown and not fitted: {_inside(report.conflicts.summary)}.")
-    for name, part in (("validation", report.validation), ("conflict", report.conflicts)):
-        if part is not None and part.unsupported:
-            n = len(part.unsupported)
-            found.append(f"{_count(n, f'{name} result')} could not be predicted: too few worlds have patients for it.")
+    if report.validation is not None and report.validation.unsupported:
+        n = len(report.validation.unsupported)
+        found.append(f"{_count(n, 'validation result')} could not be predicted: too few worlds have patients for it.")
     return tuple(found)
 
 
