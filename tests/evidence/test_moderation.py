@@ -13,7 +13,7 @@ from crosstalk.evidence.main_effects import direct_effects
 from crosstalk.evidence.moderation import Direct, direct, pooled
 from crosstalk.evidence.slopes import LOGISTIC_SD
 from crosstalk.evidence.sources import Entry, read_entries, study_paths
-from crosstalk.knowledge.loader import Knowledge
+from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.knowledge.questions import Question, read_questions
 
 from .conftest import DAILY, ESCITALOPRAM, Write, study
@@ -21,7 +21,7 @@ from .conftest import DAILY, ESCITALOPRAM, Write, study
 NORTRIPTYLINE = DAILY.format("nortriptyline", 100)
 BUPROPION = DAILY.format("bupropion", 300)
 MARKER = 'marker = { analyte = "hsCRP", per = "ln" }'
-SD_CRP = 1.18
+SD_CRP = load_knowledge().discounts.marker_log_sd["hsCRP"]
 
 # R 4.2.2, metafor 3.8-1: r <- rma(y, sei=s, method="REML", test="adhoc", control=list(threshold=1e-14, maxiter=10000))
 #   c(r$beta, r$se, r$ci.lb, r$ci.ub, predict(r)$pi.lb, predict(r)$pi.ub, sqrt(r$tau2), r$I2, r$QEp)

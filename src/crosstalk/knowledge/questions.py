@@ -25,7 +25,10 @@ FILE = "questions.toml"
 
 @dataclass(frozen=True, slots=True)
 class MarkerScale:
-    """How a marker is used: as it is, or by its logarithm; its mean and SD in depressed adults on that scale."""
+    """How a marker is used: as it is, or by its logarithm; its mean and SD in depressed adults on that scale.
+
+    ``source`` is that of ``center``; ``sd`` is the one of ``evidence.toml``.
+    """
 
     analyte: str
     scale: Literal["linear", "ln"]
@@ -114,7 +117,6 @@ def _read(path: Path, sha256: str, hidden: _Hidden) -> Questions:
     class MarkerTable(SourceTable):
         scale: Literal["linear", "ln"]
         center: float = Field(allow_inf_nan=False)
-        sd: float = Field(gt=0, lt=inf)
 
     class Table(BaseModel):
         model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -152,10 +154,12 @@ def _read(path: Path, sha256: str, hidden: _Hidden) -> Questions:
         return name
 
     kinds = sorted({drug.drug_class for drug in knowledge.drugs.values()})
-    markers = {
-        known(f"marker.{id_}", id_, knowledge.analytes): MarkerScale(id_, m.scale, m.center, m.sd, m.source())
-        for id_, m in file.marker.items()
-    }
+    markers = {}
+    for id_, m in file.marker.items():
+        known(f"marker.{id_}", id_, knowledge.analytes)
+        spreads = knowledge.discounts.marker_log_sd if m.scale == "ln" else knowledge.discounts.marker_sd
+        known(f"marker.{id_}, whose SD evidence.toml must hold", id_, spreads)
+        markers[id_] = MarkerScale(id_, m.scale, m.center, spreads[id_], m.source())
     classes = {}
     for id_, table in file.drug_class.items():
         wanted = {known(f"class.{id_}.drugs", kind, kinds) for kind in table.drugs}
