@@ -68,7 +68,7 @@ def test_the_table_says_everything_and_flags_what_is_surer(comparison: Compariso
     assert with_stated(comparison.rows[1]) == ""
     assert [row[-1] for row in table.rows] == [
         "surer than the evidence", "explained by uher2014.0 (r 0.91)", "no direct evidence",
-        "no regimen in the library",
+        "the model has no answer",
     ]  # fmt: skip
     assert table.rows[2][1] == "none"
     assert notes[0].startswith("The model is surer than the evidence in 1 of 2 questions")

@@ -188,6 +188,6 @@ class _Run:
     def _sureness(
         direct: Direct, model: ModelAnswer | None, prior: ModelAnswer | None, found: tuple[Influence, ...]
     ) -> Sureness | None:
-        if model is None:
+        if model is None or not np.isfinite(model.sd):
             return None
         return sureness(model, direct.se, model.sd if prior is None else prior.sd, found)

@@ -67,7 +67,7 @@ def beside_html(found: Comparison) -> str:
 def _row(row: Beside) -> tuple[str, ...]:
     d, m = row.direct, row.model
     ratio = "none"
-    if m is not None and isfinite(d.se):
+    if m is not None and isfinite(m.sd) and isfinite(d.se):
         ratio = f"{m.sd / d.se:.2f} (at most {m.sd_high / d.se:.2f})"
     between = f"{d.k}, {_two(d.tau)}, {d.i2:.0f} %" if d.k > 1 else f"{d.k}"
     return (row.words, _direct(d), between, _model(m), ratio, _verdict(row.sureness))
@@ -75,7 +75,7 @@ def _row(row: Beside) -> tuple[str, ...]:
 
 def _verdict(found: Sureness | None) -> str:
     if found is None:
-        return "no regimen in the library"
+        return "the model has no answer"
     if found.verdict == "explained":
         names = ", ".join(f"{i.result} (r {i.correlation:.2f})" for i in found.influences[:3])
         return f"explained by {names}"
