@@ -18,7 +18,7 @@ def call(*arguments: object) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("--draws", "2"), 2, "2 is not in the range x>=3"),
+        (("--draws", "2"), 2, "greater than or equal to 3"),
         (("--without", "nosuch2000"), 2, "unknown study 'nosuch2000'"),
         (("--posterior", "no.nc"), 1, "no.nc: is no posterior of Crosstalk"),
         (("--patients", "5", "--draws", "3"), 2, "expected at least 20 patients and 3 worlds"),

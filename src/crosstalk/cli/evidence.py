@@ -224,7 +224,7 @@ def evidence_moderation(
     write_wanted((json, lambda: dump(found)), (html, lambda: beside_html(found)))
     if not quiet:
         tables, notes = beside_tables(found)
-        render(tables)
+        render(tables, whole=("direct (95 %)", "model (95 %)"))
         for note in notes:
             console().print(note, markup=False)
         say_written(json, html)
