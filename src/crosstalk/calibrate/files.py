@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,37 @@ from crosstalk.calibrate.calibration import Calibration, Settings
 from crosstalk.calibrate.forward import Plan
 from crosstalk.calibrate.heterogeneity import Heterogeneity, widening
 from crosstalk.calibrate.targets import describe, gather, studies_of
-from crosstalk.errors import CalibrationError
+from crosstalk.errors import CalibrationError, PopulationError
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.population.calibrated import read_posterior
-from crosstalk.population.worlds import prior_scores
+from crosstalk.population.worlds import Worlds, prior_scores
 from crosstalk.provenance import atomic_write, package_version
 
-__all__ = ["read_calibration", "write_calibration"]
+__all__ = ["Counterparts", "read_calibration", "read_counterparts", "write_calibration"]
 
 Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Counterparts:
+    """Fitted results of a calibration and their counterparts in the worlds of its prior.
+
+    Attributes
+    ----------
+    ids, descriptions : tuple of str, length n_targets
+    errors, chance : array, shape (n_targets,)
+        Errors that the calibration gave them, and the variance by chance of finite numbers of patients in these.
+    before : array, shape (n_worlds, n_targets)
+        On the scale of the errors; NaN where a world has no patients for one.
+    prior : Worlds
+    """
+
+    ids: tuple[str, ...]
+    descriptions: tuple[str, ...]
+    errors: Array
+    chance: Array
+    before: Array
+    prior: Worlds
 
 
 def write_calibration(path: Path, calibration: Calibration) -> Path:
@@ -109,6 +131,34 @@ def read_calibration(path: Path, knowledge: Knowledge) -> Calibration:
     return Calibration(
         settings, known, prior, scores, targets.widened(extra), before, after, plan, between, model, evidence
     )
+
+
+def read_counterparts(path: Path) -> Counterparts:
+    """Read the fitted results of a calibration and what they were in the worlds of its prior.
+
+    Raises
+    ------
+    PopulationError
+        If the file is no calibration.
+    """
+    import h5netcdf
+
+    try:
+        with h5netcdf.File(path, "r") as file:
+            constant = file.groups["constant_data"].variables
+            ids, words = (tuple(t.decode() for t in constant[n][...]) for n in ("target", "description"))
+            errors, chance = (_read(file, "constant_data", n) for n in ("error", "chance"))
+            before = _read(file, "prior_predictive", "counterpart")[0]
+            draws = {
+                name: np.asarray(v[...], dtype=np.float64).reshape(-1)
+                for name, v in file.groups["prior"].variables.items()
+                if v.dimensions == ("chain", "draw")
+            }
+    except (OSError, KeyError) as error:
+        raise PopulationError(
+            f"{path}: is no calibration ({error}); expected a file written by `crosstalk calibrate`"
+        ) from error
+    return Counterparts(ids, words, errors, chance, before, Worlds(draws, len(before), "prior"))
 
 
 def _draws(file: Any, name: str, n: int) -> Any:

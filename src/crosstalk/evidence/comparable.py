@@ -16,7 +16,7 @@ from crosstalk.study.endpoints import error_scale
 from crosstalk.study.records import Eligibility, Endpoint
 from crosstalk.study.statistics import hedges_correction, smd_se
 
-__all__ = ["Comparable", "Effect", "comparable", "standardise", "too_few"]
+__all__ = ["SHARED_ARM", "Comparable", "Effect", "comparable", "overlap", "standardise", "too_few"]
 
 MEANS = ("level", "change")
 ORDER: tuple[Contrast, ...] = ("drug", "diagnosis", "active", "within", "none")
@@ -244,7 +244,7 @@ def _comparison(row: PublishedResult) -> Hashable:
 
 
 def _gives_way(row: PublishedResult, other: PublishedResult) -> str:
-    if _comparison(row) != _comparison(other) or not _overlap(row.stratum, other.stratum):
+    if _comparison(row) != _comparison(other) or not overlap(row.stratum, other.stratum):
         return ""
     if row.time_h != other.time_h:
         return f"is earlier than {time_text(other.time_h)}, which is pooled"
@@ -257,7 +257,8 @@ def _gives_way(row: PublishedResult, other: PublishedResult) -> str:
     return "is a duplicate"
 
 
-def _overlap(first: Eligibility | None, second: Eligibility | None) -> bool:
+def overlap(first: Eligibility | None, second: Eligibility | None) -> bool:
+    """Whether two strata may hold the same patients."""
     if first is None or second is None or first.analyte != second.analyte:
         return True
     low = max(limit for limit in (first.min, second.min, float("-inf")) if limit is not None)
@@ -275,7 +276,7 @@ def _grouped(rows: Sequence[PublishedResult]) -> list[list[PublishedResult]]:
                 group
                 for group in groups
                 if group[0].study == row.study
-                and any(mine & {other.arm, other.versus} and _overlap(row.stratum, other.stratum) for other in group)
+                and any(mine & {other.arm, other.versus} and overlap(row.stratum, other.stratum) for other in group)
             ),
             None,
         )

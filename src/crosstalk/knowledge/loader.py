@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 
 from crosstalk.errors import KnowledgeError, UsageError
+from crosstalk.knowledge.discounts import EvidenceFile
 from crosstalk.knowledge.records import (
     Analyte,
     Correlation,
@@ -40,7 +41,6 @@ from crosstalk.knowledge.schema import (
     DOI,
     AnalyteTable,
     DrugFile,
-    EvidenceFile,
     PopulationFile,
     ReferenceTable,
     RegimenFile,

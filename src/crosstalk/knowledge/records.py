@@ -291,7 +291,8 @@ class Discounts:
     among patients; ``drug_effect`` the SD of an assumed effect of a drug, as a share of it;
     ``assay_scale`` the log-SD of a laboratory's scale on rises well above its detection limit; ``scale_sd`` the usual
     standard deviation of a symptom score or its change, as a share of the scale; ``floor`` by endpoint the smallest
-    size of a result that a share refers to.
+    size of a result that a share refers to; ``between_trials`` the standard deviation between trials of a response or
+    an effect, on the scale of its unit.
     """
 
     mismatch: Mapping[str, float]
@@ -306,6 +307,7 @@ class Discounts:
     assay_scale: float
     scale_sd: float
     floor: Mapping[str, float]
+    between_trials: Mapping[str, Quantity] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

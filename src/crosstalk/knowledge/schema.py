@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from crosstalk.knowledge.records import (
     Analyte,
     Correlation,
-    Discounts,
     Distribution,
     Dose,
     Drug,
@@ -36,7 +35,6 @@ __all__ = [
     "DistributionTable",
     "DoseTable",
     "DrugFile",
-    "EvidenceFile",
     "PopulationFile",
     "ReferenceTable",
     "RegimenFile",
@@ -518,29 +516,6 @@ class DiagnosisTable(_Table):
     correlation: list[CorrelationTable] = []
     constants: dict[str, Number] = {}
     enrolment: dict[str, Number] = {}
-
-
-class EvidenceFile(_Table):
-    """``evidence.toml``: how published results are discounted."""
-
-    mismatch: dict[Id, dict[str, NonNegative]]
-    memory: NonNegative
-    bias: dict[Id, NonNegative]
-    visits: Annotated[float, Field(ge=0, lt=1)]
-    shared: Annotated[float, Field(ge=0, lt=1)]
-    heterogeneity: dict[Literal["moderation", "contrast", "course", "biomarker"], NonNegative]
-    marker_sd: dict[str, Positive]
-    marker_log_sd: dict[str, Positive]
-    drug_effect: NonNegative
-    assay_scale: NonNegative
-    scale_sd: Positive
-    floor: dict[str, NonNegative]
-
-    def record(self) -> Discounts:
-        """Return the record, with grades such as ``indication.near``."""
-        grades = {f"{kind}.{grade}": value for kind, table in self.mismatch.items() for grade, value in table.items()}
-        plain = {k: v for k, v in self if k != "mismatch"}
-        return Discounts(mismatch=grades, **plain)
 
 
 class PopulationFile(_Table):

@@ -23,6 +23,7 @@ __all__ = [
     "knowledge_state",
     "model_hash",
     "possible_worlds",
+    "posterior_in_force",
     "posterior_worlds",
     "read_posterior",
     "shipped_posterior",
@@ -148,6 +149,23 @@ def shipped_posterior(knowledge: Knowledge) -> tuple[PosteriorFile | None, str]:
     if chosen and reason:
         raise PopulationError(f"{path}: {reason}; make it again with `crosstalk calibrate`, or unset {VARIABLE}")
     return found, reason
+
+
+def posterior_in_force(path: Path | None, knowledge: Knowledge) -> PosteriorFile | None:
+    """The posterior of a file, or the shipped one; None where that does not fit the model.
+
+    Raises
+    ------
+    PopulationError
+        If the file cannot be read or does not fit the model.
+    """
+    if path is None:
+        shipped, reason = shipped_posterior(knowledge)
+        return None if reason else shipped
+    found = read_posterior(path)
+    if reason := found.stale(knowledge):
+        raise PopulationError(f"{path}: {reason}; make it again with `crosstalk calibrate`")
+    return found
 
 
 def knowledge_state(knowledge: Knowledge) -> tuple[bool, str]:
