@@ -1,0 +1,145 @@
+"""Skill: whether the model says more of published results than two predictors that know no mechanism.
+
+The rivals of a prediction are the *prior predictive*, the same studies simulated before any result was learned from,
+and the *trivial predictor*, the mean and the spread of results of the same kind in other studies. A figure about the
+model is never made without theirs: `Coverage` and `Skill` cannot be built otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosstalk.calibrate.domains import DOMAINS
+
+if TYPE_CHECKING:
+    from crosstalk.calibrate.validation import Score, Verdict
+
+__all__ = ["Coverage", "Gain", "Judgement", "Skill", "coverage", "ledger"]
+
+Array = NDArray[np.float64]
+Judgement = Literal["better", "no better", "worse", "too few studies"]
+
+REPLICATES = 2000  # of the bootstrap
+FEWEST_STUDIES = 5
+"""Studies below which nothing is claimed: with four, all on one side is chance in more than one of twenty cases."""
+
+
+class Gain(NamedTuple):
+    """A median difference with its 90 % interval over studies; positive is better."""
+
+    median: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Results inside the 90 % intervals of the model and of its rivals, over the same results.
+
+    ``trivial_of`` is smaller than ``results`` where other studies hold too little of a kind.
+    """
+
+    results: int
+    model: int
+    prior: int
+    trivial: int
+    trivial_of: int
+
+
+@dataclass(frozen=True, slots=True)
+class Skill:
+    """The gain of the model on the better of its rivals in one domain, or over all.
+
+    The better rival is the one on which the median gain is smaller, chosen anew in each replicate of the bootstrap,
+    which draws whole studies. ``log_score`` is in nats, ``crps`` in standard errors of the published results.
+    ``computed`` of the ``results`` were computed by the project from individual data.
+    """
+
+    domain: str
+    results: int
+    studies: int
+    computed: int
+    coverage: Coverage
+    log_score: Gain
+    crps: Gain
+    log_score_on_prior: float
+    log_score_on_trivial: float | None
+    judgement: Judgement
+
+
+def coverage(verdicts: Sequence[Verdict]) -> Coverage:
+    """Count the results inside intervals; those that no publication printed are left out."""
+    counted = [v for v in verdicts if v.scored]
+    trivial = [v.trivial for v in counted if v.trivial is not None]
+    return Coverage(
+        len(counted),
+        sum(v.inside90 for v in counted),
+        sum(v.prior.inside90 for v in counted),
+        sum(t.inside90 for t in trivial),
+        len(trivial),
+    )
+
+
+def ledger(verdicts: Sequence[Verdict], *, seed: int = 1) -> tuple[Skill, ...]:
+    """Skill over all results and in each domain that has some; results that no publication printed are left out."""
+    counted = [v for v in verdicts if v.scored]
+    parts = [("all", counted), *((d, [v for v in counted if v.domain == d]) for d in DOMAINS)]
+    return tuple(_skill(name, own, seed) for name, own in parts if own)
+
+
+def _skill(domain: str, verdicts: Sequence[Verdict], seed: int) -> Skill:
+    cohorts = [v.cohort for v in verdicts]
+    logs = _gains(verdicts, lambda v, rival: v.log_score - rival.log_score)
+    ranked = _gains(verdicts, lambda v, rival: (rival.crps - v.crps) / v.observed_se)
+    log_gain, ranked_gain = _gain(logs, cohorts, seed), _gain(ranked, cohorts, seed)
+    studies = len(set(cohorts))
+    on_prior, on_trivial = _medians(logs)
+    return Skill(
+        domain=domain,
+        results=len(verdicts),
+        studies=studies,
+        computed=sum(v.figure == "computed" for v in verdicts),
+        coverage=coverage(verdicts),
+        log_score=log_gain,
+        crps=ranked_gain,
+        log_score_on_prior=float(on_prior),
+        log_score_on_trivial=None if np.isnan(on_trivial) else float(on_trivial),
+        judgement=_judgement(studies, log_gain, ranked_gain),
+    )
+
+
+def _gains(verdicts: Sequence[Verdict], gain: Callable[[Verdict, Score], float]) -> Array:
+    """Gains on the prior predictive and on the trivial predictor, shape (n, 2); NaN without the latter."""
+    return np.array([
+        (gain(v, v.prior), np.nan if v.trivial is None else gain(v, v.trivial)) for v in verdicts
+    ])  # fmt: skip
+
+
+def _medians(gains: Array) -> Array:
+    known = gains[np.isfinite(gains[:, 1]), 1]
+    return np.array([np.median(gains[:, 0]), np.median(known) if len(known) else np.nan])
+
+
+def _gain(gains: Array, cohorts: Sequence[str], seed: int) -> Gain:
+    """The smaller of two median gains, with the interval of a bootstrap over studies."""
+    rng = np.random.default_rng(seed)
+    names = sorted(set(cohorts))
+    rows = [np.flatnonzero([c == name for c in cohorts]) for name in names]
+    drawn = rng.integers(len(names), size=(REPLICATES, len(names)))
+    found = [float(np.nanmin(_medians(gains[np.concatenate([rows[i] for i in one])]))) for one in drawn]
+    low, high = np.quantile(found, [0.05, 0.95])
+    return Gain(float(np.nanmin(_medians(gains))), float(low), float(high))
+
+
+def _judgement(studies: int, *gains: Gain) -> Judgement:
+    """What the intervals of all scores allow; the worse one speaks."""
+    if studies < FEWEST_STUDIES:
+        return "too few studies"
+    if any(g.high < 0 for g in gains):
+        return "worse"
+    return "better" if all(g.low > 0 for g in gains) else "no better"
