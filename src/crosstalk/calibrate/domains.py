@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 from crosstalk.knowledge.loader import Knowledge
+from crosstalk.study.endpoints import ENDPOINTS
 from crosstalk.study.records import Result, Study
 
 __all__ = ["DOMAINS", "Domain", "domain_of", "is_symptom"]
@@ -16,10 +17,6 @@ CHALLENGES = ("bacterial endotoxin", "interferon alpha", "interleukin-2", "vacci
 """Classes of drugs that set off the immune system."""
 DIMENSIONS = ("NV", "MC")
 """Symptom dimensions of the mechanism."""
-MODERATORS = (
-    "interaction", "interaction-smd", "interaction-or", "slope", "slope-smd", "slope-or", "responder-smd",
-)  # fmt: skip
-"""Endpoints that relate an outcome to a marker at baseline, whatever they are of."""
 
 
 def domain_of(study: Study, result: Result, knowledge: Knowledge) -> Domain:
@@ -33,7 +30,7 @@ def domain_of(study: Study, result: Result, knowledge: Knowledge) -> Domain:
     - ``course``: a symptom result of one arm, the correlation of a symptom with itself included;
     - ``biomarker``: everything else, such as patients against controls.
     """
-    doses = (*study.population.background, *(dose for arm in study.arms for dose in arm.doses))
+    doses = (*study.population.background, *(dose for arm in study.arms for dose in arm.all_doses))
     if any(knowledge.drug(dose.drug).drug_class.startswith(CHALLENGES) for dose in doses):
         return "challenge"
     if _moderates(result, knowledge):
@@ -52,7 +49,7 @@ def is_symptom(name: str, knowledge: Knowledge) -> bool:
 
 
 def _moderates(result: Result, knowledge: Knowledge) -> bool:
-    if result.endpoint in MODERATORS:
+    if ENDPOINTS[result.endpoint].moderation or result.marker is not None:
         return True
     symptoms = [is_symptom(name, knowledge) for name in (result.of, result.partner) if name]
     if result.endpoint == "correlation":

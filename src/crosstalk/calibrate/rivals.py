@@ -17,14 +17,11 @@ from crosstalk.evidence.pooling import random_effects
 from crosstalk.evidence.records import PublishedResult
 from crosstalk.evidence.sources import read_entries, study_paths
 from crosstalk.knowledge.loader import Knowledge
-from crosstalk.study.endpoints import error_scale
+from crosstalk.study.endpoints import ENDPOINTS, error_scale
 from crosstalk.study.records import Result, Study
 
 __all__ = ["ClassMeans", "TrivialPredictor", "cohort_of", "neutral"]
 
-HIGHER_IS_BETTER = ("response", "remission", "odds-ratio")
-IN_UNITS = ("level", "change", "sd", "interaction", "slope")
-"""Endpoints whose values are in points or in the unit of an analyte."""
 FEWEST_OTHERS = 3
 """Other studies that the mean and the spread of a kind of result need."""
 
@@ -41,7 +38,7 @@ class _Effect:
 
 def neutral(result: Result) -> float | None:
     """What a result would be on the scale of its error without any difference or relation; None if nobody can say."""
-    return 0.0 if result.versus or result.endpoint in ("correlation", "responder-smd") else None
+    return ENDPOINTS[result.endpoint].null(compared=bool(result.versus))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +90,17 @@ class TrivialPredictor:
     def _place(self, study: Study, result: Result, value: float) -> tuple[float, tuple[Hashable, Hashable]]:
         """A value in shares of the maximum of its scale, and the kinds it belongs to, the nearest first."""
         factor, shift = self._unit(result)
-        own = result.of if result.endpoint in IN_UNITS and result.of not in self.knowledge.scales else ""
+        own = result.of if _in_units(result) and result.of not in self.knowledge.scales else ""
         kind = (result.endpoint, bool(result.versus), own)
         return (value - shift) / factor, ((domain_of(study, result, self.knowledge), *kind), kind)
 
     def _unit(self, result: Result) -> tuple[float, float]:
         """Factor and shift from shares of the maximum of a scale to the scale of the error."""
         scale = self.knowledge.scales.get(result.of)
-        if scale is None or result.endpoint not in IN_UNITS:
+        if scale is None or not _in_units(result):
             return 1.0, 0.0
-        return (1.0, log(scale.maximum)) if result.endpoint == "sd" else (scale.maximum, 0.0)
+        logarithm = ENDPOINTS[result.endpoint].scale == "logarithm"
+        return (1.0, log(scale.maximum)) if logarithm else (scale.maximum, 0.0)
 
 
 class ClassMeans:
@@ -141,7 +139,7 @@ class ClassMeans:
             fit = random_effects([e.value for e in effects], [e.error for e in effects])
         except EvidenceError:  # PyMARE is not installed
             return None
-        sign = -1.0 if target.result.endpoint in HIGHER_IS_BETTER else 1.0
+        sign = -1.0 if ENDPOINTS[target.result.endpoint].favours > 0 else 1.0
         return sign * spread * fit.estimate, spread * sqrt(fit.se**2 + fit.tau2)
 
     def _classes(self, drugs: Iterable[str]) -> frozenset[str]:
@@ -153,9 +151,14 @@ class ClassMeans:
         far = dict(row.mismatch).get("design") == "far"  # the drug stands for others
         if row.contrast != "drug" or far or row.se is None or row.stratum is not None or not spread > 0:
             return None
-        sign = -1.0 if row.endpoint in HIGHER_IS_BETTER else 1.0
+        sign = -1.0 if ENDPOINTS[row.endpoint].favours > 0 else 1.0
         value = sign * error_scale(row.endpoint, row.value) / spread
         return _Effect(cohort, row.time_h or 0.0, value, row.se / spread)
+
+
+def _in_units(result: Result) -> bool:
+    """Whether its values are in points or in the unit of an analyte."""
+    return ENDPOINTS[result.endpoint].numbers == "subject"
 
 
 def cohort_of(study: Study) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import pi, sqrt
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from crosstalk.errors import CalibrationError
 from crosstalk.evidence.listing import stratum_text, time_text
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.model.assembly import MODULES
-from crosstalk.study.endpoints import error_scale
+from crosstalk.study.endpoints import ENDPOINTS, error_scale
 from crosstalk.study.records import Result, Study
 from crosstalk.study.schema import read_study
 
@@ -24,8 +24,6 @@ Array = NDArray[np.float64]
 
 STAGES = tuple(name for name in MODULES if name != "crosstalk")
 """Modules of the mechanism in the order of calibration; drugs and populations are settled with the last."""
-
-LOGISTIC_SD = pi / sqrt(3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,19 +158,9 @@ def covariance(study: Study, targets: Sequence[Target], knowledge: Knowledge) ->
 
 def typical_sd(result: Result, knowledge: Knowledge) -> float:
     """What one standard deviation between patients is on the error scale of a symptom result; NaN for others."""
-    if result.endpoint in ("smd", "responder-smd"):
-        return 1.0
     scale = knowledge.scales.get(result.of)
-    if scale is None:
-        return float("nan")
-    if result.endpoint in ("level", "change"):
-        return knowledge.discounts.scale_sd * scale.maximum
-    if result.endpoint == "odds-ratio":
-        return LOGISTIC_SD
-    if result.endpoint in ("response", "remission", "incidence", "prevalence"):
-        # of a logistic variable, at the shares that trials report
-        return 0.2 * LOGISTIC_SD
-    return float("nan")
+    maximum = None if scale is None else scale.maximum
+    return ENDPOINTS[result.endpoint].sd(maximum, knowledge.discounts.scale_sd)
 
 
 def subject(result: Result) -> str:
@@ -211,7 +199,7 @@ def _size(target: Target, knowledge: Knowledge) -> float:
     if result.endpoint == "sd":  # a logarithm of a spread, whose zero means nothing
         return 1.0
     floor = knowledge.discounts.floor.get(result.endpoint, 0.0)
-    if result.endpoint in ("level", "change"):
+    if ENDPOINTS[result.endpoint].numbers == "subject":
         scale = knowledge.scales.get(result.of)
         # points of the HAMD-17, or their like on another scale; none for concentrations
         floor = 0.0 if scale is None else floor * scale.maximum / knowledge.scales["HAMD17"].maximum
@@ -258,7 +246,7 @@ def _modules(knowledge: Knowledge) -> dict[str, str]:
 
 
 def _stage(result: Result, knowledge: Knowledge, modules: Mapping[str, str]) -> str:
-    if result.of in knowledge.scales or result.endpoint == "responder-smd":
+    if result.of in knowledge.scales or ENDPOINTS[result.endpoint].moderation:
         return STAGES[-1]
     analyte = knowledge.analytes.get(result.of)
     variable = analyte.observable if analyte is not None and analyte.observable else result.of

@@ -17,10 +17,11 @@ from crosstalk.calibrate.skill import Coverage, Skill, coverage, ledger
 from crosstalk.calibrate.targets import Target, Targets, gather, studies_of, subject
 from crosstalk.engine import get_engine
 from crosstalk.engine.ensemble import Engine
-from crosstalk.evidence.listing import from_error_scale, stratum_text
+from crosstalk.evidence.listing import stratum_text
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.population.calibrated import possible_worlds
 from crosstalk.population.worlds import Worlds, prior_worlds
+from crosstalk.study.endpoints import from_error_scale
 from crosstalk.study.records import Figure, Result, Study
 
 __all__ = ["Judge", "Score", "Summary", "Validation", "Verdict", "summarise", "validate"]
@@ -348,6 +349,6 @@ def _natural(result: Result, value: float) -> float:
 
 def _drugs(study: Study, target: Target) -> tuple[str, ...]:
     """Drugs that the arm gets and the one it is compared with does not; none if that one gets others instead."""
-    given = {arm.id: {dose.drug for dose in arm.doses} for arm in study.arms}
+    given = {arm.id: {dose.drug for dose in arm.all_doses} for arm in study.arms}
     arm, versus = given[target.result.arm], given.get(target.result.versus, set())
     return tuple(sorted(arm - versus)) if versus <= arm else ()

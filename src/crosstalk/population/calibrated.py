@@ -185,7 +185,7 @@ def _evidence(sha256: str, hidden: _Hidden) -> tuple[str, frozenset[str]]:
         if study.role == "calibrate":
             earlier = earlier_doses(study.population, knowledge)
             parts.append(repr((study, earlier)))
-            given = (*study.population.background, *earlier, *(d for a in study.arms for d in a.doses))
+            given = (*study.population.background, *earlier, *(d for a in study.arms for d in a.all_doses))
             drugs |= {d.drug for d in given}
     parts += [repr(knowledge.drug(drug)) for drug in sorted(drugs)]
     return hash_bytes(repr((parts, knowledge.discounts))), frozenset(drugs)

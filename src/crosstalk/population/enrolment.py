@@ -88,7 +88,7 @@ class _Screening:
     def _analytes(self, observe: Sequence[str]) -> tuple[str, ...]:
         """Analytes by which the study selects or stratifies, and those asked for besides."""
         names = [e.analyte for e in self.population.eligible] + list(observe)
-        names += [r.stratum.analyte for r in self.study.results if r.stratum is not None]
+        names += [analyte for result in self.study.results for analyte in result.measured]
         return tuple(dict.fromkeys(names))
 
     def screen(

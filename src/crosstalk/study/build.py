@@ -17,9 +17,10 @@ from crosstalk.knowledge.records import Distribution, Dose, Drug, Source
 from crosstalk.study.checks import KeyPath, Problem, eligibility, fail, find
 from crosstalk.study.design import Design
 from crosstalk.study.design_build import build_design
+from crosstalk.study.endpoints import ENDPOINTS
 from crosstalk.study.protocol import HOURS_PER_WEEK, dose_amount
 from crosstalk.study.published import build_result, result_time_h, subject
-from crosstalk.study.records import Arm, Population, Result, Study
+from crosstalk.study.records import Arm, Population, Result, Share, Study
 from crosstalk.study.tables import DoseEntry, SpreadTable, StudyFile
 
 __all__ = ["REFERENCE_BACKGROUND", "build_study", "usual_dose_text"]
@@ -89,6 +90,7 @@ class _Builder:
         arms = self.attempts(self.arm, self.file.arm)
         duration = self.attempt(lambda: self.duration(arms))
         results = self.attempts(lambda i: build_result(self.file, i, duration, self.knowledge), self.file.result)
+        self.attempt(self.shared_patients)
         if not self.file.result and head.role != "design":
             self.problems.append((("study", "role"), f"received {head.role!r} but there is no [[result]]; add one"))
         outputs = self.attempt(lambda: self.outputs(results))
@@ -109,6 +111,7 @@ class _Builder:
             bias=head.bias,
             missing=head.missing,
             pubmed=head.pubmed,
+            cohort=head.cohort,
             trial=trial,
         )
 
@@ -232,7 +235,16 @@ class _Builder:
         doses = self.attempts(lambda i: self.dose(table.dose[i], ("arm", index, "dose", i)), table.dose)
         if table.diagnosis:
             find(self.knowledge.diagnosis, table.diagnosis, ("arm", index, "diagnosis"))
-        return Arm(table.id, tuple(doses), table.n, table.blinded, table.diagnosis, table.dropout)
+        if table.mixture and self.file.study.role == "design":
+            fail(("arm", index, "mixture"), "a design has no pooled arms; give each treatment an arm of its own")
+        mixture = tuple(self.part(index, i) for i in range(len(table.mixture)))
+        return Arm(table.id, tuple(doses), table.n, table.blinded, table.diagnosis, table.dropout, mixture)
+
+    def part(self, arm: int, index: int) -> Share:
+        """One treatment of a pooled arm."""
+        table, path = self.file.arm[arm].mixture[index], ("arm", arm, "mixture", index, "dose")
+        doses = self.attempts(lambda i: self.dose(table.dose[i], (*path, i)), table.dose)
+        return Share(table.share, tuple(doses))
 
     def dose(self, entry: DoseEntry, path: KeyPath) -> Dose:
         drug = find(self.knowledge.drug, entry.drug, (*path, "drug"))
@@ -271,11 +283,26 @@ class _Builder:
             fail((*path, "every"), f'received {entry.every!r}, expected a time such as "24 h", "1 day" or "2 weeks"')
         return float(match[1]) * _HOURS[match[2][0]]
 
+    def shared_patients(self) -> None:
+        """Refuse an interaction beside results in strata of its marker that is not said to be of the same patients."""
+        for i, table in enumerate(self.file.result):
+            if table.marker is None or not ENDPOINTS[table.endpoint].moderation:
+                continue
+            for j, other in enumerate(self.file.result):
+                same = other.stratum is not None and other.stratum.analyte == table.marker.analyte
+                same = same and (other.arm, other.versus, other.of) == (table.arm, table.versus, table.of)
+                if same and (not table.shares or table.shares != other.shares):
+                    fail(
+                        ("result", i, "shares"),
+                        f"this {table.endpoint} and result {j + 1} (a stratum of {table.marker.analyte}) are of the "
+                        'same patients; give both the same label, such as shares = "crp"',
+                    )
+
     # Times and outputs
 
     def duration(self, arms: Sequence[Arm]) -> float:
         head = self.file.study
-        starts = [(arm, start) for arm in arms for dose in arm.doses for start in _starts_h(dose)]
+        starts = [(arm, start) for arm in arms for dose in arm.all_doses for start in _starts_h(dose)]
         if head.duration_weeks is not None:
             end = round(head.duration_weeks * HOURS_PER_WEEK, 6)
             for arm, start in starts:
@@ -296,7 +323,9 @@ class _Builder:
         given += [week * HOURS_PER_WEEK for week in head.visits or ()]
         given += head.times_h or ()
         given += [start for _, start in starts]
-        given += [dose.stop_week * HOURS_PER_WEEK for arm in arms for dose in arm.doses if dose.stop_week is not None]
+        given += [
+            dose.stop_week * HOURS_PER_WEEK for arm in arms for dose in arm.all_doses if dose.stop_week is not None
+        ]
         floor = 0.0
         if head.visits is None and head.times_h is None:
             floor = _CHALLENGE_H if self.challenge(arms) else _DEPRESSION_H
@@ -306,7 +335,7 @@ class _Builder:
         return end
 
     def challenge(self, arms: Iterable[Arm]) -> bool:
-        drugs = {dose.drug for arm in arms for dose in arm.doses}
+        drugs = {dose.drug for arm in arms for dose in arm.all_doses}
         return bool(drugs) and all(self.knowledge.drug(drug).into_state for drug in drugs)
 
     def times(self, duration_h: float, results: Iterable[Result]) -> tuple[float, ...]:

@@ -15,7 +15,17 @@ from crosstalk.study.records import Eligibility
 from crosstalk.study.tables import EligibleTable
 from crosstalk.units import line
 
-__all__ = ["POINTS", "KeyPath", "Problem", "eligibility", "fail", "find", "model_variables", "unit_factor"]
+__all__ = [
+    "POINTS",
+    "KeyPath",
+    "Problem",
+    "eligibility",
+    "fail",
+    "find",
+    "measurable",
+    "model_variables",
+    "unit_factor",
+]
 
 KeyPath = tuple[Key, ...]
 Record = TypeVar("Record")
@@ -61,15 +71,21 @@ def unit_factor(unit: str, analyte: Analyte, path: KeyPath) -> float:
     return slope
 
 
-def eligibility(table: EligibleTable, path: KeyPath, knowledge: Knowledge) -> Eligibility:
-    """Make a baseline filter, with its limits in the analyte's own unit."""
-    analyte = find(knowledge.analyte, table.analyte, (*path, "analyte"))
+def measurable(name: str, path: KeyPath, knowledge: Knowledge) -> Analyte:
+    """Return an analyte by which virtual patients can be selected or compared."""
+    analyte = find(knowledge.analyte, name, path)
     if analyte.kind == "laboratory" and not (analyte.observable or analyte.covariate):
         fail(
-            (*path, "analyte"),
-            f"received {table.analyte!r}, which the model does not predict; expected an analyte with an observable; "
-            "filter on another one",
+            path,
+            f"received {name!r}, which the model does not predict; expected an analyte with an observable; "
+            "choose another one",
         )
+    return analyte
+
+
+def eligibility(table: EligibleTable, path: KeyPath, knowledge: Knowledge) -> Eligibility:
+    """Make a baseline filter, with its limits in the analyte's own unit."""
+    analyte = measurable(table.analyte, (*path, "analyte"), knowledge)
     factor = unit_factor(table.unit, analyte, (*path, "unit"))
     return Eligibility(
         analyte=analyte.id,

@@ -6,15 +6,17 @@ after them.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self, get_args
+import difflib
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from crosstalk.knowledge.schema import DOI
 from crosstalk.study.design_tables import TRIAL_ALLOWED, TrialTable
-from crosstalk.study.records import Endpoint
+from crosstalk.study.endpoints import ENDPOINTS
+from crosstalk.study.records import Event, Figure, Per
 
-__all__ = ["ALLOWED", "DoseEntry", "EligibleTable", "ResultTable", "SpreadTable", "StudyFile"]
+__all__ = ["ALLOWED", "DoseEntry", "EligibleTable", "MarkerTable", "ResultTable", "SpreadTable", "StudyFile"]
 
 Text = Annotated[str, Field(min_length=1)]
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
@@ -26,6 +28,14 @@ OneOrTwo = BeforeValidator(lambda value: value if isinstance(value, list) else [
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
+def _known_endpoint(name: str) -> str:
+    if name not in ENDPOINTS:
+        near = difflib.get_close_matches(name, ENDPOINTS, n=2)
+        hint = f"did you mean {' or '.join(near)}?" if near else "correct the value"
+        raise ValueError(f"received {name!r}, expected one of {', '.join(ENDPOINTS)}; {hint}")
+    return name
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -35,7 +45,8 @@ class _Head(_Table):
     title: str = ""
     doi: str = ""
     pubmed: Annotated[str, Field(pattern=r"^((PMC)?\d+)?$")] = ""
-    role: Literal["calibrate", "validate", "conflict", "context", "design"]
+    role: Literal["calibrate", "validate", "context", "design"]
+    cohort: str = ""
     bias: str = ""
     missing: Literal["observed", "locf"] = "observed"
     duration_weeks: Positive | None = None
@@ -139,6 +150,11 @@ class DoseEntry(_Table):
         return self
 
 
+class _PartTable(_Table):
+    share: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+    dose: list[DoseEntry] = []
+
+
 class _ArmTable(_Table):
     id: Id
     n: Count | None = None
@@ -146,9 +162,47 @@ class _ArmTable(_Table):
     diagnosis: str = ""
     dropout: Annotated[float | None, Field(ge=0, lt=1)] = None
     dose: list[DoseEntry] = []
+    mixture: list[_PartTable] = []
+
+    @model_validator(mode="after")
+    def _check_mixture(self) -> Self:
+        if self.mixture and self.dose:
+            raise ValueError("both dose and mixture are given: keep one; a mixture holds the doses of its parts")
+        total = sum(part.share for part in self.mixture)
+        if self.mixture and abs(total - 1) > 1e-6:
+            raise ValueError(f"the shares of mixture add up to {total:g}: expected 1; correct them")
+        return self
 
 
-_THRESHOLD = ("incidence", "prevalence", "odds-ratio")
+class MarkerTable(_Table):
+    """A baseline marker and the step in which a coefficient was published."""
+
+    analyte: Text
+    per: Per
+    unit: str = ""
+    step: Positive = 1.0
+    min: Number | None = None
+    max: Number | None = None
+
+    @model_validator(mode="after")
+    def _check_marker(self) -> Self:
+        if self.per in ("unit", "stratum") and not self.unit:
+            raise ValueError(f"a marker per {self.per} has no unit: add one, such as unit = 'mg/L'")
+        if self.per not in ("unit", "stratum") and self.unit:
+            raise ValueError(f"a marker per {self.per} has no unit: drop it")
+        if self.per != "unit" and self.step != 1.0:
+            raise ValueError(f"step belongs to per = 'unit', and per is {self.per!r}: drop it")
+        if self.per == "stratum":
+            if self.min is None:
+                raise ValueError("a marker per stratum has no min: add the lower limit of the upper stratum")
+            if self.max is not None and self.max > self.min:
+                raise ValueError(
+                    f"the lower stratum (below max = {self.max:g}) overlaps the upper (from min = {self.min:g}): "
+                    "expected max of at most min"
+                )
+        elif self.min is not None or self.max is not None:
+            raise ValueError(f"min and max belong to per = 'stratum', and per is {self.per!r}: drop them")
+        return self
 
 
 class _MismatchTable(_Table):
@@ -187,7 +241,7 @@ class ResultTable(_Table):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True)
 
-    endpoint: Endpoint
+    endpoint: Annotated[str, AfterValidator(_known_endpoint)]
     of: Text
     partner: str = Field(default="", alias="with")
     with_week: NonNegative | None = None
@@ -197,6 +251,11 @@ class ResultTable(_Table):
     arm: Text
     versus: str = ""
     stratum: EligibleTable | None = None
+    marker: MarkerTable | None = None
+    event: Event = ""
+    adjust: list[Text] = []
+    shares: str = ""
+    figure: Figure = "printed"
     value: Number | None = None
     unit: str = ""
     se: Positive | None = None
@@ -219,21 +278,8 @@ class ResultTable(_Table):
             raise ValueError("time-of-peak looks at the whole course: drop week or hour")
         if not timeless and self.week is None and self.hour is None:
             raise ValueError("no time is given: add week or hour")
-        if self.versus and self.endpoint in ("time-of-peak", "correlation", "sd", "responder-smd"):
-            raise ValueError(f"{self.endpoint} is a statistic of one arm: drop versus")
-        if not self.versus and self.endpoint == "odds-ratio":
-            raise ValueError("odds-ratio compares two arms: add versus")
-        if self.versus == self.arm:
-            raise ValueError(f"arm and versus are both {self.arm!r}: name two arms, or drop versus")
-        for key, given, owners, needed in (
-            ("with", bool(self.partner), ("correlation", "responder-smd"), ("correlation", "responder-smd")),
-            ("with_week", self.with_week is not None, ("correlation",), ()),
-            ("threshold", self.threshold is not None, _THRESHOLD, ("incidence", "prevalence")),
-        ):
-            if given and self.endpoint not in owners:
-                raise ValueError(f"{key} belongs to {owners[0]}, and endpoint is {self.endpoint!r}: drop it")
-            if self.endpoint in needed and not given:
-                raise ValueError(f"{key} is missing: {self.endpoint} needs it; add it")
+        self._check_arms()
+        self._check_keys()
         spreads = [key for key in ("se", "sd", "ci", "quantiles") if getattr(self, key) is not None]
         if len(spreads) > 1:
             raise ValueError(f"{' and '.join(spreads)} are given: keep the one that was published")
@@ -247,6 +293,33 @@ class ResultTable(_Table):
             if numbers is not None and len(numbers) == 2 and not self.versus and self.endpoint != "responder-smd":
                 raise ValueError(f"{key} has two numbers but there is no versus: give one number")
         return self
+
+    def _check_arms(self) -> None:
+        kind = ENDPOINTS[self.endpoint]
+        if self.versus and kind.arms == "one":
+            raise ValueError(f"{self.endpoint} is a statistic of one arm: drop versus")
+        if not self.versus and kind.arms == "two":
+            raise ValueError(f"{self.endpoint} compares two arms: add versus")
+        if self.versus == self.arm:
+            raise ValueError(f"arm and versus are both {self.arm!r}: name two arms, or drop versus")
+        if self.endpoint == "hazard-ratio" and bool(self.versus) == (self.marker is not None):
+            raise ValueError("a hazard-ratio is of two arms or of a marker: give one of versus and marker")
+
+    def _check_keys(self) -> None:
+        kind = ENDPOINTS[self.endpoint]
+        for key, name, given in (
+            ("with", "partner", bool(self.partner)),
+            ("with_week", "partner_h", self.with_week is not None),
+            ("threshold", "threshold", self.threshold is not None),
+            ("marker", "marker", self.marker is not None),
+            ("event", "event", bool(self.event)),
+            ("adjust", "adjust", bool(self.adjust)),
+        ):
+            if given and name not in (*kind.needs, *kind.takes):
+                owners = " or ".join(e for e, k in ENDPOINTS.items() if name in (*k.needs, *k.takes))
+                raise ValueError(f"{key} belongs to {owners}, and endpoint is {self.endpoint!r}: drop it")
+            if name in kind.needs and not given:
+                raise ValueError(f"{key} is missing: {self.endpoint} needs it; add it")
 
 
 class StudyFile(_Table):
@@ -278,10 +351,12 @@ ALLOWED: dict[tuple[str, ...], tuple[str, ...]] = {
     ("result", "stratum"): _keys(EligibleTable),
     ("result", "mismatch"): _keys(_MismatchTable),
     ("result", "quantiles"): _keys(_QuantilesTable),
-    ("result", "endpoint"): get_args(Endpoint),
+    ("result", "marker"): _keys(MarkerTable),
+    ("arm", "mixture"): _keys(_PartTable),
+    ("arm", "mixture", "dose"): _keys(DoseEntry),
     **TRIAL_ALLOWED,
 }
-"""Keys of each table (for endpoint: its values), to name the nearest one when a key is unknown."""
+"""Keys of each table, to name the nearest one when a key is unknown."""
 
 
 def _check_limits(low: float | None, high: float | None) -> None:
