@@ -22,7 +22,7 @@ from crosstalk.study.records import Result, Study
 
 __all__ = ["ClassMeans", "TrivialPredictor", "cohort_of", "neutral"]
 
-FEWEST_OTHERS = 3
+FEWEST_OTHERS = 2
 """Other studies that the mean and the spread of a kind of result need."""
 
 
@@ -55,7 +55,7 @@ class TrivialPredictor:
 
     A kind is an endpoint, of an arm or of a difference of arms, in a domain (`crosstalk.calibrate.domains`). Points of
     a symptom scale are shares of its maximum, so that scales stand for each other; concentrations are compared with the
-    same analyte only. Where fewer than three other studies have the kind, the domain is ignored; where that is not
+    same analyte only. Where fewer than two other studies have the kind, the domain is ignored; where that is not
     enough either, there is no trivial predictor. It knows every study that is fitted or held out, except those of the
     patients that are judged, so it may know more than the model does.
     """
@@ -91,7 +91,9 @@ class TrivialPredictor:
         """A value in shares of the maximum of its scale, and the kinds it belongs to, the nearest first."""
         factor, shift = self._unit(result)
         own = result.of if _in_units(result) and result.of not in self.knowledge.scales else ""
-        kind = (result.endpoint, bool(result.versus), own)
+        # steps of one unit are as different as the markers; steps of logarithms, spreads and strata are alike
+        step = result.marker.analyte if result.marker is not None and result.marker.per == "unit" else ""
+        kind = (result.endpoint, bool(result.versus), own, step)
         return (value - shift) / factor, ((domain_of(study, result, self.knowledge), *kind), kind)
 
     def _unit(self, result: Result) -> tuple[float, float]:

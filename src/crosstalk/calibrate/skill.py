@@ -56,7 +56,8 @@ class Skill:
     """The gain of the model on the better of its rivals in one domain, or over all.
 
     The better rival is the one on which the median gain is smaller, chosen anew in each replicate of the bootstrap,
-    which draws whole studies. ``log_score`` is in nats, ``crps`` in standard errors of the published results.
+    which draws whole studies. ``log_score`` is in nats, ``crps`` in standard errors of the published results. Results
+    that hold partly the same information count as one, with their mean gain.
     ``computed`` of the ``results`` were computed by the project from individual data.
     """
 
@@ -93,9 +94,10 @@ def ledger(verdicts: Sequence[Verdict], *, seed: int = 1) -> tuple[Skill, ...]:
 
 
 def _skill(domain: str, verdicts: Sequence[Verdict], seed: int) -> Skill:
-    cohorts = [v.cohort for v in verdicts]
-    logs = _gains(verdicts, lambda v, rival: v.log_score - rival.log_score)
-    ranked = _gains(verdicts, lambda v, rival: (rival.crps - v.crps) / v.observed_se)
+    pieces = _pieces(verdicts)
+    cohorts = [piece[0].cohort for piece in pieces]
+    logs = _gains(pieces, lambda v, rival: v.log_score - rival.log_score)
+    ranked = _gains(pieces, lambda v, rival: (rival.crps - v.crps) / v.observed_se)
     log_gain, ranked_gain = _gain(logs, cohorts, seed), _gain(ranked, cohorts, seed)
     studies = len(set(cohorts))
     on_prior, on_trivial = _medians(logs)
@@ -113,11 +115,22 @@ def _skill(domain: str, verdicts: Sequence[Verdict], seed: int) -> Skill:
     )
 
 
-def _gains(verdicts: Sequence[Verdict], gain: Callable[[Verdict, Score], float]) -> Array:
-    """Gains on the prior predictive and on the trivial predictor, shape (n, 2); NaN without the latter."""
-    return np.array([
-        (gain(v, v.prior), np.nan if v.trivial is None else gain(v, v.trivial)) for v in verdicts
-    ])  # fmt: skip
+def _pieces(verdicts: Sequence[Verdict]) -> list[list[Verdict]]:
+    """Results that hold partly the same information together, all others alone."""
+    groups: dict[tuple[str, str], list[Verdict]] = {}
+    for k, v in enumerate(verdicts):
+        groups.setdefault((v.study, v.shares) if v.shares else ("", str(k)), []).append(v)
+    return list(groups.values())
+
+
+def _gains(pieces: Sequence[Sequence[Verdict]], gain: Callable[[Verdict, Score], float]) -> Array:
+    """Mean gains on the prior predictive and on the trivial predictor, shape (n, 2); NaN without the latter."""
+    found = np.full((len(pieces), 2), np.nan)
+    for row, piece in zip(found, pieces, strict=True):
+        on_trivial = [gain(v, v.trivial) for v in piece if v.trivial is not None]
+        row[0] = np.mean([gain(v, v.prior) for v in piece])
+        row[1] = np.mean(on_trivial) if on_trivial else np.nan
+    return found
 
 
 def _medians(gains: Array) -> Array:

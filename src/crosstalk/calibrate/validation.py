@@ -60,7 +60,8 @@ class Verdict:
     is for what a study of this size would report: it holds the uncertainty of the model and the published sampling
     error, but no discount for mismatch; ``model_`` stands before the median and interval of the model alone.
     ``figure`` is ``stated`` where the publication only said that there was no difference, so that the 0 is not its own:
-    such a result is listed and counts for nothing. ``trivial`` is None where too few other studies have results of the
+    such a result is listed and counts for nothing. Results with a common label in ``shares`` hold partly the same
+    information, and count as one in the skill. ``trivial`` is None where too few other studies have results of the
     kind. ``sign_ok`` is None where the observed interval holds no effect, or nothing is compared; the log scores of no
     effect and of the mean of the drug's class are None where there is no such comparison.
     """
@@ -70,6 +71,7 @@ class Verdict:
     role: str
     domain: Domain
     figure: Figure
+    shares: str
     endpoint: str
     of: str
     arm: str
@@ -242,6 +244,7 @@ class Judge:
             role=study.role,
             domain=domain_of(study, result, self.knowledge),
             figure=result.figure,
+            shares=result.shares,
             endpoint=result.endpoint,
             of=subject(result),
             arm=result.arm,

@@ -1,0 +1,98 @@
+"""Skill in tables and sentences: every figure about the model beside those of its rivals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from crosstalk.calibrate.skill import FEWEST_STUDIES, Coverage, Gain, Skill
+from crosstalk.calibrate.validation import Summary
+from crosstalk.report.catalogue import Table
+
+__all__ = ["RIVALS", "coverage_text", "domain_sentence", "gain_text", "inside_text", "skill_sentence", "skill_tables"]
+
+RIVALS = "the prior predictive and the trivial predictor"
+
+_WORDS = {
+    "better": "says more than the better of its rivals",
+    "no better": "is, as far as they tell, no better than the better of its rivals",
+    "worse": "says less than the better of its rivals",
+    "too few studies": f"cannot be told from its rivals: fewer than {FEWEST_STUDIES} studies claim nothing",
+}
+
+
+def skill_tables(summary: Summary, what: str) -> tuple[Table, ...]:
+    """Skill by domain, and the coverage of 90 % intervals, both beside the rivals; ``what`` names the results."""
+    if not summary.skill:
+        return ()
+    gains = [
+        (s.domain, f"{s.results}", f"{s.studies}", gain_text(s.log_score), gain_text(s.crps), s.judgement)
+        for s in summary.skill
+    ]
+    inside = [(s.domain, f"{s.results}", *inside_text(s.coverage)) for s in summary.skill]
+    return (
+        Table(
+            f"Skill, {what}: median gain on the better of {RIVALS} (90 % over studies)",
+            ("domain", "results", "studies", "log score [nats]", "CRPS [standard errors]", "the model is"),
+            tuple(gains),
+        ),
+        Table(
+            f"Results inside 90 % intervals, {what}",
+            ("domain", "results", "model", "prior predictive", "trivial predictor"),
+            tuple(inside),
+        ),
+    )
+
+
+def gain_text(gain: Gain) -> str:
+    """A median gain and its interval."""
+    return f"{gain.median:+.2f} ({gain.low:+.2f} to {gain.high:+.2f})"
+
+
+def inside_text(found: Coverage) -> tuple[str, str, str]:
+    """Shares inside the intervals of the model, the prior predictive and the trivial predictor."""
+    return (
+        _percent(found.model, found.results),
+        _percent(found.prior, found.results),
+        _percent(found.trivial, found.trivial_of) if found.trivial_of else "none",
+    )
+
+
+def coverage_text(found: Coverage) -> str:
+    """The coverage of the model's intervals, never without that of its rivals."""
+    trivial = (
+        f"{found.trivial} of the {found.trivial_of} that it speaks of inside those of the trivial predictor"
+        if found.trivial_of
+        else "the trivial predictor speaks of none"
+    )
+    return (
+        f"{found.model} of {found.results} ({_percent(found.model, found.results)}) lie inside the model's 90 % "
+        f"intervals, {found.prior} inside those of the prior predictive, {trivial}"
+    )
+
+
+def skill_sentence(found: Skill, what: str) -> str:
+    """What the skill over some results says, no more than its intervals allow."""
+    studies = f"{found.studies} {'study' if found.studies == 1 else 'studies'}"
+    return (
+        f"On {found.results} {what} of {studies} the model {_WORDS[found.judgement]} ({RIVALS}): median gain "
+        f"{gain_text(found.log_score)} nats in log score, {gain_text(found.crps)} standard errors in CRPS."
+    )
+
+
+def domain_sentence(skills: Sequence[Skill]) -> str:
+    """In which domains the model is better, no better, or worse than the better of its rivals."""
+    parts = []
+    for judgement, words in (
+        ("better", "better than its rivals in"),
+        ("no better", "no better than they in"),
+        ("worse", "worse in"),
+        ("too few studies", "from too few studies to tell in"),
+    ):
+        names = [s.domain for s in skills if s.domain != "all" and s.judgement == judgement]
+        if names:
+            parts.append(f"{words} {' and '.join([', '.join(names[:-1]), names[-1]] if names[1:] else names)}")
+    return f"By domain it is {'; '.join(parts)}." if parts else ""
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.0f} %" if whole else "none"
