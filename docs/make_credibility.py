@@ -68,7 +68,6 @@ def main() -> None:
         "misses": _misses(found.fit),
         "validation": _verdicts(found.validation.results, knowledge),
         "unknowns": _unknowns(found),
-        "conflicts": _verdicts(found.conflicts.results, knowledge),
     }
     regions["readme"] = _short(found)
     for path in (PAGE, README):

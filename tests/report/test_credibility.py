@@ -92,7 +92,7 @@ def page(report: CredibilityReport) -> str:
 
 @pytest.fixture(scope="module")
 def verdicts(qualified: Qualification) -> tuple[Verdict, ...]:
-    return (*qualified.fit, *qualified.validation.results, *qualified.conflicts.results)
+    return (*qualified.fit, *qualified.validation.results)
 
 
 def sensitivity() -> Sensitivity:
@@ -157,15 +157,14 @@ def test_the_page_holds_all_sections_in_order(page: str) -> None:
     headings = re.findall(r"<h2>(.*?)</h2>", page)
     assert headings == [
         "In short", "Evidence used", "Fit", "Validation", "What the data cannot tell", "Population support",
-        "Known conflicts", "How this was made",
+        "How this was made",
     ]  # fmt: skip
 
 
 def test_every_study_is_named_with_its_doi(page: str, report: CredibilityReport) -> None:
     shown = {s.id for s in report.calibration.targets.studies} if report.calibration else set()
     assert report.validation is not None
-    assert report.conflicts is not None
-    shown |= {v.study for v in (*report.validation.results, *report.conflicts.results)}
+    shown |= {v.study for v in report.validation.results}
     assert len(shown) == 6
     for name in shown:
         study = report.studies[name]
@@ -370,7 +369,7 @@ def test_influences_within_their_error_are_left_out() -> None:
 
 def test_a_validation_as_json_keeps_its_schema(qualified: Qualification) -> None:
     schema = json_schema("validate")
-    for found in (qualified.validation, qualified.conflicts):
+    for found in (qualified.validation,):
         content = json.loads(dump(found))
         check(content, schema, schema)
         assert len(content["results"]) == content["summary"]["results"] == len(found.results)

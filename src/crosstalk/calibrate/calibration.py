@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosstalk.calibrate.forward import Forward, Plan, Progress, plan_patients
+from crosstalk.calibrate.heterogeneity import Heterogeneity, learn_heterogeneity, widening
 from crosstalk.calibrate.smoother import FEWEST_MEMBERS, assimilate
 from crosstalk.calibrate.targets import STAGES, Targets, gather, studies_of
 from crosstalk.engine import get_engine
@@ -86,10 +87,12 @@ class Calibration:
     scores : array, shape (n_members, n_unknowns)
         After it.
     targets : Targets
-        Their covariance holds the chance of finite numbers of patients too.
+        Their covariance holds the chance of finite numbers of patients and the heterogeneity between studies too.
     before, after : array, shape (n_members, n_targets)
         Counterparts under prior and posterior, on the scale of the errors.
     plan : Plan
+    heterogeneity : tuple of Heterogeneity
+        Between studies, by domain.
     """
 
     settings: Settings
@@ -100,6 +103,7 @@ class Calibration:
     before: Array
     after: Array
     plan: Plan
+    heterogeneity: tuple[Heterogeneity, ...]
     model: str
     evidence: str
 
@@ -152,7 +156,7 @@ def calibrate(
     store = None if work is None else _open(work, settings, given, known, knowledge)
     steps = _Steps(given, progress)
     plan = _planned(given, known, knowledge, engine, settings, store)
-    held = given.with_chance(plan.chance)
+    held = given.widened(np.diag(plan.chance))
     forward = Forward(knowledge, engine, seed=settings.seed, plan=plan.patients, store=store)
     prior = prior_scores(known, settings.seed, settings.members)
 
@@ -174,13 +178,27 @@ def calibrate(
         )  # fmt: skip
     for number, weight in enumerate(JOINT_WEIGHTS):
         simulated = run(scores, held, f"joint-{number}")
+        if not number:
+            # while the ensemble still holds what it does not know, so that results are not believed for fitting well
+            between = learn_heterogeneity(held, simulated, knowledge)
+            held = held.widened(widening(between, held, knowledge))
         scores = assimilate(
             scores, simulated, held.values, held.covariance,
             weight=weight, rng=np.random.default_rng([settings.seed, 2, number]),
         )  # fmt: skip
     after = run(scores, held, "posterior")
     return Calibration(
-        settings, known, prior, scores, held, before, after, plan, model_hash(knowledge), evidence_hash(knowledge)
+        settings,
+        known,
+        prior,
+        scores,
+        held,
+        before,
+        after,
+        plan,
+        between,
+        model_hash(knowledge),
+        evidence_hash(knowledge),
     )
 
 

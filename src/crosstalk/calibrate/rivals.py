@@ -8,9 +8,10 @@ from math import log, sqrt
 
 import numpy as np
 
+from crosstalk.calibrate.covariance import typical_sd
 from crosstalk.calibrate.domains import domain_of
 from crosstalk.calibrate.scores import Prediction
-from crosstalk.calibrate.targets import Target, studies_of, typical_sd
+from crosstalk.calibrate.targets import Target, studies_of
 from crosstalk.errors import EvidenceError
 from crosstalk.evidence.listing import published
 from crosstalk.evidence.pooling import random_effects

@@ -124,7 +124,7 @@ def qualify(
     jobs: Jobs = None,
     quiet: Quiet = False,
 ) -> None:
-    """Make the whole credibility report: evidence, fit, posterior, what the data cannot tell, validation, conflicts."""
+    """Make the whole credibility report: evidence, fit, posterior, what the data cannot tell, validation."""
     check_outputs(html)
     from crosstalk.calibrate.files import read_calibration
     from crosstalk.calibrate.qualification import qualify as run

@@ -36,7 +36,7 @@ evidence_app = typer.Typer(
     help="Published results: list them (the default), show one study, check the study files, pool effects.",
 )
 
-Roles = Annotated[list[str] | None, typer.Option("--role", help="calibrate, validate, conflict or context.")]
+Roles = Annotated[list[str] | None, typer.Option("--role", help="calibrate, validate or context.")]
 Drugs = Annotated[list[str] | None, typer.Option("--drug", help="A drug that the arms do not share.")]
 Subjects = Annotated[
     list[str] | None, typer.Option("--of", "--analyte", help="Scale, analyte or variable of the model.")

@@ -6,11 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from math import sqrt
-from typing import cast
 
 from crosstalk.errors import EvidenceError, UsageError
 from crosstalk.evidence.arms import MADE
-from crosstalk.evidence.listing import stratum_text, time_text
+from crosstalk.evidence.listing import marker_text, stratum_text, time_text
 from crosstalk.evidence.records import Contrast, LeftOut, PublishedResult, Query
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.study.endpoints import error_scale
@@ -174,7 +173,7 @@ def _endpoint(rows: Sequence[PublishedResult], query: Query, knowledge: Knowledg
         )
     if "smd" in asked or (asked <= set(MEANS) and len(subjects) > 1):
         return "smd", True
-    return cast(Endpoint, "change" if "change" in asked else query.endpoint[0]), False
+    return "change" if "change" in asked else query.endpoint[0], False
 
 
 def _other_drugs(row: PublishedResult, query: Query) -> str:
@@ -187,16 +186,17 @@ def _other_drugs(row: PublishedResult, query: Query) -> str:
 
 
 def _definition(rows: Sequence[PublishedResult]) -> Callable[[PublishedResult], str]:
-    """Keep the most frequent definition: what is correlated, or which value counts."""
+    """Keep the most frequent definition: what is correlated, which value counts, which marker in which steps."""
 
-    def definition(row: PublishedResult) -> tuple[str, float | None]:
-        return row.partner, row.threshold
+    def definition(row: PublishedResult) -> tuple[str, float | None, str, str]:
+        return row.partner, row.threshold, "" if row.marker is None else marker_text(row.marker), row.event
 
     counts = Counter(definition(row) for row in rows)
     if len(counts) < 2:
         return lambda _: ""
     kept = counts.most_common(1)[0][0]
     said = " with " + kept[0] if kept[0] else ("" if kept[1] is None else f" from {kept[1]:g}")
+    said += "".join(f", {text}" for text in kept[2:] if text)
     return lambda row: "" if definition(row) == kept else f"is defined otherwise than the most{said}"
 
 

@@ -17,12 +17,13 @@ from crosstalk.study.checks import Problem
 from crosstalk.study.endpoints import ENDPOINTS, error_scale, from_error_scale
 from crosstalk.study.protocol import HOURS_PER_WEEK
 from crosstalk.study.published import subject
-from crosstalk.study.records import Arm, Eligibility, Endpoint, Result, Study
+from crosstalk.study.records import Arm, Eligibility, Endpoint, Marker, Result, Study
 from crosstalk.study.tables import ResultTable
 
 __all__ = [
     "ROLES",
     "interval",
+    "marker_text",
     "published",
     "resolve",
     "select",
@@ -159,6 +160,17 @@ def stratum_text(limits: Eligibility | None) -> str:
     return f"{limits.analyte} < {limits.max:g}{unit}"
 
 
+def marker_text(marker: Marker) -> str:
+    """The steps of a marker, such as ``per ln hsCRP``, ``per 5 kg/m^2 BMI``, ``hsCRP >= 3 against < 1 mg/L``."""
+    if marker.per == "stratum":
+        below = marker.min if marker.max is None else marker.max
+        return f"{marker.analyte} >= {marker.min:g} against < {below:g} {marker.unit}"
+    step = (
+        f"{marker.step:g} {marker.unit}" if marker.per == "unit" else {"sd": "SD", "sd-ln": "SD of ln"}.get(marker.per)
+    )
+    return f"per {step or marker.per} {marker.analyte}"
+
+
 def dose_text(dose: Dose) -> str:
     """One dose entry, such as ``infliximab 5 mg/kg iv, week 0, 2, 6``."""
     amount = f"{dose.drug} {dose.amount:g} {dose.unit} {dose.route}"
@@ -242,6 +254,11 @@ def _row(entry: Entry, index: int, result: Result) -> PublishedResult:
         se_source=result.se_source,
         provenance=result.provenance,
         mismatch=result.mismatch,
+        marker=result.marker,
+        event=result.event,
+        shares=result.shares,
+        figure=result.figure,
+        cohort=study.cohort,
         file=entry.file.name,
         line=entry.line("result", index),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from crosstalk.study.records import Eligibility, Endpoint
+from crosstalk.study.records import Eligibility, Endpoint, Figure, Marker
 
 __all__ = [
     "CheckLine",
@@ -68,6 +68,11 @@ class PublishedResult:
     se_source: str
     provenance: str
     mismatch: tuple[tuple[str, str], ...]
+    marker: Marker | None
+    event: str
+    shares: str
+    figure: Figure
+    cohort: str
     file: str
     line: int
 

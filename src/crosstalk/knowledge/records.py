@@ -269,7 +269,10 @@ class Discounts:
     ``mismatch`` maps a grade such as ``indication.near`` to a share of the result's size that is added to its standard
     error in quadrature, ``memory`` is the share for a figure that nobody looked up. ``bias`` maps the name of a
     study-bias term to its standard deviation in standardized units. ``visits`` is the correlation of errors of results
-    of the same patients at different times; ``drug_effect`` the SD of an assumed effect of a drug, as a share of it;
+    of the same patients at different times, ``shared`` that of two results that tell partly the same of them;
+    ``heterogeneity`` by domain the scale of the prior of the standard deviation between studies, in standard deviations
+    between patients; ``marker_sd`` and ``marker_log_sd`` the usual standard deviation of a marker and of its logarithm
+    among patients; ``drug_effect`` the SD of an assumed effect of a drug, as a share of it;
     ``assay_scale`` the log-SD of a laboratory's scale on rises well above its detection limit; ``scale_sd`` the usual
     standard deviation of a symptom score or its change, as a share of the scale; ``floor`` by endpoint the smallest
     size of a result that a share refers to.
@@ -279,6 +282,10 @@ class Discounts:
     memory: float
     bias: Mapping[str, float]
     visits: float
+    shared: float
+    heterogeneity: Mapping[str, float]
+    marker_sd: Mapping[str, float]
+    marker_log_sd: Mapping[str, float]
     drug_effect: float
     assay_scale: float
     scale_sd: float

@@ -581,6 +581,10 @@ class EvidenceFile(_Table):
     memory: NonNegative
     bias: dict[Id, NonNegative]
     visits: Annotated[float, Field(ge=0, lt=1)]
+    shared: Annotated[float, Field(ge=0, lt=1)]
+    heterogeneity: dict[Literal["moderation", "contrast", "course", "biomarker"], NonNegative]
+    marker_sd: dict[str, Positive]
+    marker_log_sd: dict[str, Positive]
     drug_effect: NonNegative
     assay_scale: NonNegative
     scale_sd: Positive

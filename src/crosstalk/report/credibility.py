@@ -124,8 +124,12 @@ def credibility_html(report: CredibilityReport) -> str:
         fit_charts=_fit_charts(report),
         judged=[
             _Judged(
-                "Validation", found, skill_tables(found.summary, _unseen(found)), _unseen(found),
-                _by_study(found, report), evidence_charts.verdict_charts(found.results, "validation", "Validation"),
+                "Validation",
+                found,
+                skill_tables(found.summary, _unseen(found)),
+                _unseen(found),
+                _by_study(found, report),
+                evidence_charts.verdict_charts(found.results, "validation", "Validation"),
             )
             for found in (report.validation,)
             if found is not None

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import fill
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from crosstalk.calibrate.identifiability import Profile
     from crosstalk.calibrate.validation import Verdict
-    from crosstalk.study.records import Endpoint
 
 __all__ = ["forest_chart", "profile_chart", "verdict_charts"]
 
@@ -231,7 +230,7 @@ def _paged(verdicts: Sequence[Verdict]) -> list[list[_Row]]:
 
 def _from_observed(verdict: Verdict, value: float) -> float:
     """A value less the observed one, in standard errors."""
-    endpoint = cast("Endpoint", verdict.endpoint)
+    endpoint = verdict.endpoint
     if endpoint == "correlation":
         value = min(max(value, -1 + 1e-9), 1 - 1e-9)
     return (error_scale(endpoint, value) - error_scale(endpoint, verdict.observed)) / verdict.observed_se

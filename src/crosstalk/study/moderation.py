@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 
 FEWEST = 8  # patients that a regression needs
 NEWTON_STEPS = 50
-RIDGE = 0.025
+RIDGE = 0.01
 """Inverse variance of a standardized coefficient, so that separated groups keep a finite ratio (assumed; next to no
 weight where the groups are mixed)."""
 
