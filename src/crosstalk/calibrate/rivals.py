@@ -10,6 +10,7 @@ import numpy as np
 
 from crosstalk.calibrate.covariance import typical_sd
 from crosstalk.calibrate.domains import domain_of
+from crosstalk.calibrate.heterogeneity import step_in_sd
 from crosstalk.calibrate.scores import Prediction
 from crosstalk.calibrate.targets import Target, studies_of
 from crosstalk.errors import EvidenceError
@@ -55,10 +56,10 @@ class TrivialPredictor:
     """The mean and the standard deviation of results of the same kind in other studies, each study counting once.
 
     A kind is an endpoint, of an arm or of a difference of arms, in a domain (`crosstalk.calibrate.domains`). Points of
-    a symptom scale are shares of its maximum, so that scales stand for each other; concentrations are compared with the
-    same analyte only. Where fewer than two other studies have the kind, the domain is ignored; where that is not
-    enough either, there is no trivial predictor. It knows every study that is fitted or held out, except those of the
-    patients that are judged, so it may know more than the model does.
+    a symptom scale are shares of its maximum, so that scales stand for each other, and steps of a marker its standard
+    deviations; concentrations are compared with the same analyte only. Where fewer than two other studies have the
+    kind, the domain is ignored; where that is not enough either, there is no trivial predictor. It knows every study
+    that is fitted or held out, except those of the patients that are judged, so it may know more than the model does.
     """
 
     def __init__(self, knowledge: Knowledge) -> None:
@@ -92,18 +93,17 @@ class TrivialPredictor:
         """A value in shares of the maximum of its scale, and the kinds it belongs to, the nearest first."""
         factor, shift = self._unit(result)
         own = result.of if _in_units(result) and result.of not in self.knowledge.scales else ""
-        # steps of one unit are as different as the markers; steps of logarithms, spreads and strata are alike
-        step = result.marker.analyte if result.marker is not None and result.marker.per == "unit" else ""
-        kind = (result.endpoint, bool(result.versus), own, step)
+        kind = (result.endpoint, bool(result.versus), own)
         return (value - shift) / factor, ((domain_of(study, result, self.knowledge), *kind), kind)
 
     def _unit(self, result: Result) -> tuple[float, float]:
-        """Factor and shift from shares of the maximum of a scale to the scale of the error."""
+        """Factor and shift from shares of the maximum of a scale, by standard deviation of a marker, to the error's."""
+        step = 1.0 if result.marker is None else step_in_sd(result.marker, self.knowledge)
         scale = self.knowledge.scales.get(result.of)
         if scale is None or not _in_units(result):
-            return 1.0, 0.0
+            return step, 0.0
         logarithm = ENDPOINTS[result.endpoint].scale == "logarithm"
-        return (1.0, log(scale.maximum)) if logarithm else (scale.maximum, 0.0)
+        return (step, log(scale.maximum)) if logarithm else (step * scale.maximum, 0.0)
 
 
 class ClassMeans:
