@@ -31,6 +31,7 @@ from crosstalk.engine import get_engine
 from crosstalk.engine.ensemble import Engine
 from crosstalk.errors import UsageError
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
+from crosstalk.population.calibrated import evidence_hash, model_hash
 from crosstalk.population.worlds import prior_scores
 from crosstalk.provenance import atomic_write, hash_bytes, versions
 from crosstalk.study.records import Study
@@ -161,7 +162,10 @@ def leave_out(
     place = {study.id: i for i, study in enumerate(targets.studies)}
     verdicts = tuple(sorted((v for part in parts for v in part.results), key=lambda v: place[v.study]))
     unsupported = tuple(sorted(name for part in parts for name in part.unsupported))
-    return Validation(verdicts, summarise(verdicts), SOURCE, settings.seed, patients, unsupported)
+    return Validation(
+        verdicts, summarise(verdicts), SOURCE, settings.seed, patients, unsupported,
+        model_hash(knowledge), evidence_hash(knowledge),
+    )  # fmt: skip
 
 
 def shared_prior(

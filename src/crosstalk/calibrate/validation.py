@@ -17,9 +17,9 @@ from crosstalk.calibrate.skill import Coverage, Skill, coverage, ledger
 from crosstalk.calibrate.targets import Target, Targets, gather, studies_of, subject
 from crosstalk.engine import get_engine
 from crosstalk.engine.ensemble import Engine
-from crosstalk.evidence.listing import stratum_text
+from crosstalk.evidence.listing import marker_text, stratum_text
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
-from crosstalk.population.calibrated import possible_worlds
+from crosstalk.population.calibrated import evidence_hash, model_hash, possible_worlds
 from crosstalk.population.worlds import Worlds, prior_worlds
 from crosstalk.study.endpoints import from_error_scale
 from crosstalk.study.records import Figure, Result, Study
@@ -77,6 +77,7 @@ class Verdict:
     arm: str
     versus: str
     stratum: str
+    marker: str
     week: float | None
     unit: str
     observed: float
@@ -108,7 +109,8 @@ class Verdict:
     @property
     def key(self) -> str:
         """What tells this result from all others."""
-        return "|".join(map(str, (self.study, self.endpoint, self.of, self.arm, self.versus, self.stratum, self.week)))
+        who = ", ".join(part for part in (self.stratum, self.marker) if part)
+        return "|".join(map(str, (self.study, self.endpoint, self.of, self.arm, self.versus, who, self.week)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,10 @@ class Summary:
 
 @dataclass(frozen=True)
 class Validation:
-    """Verdicts of some studies under one set of worlds; ``unsupported`` names results that no world could give."""
+    """Verdicts of some studies under one set of worlds.
+
+    ``unsupported`` names results that no world could give; ``model`` and ``evidence`` are hashes of what was judged.
+    """
 
     results: tuple[Verdict, ...]
     summary: Summary
@@ -143,6 +148,8 @@ class Validation:
     seed: int
     patients: int
     unsupported: tuple[str, ...]
+    model: str
+    evidence: str
 
 
 def validate(
@@ -193,7 +200,10 @@ def validate(
         found.append(without_chance(*halves))
     basis = f"{prior.n} draws of the prior"
     verdicts, unsupported = Judge(knowledge).all(targets, found[0], found[1], basis)
-    return Validation(verdicts, summarise(verdicts), worlds.source, seed, patients, unsupported)
+    return Validation(
+        verdicts, summarise(verdicts), worlds.source, seed, patients, unsupported,
+        model_hash(knowledge), evidence_hash(knowledge),
+    )  # fmt: skip
 
 
 class Judge:
@@ -250,6 +260,7 @@ class Judge:
             arm=result.arm,
             versus=result.versus,
             stratum=stratum_text(result.stratum),
+            marker="" if result.marker is None else marker_text(result.marker),
             week=None if result.time_h is None else round(result.time_h / 168, 6),
             unit=result.unit,
             observed=_natural(result, value),

@@ -187,7 +187,7 @@ def verdict_lines(verdicts: Sequence[Verdict]) -> tuple[Line, ...]:
             v.study,
             f"{v.endpoint} of {v.of}" + (" (computed here)" if v.figure == "computed" else ""),
             v.arm + (f" against {v.versus}" if v.versus else ""),
-            v.stratum,
+            ", ".join(part for part in (v.stratum, v.marker) if part),
             "" if v.week is None else time_text(round(v.week * 168, 2)),
             v.domain,
             _value(v.observed, v.observed_lo90, v.observed_hi90, v.unit),

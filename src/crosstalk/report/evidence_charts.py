@@ -207,7 +207,7 @@ def _paged(verdicts: Sequence[Verdict]) -> list[list[_Row]]:
         parts = [f"{v.endpoint} of {v.of}"]
         if v.week is not None:
             parts.append(time_text(round(v.week * 168, 2)))
-        text = fill(", ".join([*parts, v.stratum] if v.stratum else parts), 41)
+        text = fill(", ".join([*parts, *(part for part in (v.stratum, v.marker) if part)]), 41)
         groups.setdefault((v.study, v.arm, v.versus), []).append(_Row(text, v, 0.35 + 0.65 * (1 + text.count("\n"))))
     total = sum(HEADING + sum(row.height for row in rows) for rows in groups.values())
     share = total / max(1, -(-total // ROOM))
