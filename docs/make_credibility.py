@@ -133,6 +133,7 @@ def _write_table(knowledge: Knowledge) -> None:
         engine=get_engine(),
         seed=FEW["seed"],
         patients=FEW["patients"],
+        prior_draws=2,
     )
     rows = [{"key": v.key, "inside90": v.inside90, "sign_ok": v.sign_ok} for v in found.results]
     atomic_write(TABLE, json.dumps({**FEW, "results": rows}, indent=1) + "\n")
