@@ -144,7 +144,7 @@ def _headline(judged: Validation) -> str:
     skill = judged.summary.skill
     if not skill:
         return "No result was held out, so that nothing can be said of the model's skill."
-    return f"**Skill.** {skill_sentence(skill[0], 'results that it never saw,')} {domain_sentence(skill)}"
+    return f"**Skill.** {skill_sentence(skill[0], 'results that it never saw')} {domain_sentence(skill)}"
 
 
 def _short(found: Qualification) -> str:
@@ -176,7 +176,7 @@ def _left_out(knowledge: Knowledge) -> str:
     found = TypeAdapter(Validation).validate_json(LEFT_OUT.read_bytes())
     if (found.model, found.evidence) != (model_hash(knowledge), evidence_hash(knowledge)):
         return f"What was made belongs to another model or other evidence; {again}"
-    skill, what = found.summary.skill, "results of studies left out,"
+    skill, what = found.summary.skill, "results of studies left out"
     said = f"{skill_sentence(skill[0], what)} {domain_sentence(skill)} {coverage_text(found.summary.coverage)}."
     return "\n\n".join([said, *(_titled(t) for t in skill_tables(found.summary, "studies left out"))])
 

@@ -73,10 +73,16 @@ def qualified(small: Calibration, knowledge: Knowledge, engine: Engine) -> Quali
     forward = Forward(knowledge, engine, seed=3, plan=small.plan.patients)
     study = small.targets.studies[1]
     return Qualification(
-        small, judged(*STUDIES), judged("moieni2015", "rapaport2016", "almulla2022", "bloch2012"), contractions(small), confounded(small),
-        profiles(small, load_bearing(small)), bins(forward.run(study, worlds), small.targets.of_study(study)), effective_samples(small),
+        small,
+        judged(*STUDIES),
+        judged("moieni2015", "rapaport2016", "almulla2022", "bloch2012"),
+        contractions(small),
+        confounded(small),
+        profiles(small, load_bearing(small)),
+        bins(forward.run(study, worlds), small.targets.of_study(study)),
+        effective_samples(small),
         duplicates(small.targets),
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")

@@ -38,7 +38,7 @@ def test_a_sentence_says_what_its_interval_allows(judgement: Judgement, words: s
     assert words in said
     assert "the prior predictive and the trivial predictor" in said
     assert "+0.15 (-0.20 to +0.30) nats" in said
-    assert "55 held-out results of 12 studies" in said
+    assert "On 55 held-out results (12 studies) the model" in said
 
 
 def test_domains_are_named_by_judgement() -> None:

@@ -19,7 +19,7 @@ from crosstalk.calibrate.domains import DOMAINS
 if TYPE_CHECKING:
     from crosstalk.calibrate.validation import Score, Verdict
 
-__all__ = ["Coverage", "Gain", "Judgement", "Skill", "coverage", "ledger"]
+__all__ = ["Coverage", "Gain", "Judgement", "Skill", "coverage", "ledger", "median_gain"]
 
 Array = NDArray[np.float64]
 Judgement = Literal["better", "no better", "worse", "too few studies"]
@@ -98,7 +98,7 @@ def _skill(domain: str, verdicts: Sequence[Verdict], seed: int) -> Skill:
     cohorts = [piece[0].cohort for piece in pieces]
     logs = _gains(pieces, lambda v, rival: v.log_score - rival.log_score)
     ranked = _gains(pieces, lambda v, rival: (rival.crps - v.crps) / v.observed_se)
-    log_gain, ranked_gain = _gain(logs, cohorts, seed), _gain(ranked, cohorts, seed)
+    log_gain, ranked_gain = (median_gain(gains, cohorts, seed) for gains in (logs, ranked))
     studies = len(set(cohorts))
     on_prior, on_trivial = _medians(logs)
     return Skill(
@@ -134,12 +134,20 @@ def _gains(pieces: Sequence[Sequence[Verdict]], gain: Callable[[Verdict, Score],
 
 
 def _medians(gains: Array) -> Array:
-    known = gains[np.isfinite(gains[:, 1]), 1]
-    return np.array([np.median(gains[:, 0]), np.median(known) if len(known) else np.nan])
+    known = (column[np.isfinite(column)] for column in gains.T)
+    return np.array([np.median(column) if len(column) else np.nan for column in known])
 
 
-def _gain(gains: Array, cohorts: Sequence[str], seed: int) -> Gain:
-    """The smaller of two median gains, with the interval of a bootstrap over studies."""
+def median_gain(gains: Array, cohorts: Sequence[str], seed: int = 1) -> Gain:
+    """The smallest of the median gains on some rivals, with the interval of a bootstrap over studies.
+
+    Parameters
+    ----------
+    gains : array, shape (n, n_rivals)
+        NaN where a rival says nothing.
+    cohorts : sequence of str
+        The study of each row.
+    """
     rng = np.random.default_rng(seed)
     names = sorted(set(cohorts))
     rows = [np.flatnonzero([c == name for c in cohorts]) for name in names]

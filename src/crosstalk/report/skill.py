@@ -74,7 +74,7 @@ def skill_sentence(found: Skill, what: str) -> str:
     """What the skill over some results says, no more than its intervals allow."""
     studies = f"{found.studies} {'study' if found.studies == 1 else 'studies'}"
     return (
-        f"On {found.results} {what} of {studies} the model {_WORDS[found.judgement]} ({RIVALS}): median gain "
+        f"On {found.results} {what} ({studies}) the model {_WORDS[found.judgement]} ({RIVALS}): median gain "
         f"{gain_text(found.log_score)} nats in log score, {gain_text(found.crps)} standard errors in CRPS."
     )
 
