@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import fields, replace
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -41,6 +43,7 @@ from .test_documents import check
 from .test_html import Checker as PageChecker
 
 STUDIES = ("windoloski2024", "uher2014")
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -357,7 +360,7 @@ def test_verdicts_in_texts_and_as_a_table(qualified: Qualification) -> None:
          "OUTSIDE, sign right"),
     )  # fmt: skip
     assert skill.rows[0][-1] == "too few studies"
-    assert inside.rows[0][:3] == ("all", "1", "0 %")
+    assert inside.rows[0][:3] == ("all", "1", "0 (0 %)")
     assert "+0.50 (higher for 1 of 1)" in dict(more.rows).values()
     assert missing.rows == (("moieni2015.1",),)
     (stated,) = verdict_lines([replace(v, figure="stated")])
@@ -399,3 +402,23 @@ def test_a_validation_as_json_keeps_its_schema(qualified: Qualification) -> None
     wrong["results"][0]["inside90"] = "yes"
     with pytest.raises(AssertionError):
         check(wrong, schema, schema)
+
+
+def test_the_pages_of_the_documentation_are_written_from_it(
+    qualified: Qualification, knowledge: Knowledge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(DOCS))
+    make = importlib.import_module("make_credibility")
+    made = make.regions(qualified, knowledge)
+    assert made["headline"].startswith(f"**Skill.** On {len(qualified.validation.results)} results that it never saw")
+    n = len(qualified.fit.results)
+    assert f"Of the results that it was calibrated on, {qualified.fit.summary.coverage.model} of {n}" in made["readme"]
+    assert made["skill"].count("| domain |") == 4
+    assert make.verdict_history.verdicts_of(f"<!-- credibility: validation -->\n{made['validation']}\n<!-- end -->")
+    text = "<!-- credibility: headline -->\n\nold\n\n<!-- end --> and <!-- credibility: misses -->\n<!-- end -->"
+    new = make.filled(text, made)
+    assert made["headline"] in new
+    assert "old" not in new
+    assert make.filled(new, made) == new
+    with pytest.raises(KeyError):
+        make.filled("<!-- credibility: nothing -->\n<!-- end -->", made)

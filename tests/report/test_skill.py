@@ -41,6 +41,12 @@ def test_a_sentence_says_what_its_interval_allows(judgement: Judgement, words: s
     assert "On 55 held-out results (12 studies) the model" in said
 
 
+def test_one_study_has_no_interval() -> None:
+    said = skill_sentence(replace(SKILL, studies=1, judgement="too few studies"), "held-out results")
+    assert "(1 study)" in said
+    assert "+0.15 (no interval) nats" in said
+
+
 def test_domains_are_named_by_judgement() -> None:
     found = [
         SKILL,
@@ -59,4 +65,4 @@ def test_tables_hold_the_rivals_and_nothing_gives_none() -> None:
     gains, inside = skill_tables(replace(summarise([]), skill=(SKILL,)), "held-out results")
     assert gains.rows == (("all", "55", "12", "+0.15 (-0.20 to +0.30)", "+0.10 (+0.05 to +0.20)", "no better"),)
     assert inside.columns[2:] == ("model", "prior predictive", "trivial predictor")
-    assert inside.rows == (("all", "55", "71 %", "69 %", "76 %"),)
+    assert inside.rows == (("all", "55", "39 (71 %)", "38 (69 %)", "41 of 54 (76 %)"),)

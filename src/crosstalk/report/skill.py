@@ -25,7 +25,13 @@ def skill_tables(summary: Summary, what: str) -> tuple[Table, ...]:
     if not summary.skill:
         return ()
     gains = [
-        (s.domain, f"{s.results}", f"{s.studies}", gain_text(s.log_score), gain_text(s.crps), s.judgement)
+        (
+            s.domain,
+            f"{s.results}",
+            f"{s.studies}",
+            *(gain_text(g, s.studies) for g in (s.log_score, s.crps)),
+            s.judgement,
+        )
         for s in summary.skill
     ]
     inside = [(s.domain, f"{s.results}", *inside_text(s.coverage)) for s in summary.skill]
@@ -43,17 +49,21 @@ def skill_tables(summary: Summary, what: str) -> tuple[Table, ...]:
     )
 
 
-def gain_text(gain: Gain) -> str:
-    """A median gain and its interval."""
+def gain_text(gain: Gain, studies: int = 2) -> str:
+    """A median gain and its interval, which one study does not have."""
+    if studies < 2:
+        return f"{gain.median:+.2f} (no interval)"
     return f"{gain.median:+.2f} ({gain.low:+.2f} to {gain.high:+.2f})"
 
 
 def inside_text(found: Coverage) -> tuple[str, str, str]:
-    """Shares inside the intervals of the model, the prior predictive and the trivial predictor."""
+    """Counts and shares inside the intervals of the model, the prior predictive and the trivial predictor."""
     return (
-        _percent(found.model, found.results),
-        _percent(found.prior, found.results),
-        _percent(found.trivial, found.trivial_of) if found.trivial_of else "none",
+        f"{found.model} ({_percent(found.model, found.results)})",
+        f"{found.prior} ({_percent(found.prior, found.results)})",
+        f"{found.trivial} of {found.trivial_of} ({_percent(found.trivial, found.trivial_of)})"
+        if found.trivial_of
+        else "says nothing",
     )
 
 
@@ -73,9 +83,10 @@ def coverage_text(found: Coverage) -> str:
 def skill_sentence(found: Skill, what: str) -> str:
     """What the skill over some results says, no more than its intervals allow."""
     studies = f"{found.studies} {'study' if found.studies == 1 else 'studies'}"
+    in_log, in_crps = _gain_texts(found)
     return (
         f"On {found.results} {what} ({studies}) the model {_WORDS[found.judgement]} ({RIVALS}): median gain "
-        f"{gain_text(found.log_score)} nats in log score, {gain_text(found.crps)} standard errors in CRPS."
+        f"{in_log} nats in log score, {in_crps} standard errors in CRPS."
     )
 
 
@@ -92,6 +103,10 @@ def domain_sentence(skills: Sequence[Skill]) -> str:
         if names:
             parts.append(f"{words} {' and '.join([', '.join(names[:-1]), names[-1]] if names[1:] else names)}")
     return f"By domain it is {'; '.join(parts)}." if parts else ""
+
+
+def _gain_texts(found: Skill) -> tuple[str, str]:
+    return gain_text(found.log_score, found.studies), gain_text(found.crps, found.studies)
 
 
 def _percent(part: int, whole: int) -> str:
