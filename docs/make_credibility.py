@@ -244,12 +244,13 @@ def _verdicts(verdicts: Iterable[Verdict], knowledge: Knowledge) -> str:
         study = read_study(v.study, knowledge)
         link = f"[{v.study}](https://doi.org/{study.doi})" if study.doi else v.study
         sign = {True: "right", False: "**wrong**", None: ""}[v.sign_ok]
+        computed = ", computed here" if v.figure == "computed" else ""
         rivals = (v.prior.log_score, None if v.trivial is None else v.trivial.log_score)
         scores = (v.log_score, *rivals, v.log_score_no_effect, v.log_score_class_mean)
         inside = ("inside" if v.inside90 else "**outside**") if v.scored else "stated, not judged"
         rows.append(
             (
-                link, _what(v)[1], v.domain, _observed(v), _predicted(v), inside, sign,
+                link, _what(v)[1], v.domain, _observed(v) + computed, _predicted(v), inside, sign,
                 " / ".join("-" if s is None else f"{s:.2f}" for s in scores) if v.scored else "",
             )
         )  # fmt: skip

@@ -40,6 +40,11 @@ class Revision:
     rivals: tuple[str, ...] = ()
 
     @property
+    def turned(self) -> tuple[tuple[str, str, str], ...]:
+        """What moved in or out of the interval; the rest is no longer judged, or judged for the first time."""
+        return tuple(m for m in self.moved if set(m[1:]) == {"inside", "outside"})
+
+    @property
     def counts(self) -> Counter[str]:
         """How many results have each verdict."""
         return Counter(self.judged.values())
@@ -101,10 +106,12 @@ def table(history: Sequence[Revision]) -> str:
     columns = ("date", "what changed", "inside", "prior predictive, trivial predictor", "verdicts that moved")
     lines = [f"| {' | '.join(columns)} |", "| --- | --- | --- | --- | --- |"]
     for k, r in enumerate(history):
-        by_study = Counter(name.partition(":")[0] for name, _, _ in r.moved)
-        won = sum(new == "inside" for _, _, new in r.moved)
+        by_study = Counter(name.partition(":")[0] for name, _, _ in r.turned)
+        won = sum(new == "inside" for _, _, new in r.turned)
         moved = ", ".join(f"{study} {n}" for study, n in by_study.most_common())
-        cell = f"{len(r.moved)}, {won} of them to the inside: {moved}" if r.moved else "" if not k else "none"
+        cell = f"{len(r.turned)}, {won} of them to the inside: {moved}" if r.turned else "" if not k else "none"
+        if others := len(r.moved) - len(r.turned):
+            cell += f"; {others} no longer judged, or judged for the first time"
         judging = "" if not k or r.posterior != history[k - 1].posterior else " (only the judging changed)"
         rivals = ", ".join(r.rivals) or "not asked"
         judged = sum(n for verdict, n in r.counts.items() if verdict in ("inside", "outside"))
@@ -115,7 +122,7 @@ def table(history: Sequence[Revision]) -> str:
 def sentence(history: Sequence[Revision]) -> str:
     """How much the verdicts owe to revisions of the model that were made after they had been seen."""
     later = [r for k, r in enumerate(history) if k and r.posterior != history[k - 1].posterior]
-    moved = [name.partition(":")[0] for r in later for name, _, _ in r.moved]
+    moved = [name.partition(":")[0] for r in later for name, _, _ in r.turned]
     if not moved:
         return "No verdict has moved since the first posterior."
     (study, most), *_ = Counter(moved).most_common(1)

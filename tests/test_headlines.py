@@ -94,6 +94,9 @@ def test_a_revision_is_kept_when_verdicts_move(history: ModuleType) -> None:
     assert two[1].moved == (("a2020: change", "outside", "inside"),)
     table = history.table(two)
     assert "| 2026-01-03 | second | 1 of 2 | 1 of 2, 0 of 1 | 1, 1 of them to the inside: a2020 1 |" in table
+    stated = history.revised(two, {**moved, "a2020: change": "stated, not judged"}, date="", change="", posterior="z")
+    assert "| none; 1 no longer judged, or judged for the first time |" in history.table(stated)
+    assert history.sentence(stated) == history.sentence(two)
     assert history.sentence(one) == "No verdict has moved since the first posterior."
 
 
