@@ -121,15 +121,19 @@ def table(history: Sequence[Revision]) -> str:
 
 def sentence(history: Sequence[Revision]) -> str:
     """How much the verdicts owe to revisions of the model that were made after they had been seen."""
-    later = [r for k, r in enumerate(history) if k and r.posterior != history[k - 1].posterior]
+    later = [r for k, r in enumerate(history) if k and r.posterior != history[k - 1].posterior and r.turned]
     moved = [name.partition(":")[0] for r in later for name, _, _ in r.turned]
     if not moved:
         return "No verdict has moved since the first posterior."
     (study, most), *_ = Counter(moved).most_common(1)
     return (
-        f"{len(moved)} held-out verdicts moved with {len(later)} revisions of the model that were made after they had "
-        f"been seen, {most} of them of {study}: weaker evidence than the rest."
+        f"{_count(len(moved), 'held-out verdict')} moved with {_count(len(later), 'revision')} of the model that were made "
+        f"after they had been seen, {most} of them of {study}: weaker evidence than the rest."
     )
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def from_git() -> tuple[Revision, ...]:
