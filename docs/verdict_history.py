@@ -127,8 +127,8 @@ def sentence(history: Sequence[Revision]) -> str:
         return "No verdict has moved since the first posterior."
     (study, most), *_ = Counter(moved).most_common(1)
     return (
-        f"{_count(len(moved), 'held-out verdict')} moved with {_count(len(later), 'revision')} of the model that were made "
-        f"after they had been seen, {most} of them of {study}: weaker evidence than the rest."
+        f"{_count(len(moved), 'held-out verdict')} moved with {_count(len(later), 'revision')} of the model that were "
+        f"made after they had been seen, {most} of them of {study}: weaker evidence than the rest."
     )
 
 

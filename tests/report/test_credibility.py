@@ -78,7 +78,7 @@ def qualified(small: Calibration, knowledge: Knowledge, engine: Engine) -> Quali
     return Qualification(
         small,
         judged(*STUDIES),
-        judged("moieni2015", "rapaport2016", "almulla2022", "bloch2012"),
+        judged("moieni2015", "rapaport2016", "baune2021", "mcintyre2019"),
         contractions(small),
         confounded(small),
         profiles(small, load_bearing(small)),
@@ -415,10 +415,10 @@ def test_the_pages_of_the_documentation_are_written_from_it(
     assert f"Of the results that it was calibrated on, {qualified.fit.summary.coverage.model} of {n}" in made["readme"]
     assert made["skill"].count("| domain |") == 4
     assert make.verdict_history.verdicts_of(f"<!-- credibility: validation -->\n{made['validation']}\n<!-- end -->")
-    text = "<!-- credibility: headline -->\n\nold\n\n<!-- end --> and <!-- credibility: misses -->\n<!-- end -->"
+    text = "<!-- credibility: headline -->\n\nSTALE\n\n<!-- end --> and <!-- credibility: misses -->\n<!-- end -->"
     new = make.filled(text, made)
     assert made["headline"] in new
-    assert "old" not in new
+    assert "STALE" not in new
     assert make.filled(new, made) == new
     with pytest.raises(KeyError):
         make.filled("<!-- credibility: nothing -->\n<!-- end -->", made)

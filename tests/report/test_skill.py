@@ -30,7 +30,7 @@ def test_coverage_is_told_beside_both_rivals() -> None:
         ("better", "says more than the better of its rivals"),
         ("no better", "no better than the better of its rivals"),
         ("worse", "says less than the better of its rivals"),
-        ("too few studies", "cannot be told from its rivals"),
+        ("too few studies", "cannot be told from the better of its rivals by fewer than 5 studies"),
     ],
 )
 def test_a_sentence_says_what_its_interval_allows(judgement: Judgement, words: str) -> None:

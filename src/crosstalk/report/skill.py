@@ -16,7 +16,7 @@ _WORDS = {
     "better": "says more than the better of its rivals",
     "no better": "is, as far as they tell, no better than the better of its rivals",
     "worse": "says less than the better of its rivals",
-    "too few studies": f"cannot be told from its rivals: fewer than {FEWEST_STUDIES} studies claim nothing",
+    "too few studies": f"cannot be told from the better of its rivals by fewer than {FEWEST_STUDIES} studies",
 }
 
 
@@ -92,17 +92,25 @@ def skill_sentence(found: Skill, what: str) -> str:
 
 def domain_sentence(skills: Sequence[Skill]) -> str:
     """In which domains the model is better, no better, or worse than the better of its rivals."""
-    parts = []
-    for judgement, words in (
-        ("better", "better than its rivals in"),
-        ("no better", "no better than they in"),
-        ("worse", "worse in"),
-        ("too few studies", "from too few studies to tell in"),
-    ):
-        names = [s.domain for s in skills if s.domain != "all" and s.judgement == judgement]
-        if names:
-            parts.append(f"{words} {' and '.join([', '.join(names[:-1]), names[-1]] if names[1:] else names)}")
-    return f"By domain it is {'; '.join(parts)}." if parts else ""
+    named = {
+        judgement: _listed([s.domain for s in skills if s.domain != "all" and s.judgement == judgement])
+        for judgement in _WORDS
+    }
+    parts = [
+        f"{words} {named[judgement]}"
+        for judgement, words in (
+            ("better", "better than its rivals in"), ("no better", "no better than its rivals in"), ("worse", "worse in"),
+        )
+        if named[judgement]
+    ]  # fmt: skip
+    said = [f"By domain it is {'; '.join(parts)}."] if parts else []
+    if named["too few studies"]:
+        said.append(f"Too few studies tell in {named['too few studies']}.")
+    return " ".join(said)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
 
 
 def _gain_texts(found: Skill) -> tuple[str, str]:
