@@ -96,13 +96,8 @@ def domain_sentence(skills: Sequence[Skill]) -> str:
         judgement: _listed([s.domain for s in skills if s.domain != "all" and s.judgement == judgement])
         for judgement in _WORDS
     }
-    parts = [
-        f"{words} {named[judgement]}"
-        for judgement, words in (
-            ("better", "better than its rivals in"), ("no better", "no better than its rivals in"), ("worse", "worse in"),
-        )
-        if named[judgement]
-    ]  # fmt: skip
+    words = {"better": "better than its rivals in", "no better": "no better than its rivals in", "worse": "worse in"}
+    parts = [f"{words[judgement]} {names}" for judgement, names in named.items() if names and judgement in words]
     said = [f"By domain it is {'; '.join(parts)}."] if parts else []
     if named["too few studies"]:
         said.append(f"Too few studies tell in {named['too few studies']}.")
