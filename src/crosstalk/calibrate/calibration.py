@@ -23,7 +23,7 @@ from crosstalk.population.calibrated import evidence_hash, model_hash
 from crosstalk.population.worlds import Unknown, Worlds, prior_scores, unknowns, worlds_at
 from crosstalk.provenance import atomic_write, hash_bytes, versions
 
-__all__ = ["Calibration", "Settings", "calibrate"]
+__all__ = ["Calibration", "PriorPass", "Settings", "calibrate", "simulate_prior"]
 
 Array = NDArray[np.float64]
 
@@ -118,6 +118,25 @@ class Calibration:
         return self.settings.worlds(self.unknowns, self.prior, "prior")
 
 
+@dataclass(frozen=True)
+class PriorPass:
+    """What a calibration simulates before it uses any result, so that calibrations on some of them can share it.
+
+    Attributes
+    ----------
+    plan : Plan
+    before : array, shape (n_members, n_targets)
+        Counterparts under the prior.
+    """
+
+    plan: Plan
+    before: Array
+
+    def take(self, which: NDArray[np.intp]) -> PriorPass:
+        """That of some of the targets."""
+        return PriorPass(Plan(self.plan.patients, self.plan.chance[which]), self.before[:, which])
+
+
 def calibrate(
     settings: Settings | None = None,
     *,
@@ -125,6 +144,7 @@ def calibrate(
     engine: Engine | None = None,
     work: Path | None = None,
     targets: Targets | None = None,
+    prior_pass: PriorPass | None = None,
     progress: Progress | None = None,
 ) -> Calibration:
     """Calibrate the unknowns on all studies of role ``calibrate``.
@@ -139,6 +159,8 @@ def calibrate(
         when the result is safe.
     targets : Targets, optional
         Other targets than those of the knowledge base.
+    prior_pass : PriorPass, optional
+        Of the same settings and targets, where it has been simulated already.
     progress : callable, optional
         Told in words what is being done, and which share of the whole is done.
 
@@ -155,7 +177,7 @@ def calibrate(
     known = settings.unknowns(knowledge)
     store = None if work is None else _open(work, settings, given, known, knowledge)
     steps = _Steps(given, progress)
-    plan = _planned(given, known, knowledge, engine, settings, store)
+    plan = _planned(given, known, knowledge, engine, settings, store) if prior_pass is None else prior_pass.plan
     held = given.widened(np.diag(plan.chance))
     forward = Forward(knowledge, engine, seed=settings.seed, plan=plan.patients, store=store)
     prior = prior_scores(known, settings.seed, settings.members)
@@ -165,7 +187,7 @@ def calibrate(
         return forward.counterparts(part, worlds, label, steps.within(label, part))
 
     scores, modules = prior, np.array([_module(u, knowledge) for u in known])
-    before = run(prior, held, "prior")
+    before = run(prior, held, "prior") if prior_pass is None else prior_pass.before
     for number, stage in enumerate(STAGES):
         part = held.take(held.stage(stage))
         if not part.items:
@@ -201,6 +223,25 @@ def calibrate(
         model_hash(knowledge),
         evidence_hash(knowledge),
     )
+
+
+def simulate_prior(
+    settings: Settings,
+    targets: Targets,
+    knowledge: Knowledge,
+    engine: Engine,
+    *,
+    work: Path | None = None,
+    progress: Progress | None = None,
+) -> PriorPass:
+    """Simulate what a calibration with these settings does before it uses any result; see `calibrate`."""
+    settings.check()
+    known = settings.unknowns(knowledge)
+    store = None if work is None else _open(work, settings, targets, known, knowledge)
+    plan = _planned(targets, known, knowledge, engine, settings, store)
+    forward = Forward(knowledge, engine, seed=settings.seed, plan=plan.patients, store=store)
+    worlds = settings.worlds(known, prior_scores(known, settings.seed, settings.members), "calibration")
+    return PriorPass(plan, forward.counterparts(targets, worlds, "prior", progress))
 
 
 def _module(unknown: Unknown, knowledge: Knowledge) -> str:

@@ -162,19 +162,20 @@ def _verdict_chart(rows: Sequence[_Row], name: str, words: str, reach: float) ->
         middle = y - row.height / 2
         y -= row.height
         axis.text(0.012, middle, row.text, transform=margin, va="center", fontsize=7.5, linespacing=1.15)
-        colour = BLUE if v.inside90 else VERMILION
+        met = v.inside90 or not v.scored
+        colour = GREY if not v.scored else BLUE if met else VERMILION
         ends = _from_observed(v, v.lo90), _from_observed(v, v.hi90)
         narrow = np.clip([_from_observed(v, v.model_lo90), _from_observed(v, v.model_hi90)], -reach, reach)
         whisker(axis, ends, (-reach, reach), middle, colour, 1.0)
         axis.plot(narrow, [middle, middle], color=colour, lw=3.0, solid_capstyle="butt", zorder=2)
         at = _from_observed(v, v.predicted_median)
         if abs(at) <= reach:
-            shape, fill_ = ("o", colour) if v.inside90 else ("D", "white")
+            shape, fill_ = ("o", colour) if met else ("D", "white")
             axis.plot(at, middle, shape, color=colour, mfc=fill_, mew=1.2, ms=4.6, zorder=5)
         texts.text(0.0, middle, _minus(_with_unit(v)), va="center", fontsize=7.5)
         predicted = _forest_text(v.predicted_median, v.lo90, v.hi90)
         texts.text(1.0, middle, predicted, va="center", ha="right", fontsize=7.5)
-        if not v.inside90:
+        if not met:
             missed.append(f"{v.study} {row.text}".replace("\n", " "))
     axis.set_ylim(-tall, 0)
     texts.set(xlim=(0, 1), ylim=(-tall, 0))
@@ -196,7 +197,7 @@ def _paged(verdicts: Sequence[Verdict]) -> list[list[_Row]]:
         parts = [f"{v.endpoint} of {v.of}"]
         if v.week is not None:
             parts.append(time_text(round(v.week * 168, 2)))
-        text = fill(", ".join([*parts, v.stratum] if v.stratum else parts), 41)
+        text = fill(", ".join([*parts, *(part for part in (v.stratum, v.marker) if part)]), 41)
         groups.setdefault((v.study, v.arm, v.versus), []).append(_Row(text, v, 0.35 + 0.65 * (1 + text.count("\n"))))
     total = sum(HEADING + sum(row.height for row in rows) for rows in groups.values())
     share = total / max(1, -(-total // ROOM))

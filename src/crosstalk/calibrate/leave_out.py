@@ -1,0 +1,304 @@
+"""Leave-study-out: the model calibrated again without some studies, and judged on what they found.
+
+Each fitted result is predicted by a posterior that has not seen its study, nor another study of the same cohort. What
+uses no result is the same for all of these calibrations and is simulated once: the numbers of patients and the
+counterparts of the prior ensemble. They are taken from a full calibration where one with the same seed, effort, fixed
+constants and results is at hand, else simulated and kept.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from multiprocessing import active_children, get_context, parent_process
+from pathlib import Path
+from shutil import rmtree
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+
+from crosstalk.calibrate.calibration import Calibration, PriorPass, Settings, calibrate, simulate_prior
+from crosstalk.calibrate.forward import Plan, Progress
+from crosstalk.calibrate.rivals import cohort_of
+from crosstalk.calibrate.targets import Targets, gather, studies_of
+from crosstalk.calibrate.validation import PATIENTS, PRIOR_DRAWS, Validation, summarise, validate
+from crosstalk.engine import get_engine
+from crosstalk.engine.ensemble import Engine
+from crosstalk.errors import UsageError
+from crosstalk.knowledge.loader import Knowledge, load_knowledge
+from crosstalk.population.calibrated import evidence_hash, model_hash
+from crosstalk.population.worlds import prior_scores
+from crosstalk.provenance import atomic_write, hash_bytes, versions
+from crosstalk.study.records import Study
+
+__all__ = ["Fold", "folds", "leave_out", "shared_prior"]
+
+SOURCE = "posterior without the study"
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Studies that are left out together."""
+
+    studies: tuple[str, ...]
+
+
+def folds(studies: Sequence[Study], names: Sequence[str] = (), k: int | None = None) -> tuple[Fold, ...]:
+    """Which studies are left out together: those of a cohort always are.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Studies to leave out, one cohort after another; all by default.
+    k : int, optional
+        Number of folds that these are dealt to, with about as many results in each; one for each cohort by default.
+
+    Raises
+    ------
+    UsageError
+        If a name is no study that is fitted, or there are fewer cohorts than folds.
+    """
+    known = {s.id: s for s in studies}
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3) or list(known)[:12]
+            raise UsageError(
+                f"'{name}' is no study that the model is fitted to; expected one such as {', '.join(near)}"
+            )
+    wanted = {cohort_of(known[name]) for name in names or known}
+    cohorts: dict[str, list[Study]] = {}
+    for study in studies:
+        if study.results and cohort_of(study) in wanted:
+            cohorts.setdefault(cohort_of(study), []).append(study)
+    if k is None:
+        return tuple(Fold(tuple(s.id for s in own)) for own in cohorts.values())
+    if not 2 <= k <= len(cohorts):
+        raise UsageError(f"{k} folds; expected 2 to {len(cohorts)}, the number of cohorts to leave out")
+    dealt: list[list[Study]] = [[] for _ in range(k)]
+    for own in sorted(cohorts.values(), key=lambda own: -_size(own)):
+        min(dealt, key=_size).extend(own)
+    return tuple(Fold(tuple(sorted(s.id for s in own))) for own in dealt)
+
+
+def leave_out(
+    names: Sequence[str] = (),
+    *,
+    k: int | None = None,
+    settings: Settings | None = None,
+    knowledge: Knowledge | None = None,
+    studies: Sequence[Study] | None = None,
+    full: Calibration | None = None,
+    work: Path | None = None,
+    jobs: int = 1,
+    patients: int = PATIENTS,
+    prior_draws: int = PRIOR_DRAWS,
+    progress: Progress | None = None,
+) -> Validation:
+    """Calibrate without some studies at a time, and judge what they found beside the same rivals as ever.
+
+    Parameters
+    ----------
+    names, k
+        As `folds`.
+    settings : Settings, optional
+        Of each calibration.
+    studies : sequence of Study, optional
+        What the model is fitted to; all of role ``calibrate`` by default.
+    full : Calibration, optional
+        Its simulations of the prior are used where they are those of ``settings``.
+    work : Path, optional
+        Folder for what is done so far; a run that was stopped goes on from there, to the same result.
+    jobs : int
+        Processes; they change no result.
+    patients, prior_draws : int
+        As `crosstalk.calibrate.validation.validate`.
+
+    Raises
+    ------
+    UsageError
+        As `folds`, and if nothing would be left to calibrate on.
+    """
+    knowledge, settings = knowledge or load_knowledge(), settings or Settings()
+    settings.check()
+    studies = studies_of("calibrate", knowledge) if studies is None else tuple(studies)
+    chosen = folds(studies, names, k)
+    targets = gather(studies, knowledge)
+    for fold in chosen:
+        if not _kept_targets(targets, fold).size:
+            raise UsageError(f"without {', '.join(fold.studies)} nothing is left to calibrate on")
+    keys = [_key(fold, targets, settings, knowledge, patients, prior_draws) for fold in chosen]
+    found = {fold: _load(work, key) for fold, key in zip(chosen, keys, strict=True)}
+    waiting = [(fold, key) for fold, key in zip(chosen, keys, strict=True) if found[fold] is None]
+    if waiting:
+        prior = shared_prior(full, settings, targets, knowledge)
+        if prior is None:
+            engine = get_engine(jobs=jobs)
+            try:
+                prior = simulate_prior(
+                    settings, targets, knowledge, engine, work=None if work is None else work / "prior"
+                )
+            finally:
+                engine.close()
+        tasks = {
+            fold: _Task(fold, targets, prior, settings, knowledge, patients, prior_draws, _folder(work, key))
+            for fold, key in waiting
+        }
+        by_fold = dict(waiting)
+
+        def done(fold: Fold, validation: Validation) -> None:
+            found[fold] = validation
+            _save(work, by_fold[fold], validation)
+            if progress is not None:
+                n = sum(v is not None for v in found.values())
+                progress(f"{n} of {len(chosen)} calibrations", n / len(chosen))
+
+        _run(list(tasks.values()), jobs, done)
+    parts = [part for part in found.values() if part is not None]
+    place = {study.id: i for i, study in enumerate(targets.studies)}
+    verdicts = tuple(sorted((v for part in parts for v in part.results), key=lambda v: place[v.study]))
+    unsupported = tuple(sorted(name for part in parts for name in part.unsupported))
+    return Validation(
+        verdicts, summarise(verdicts), SOURCE, settings.seed, patients, unsupported,
+        model_hash(knowledge), evidence_hash(knowledge),
+    )  # fmt: skip
+
+
+def shared_prior(
+    full: Calibration | None, settings: Settings, targets: Targets, knowledge: Knowledge
+) -> PriorPass | None:
+    """What a full calibration has simulated before it used any result, for an ensemble of its first members.
+
+    None if it is not the same: of other settings, of fewer members, or of other results.
+    """
+    if full is None or (full.settings.seed, full.settings.effort, full.settings.fixed) != (
+        settings.seed, settings.effort, settings.fixed,
+    ):  # fmt: skip
+        return None
+    place = {t.id: i for i, t in enumerate(full.targets.items)}
+    if settings.members > full.settings.members or not {t.id for t in targets.items} <= place.keys():
+        return None
+    which = np.array([place[t.id] for t in targets.items], dtype=np.intp)
+    first = prior_scores(full.unknowns, settings.seed, settings.members)
+    if full.unknowns != settings.unknowns(knowledge) or not np.array_equal(first, full.prior[: settings.members]):
+        return None
+    patients = {s.id: full.plan.patients[s.id] for s in targets.studies if s.id in full.plan.patients}
+    return PriorPass(Plan(patients, full.plan.chance), full.before[: settings.members]).take(which)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """All that one calibration needs, for a process of its own."""
+
+    fold: Fold
+    targets: Targets
+    prior: PriorPass
+    settings: Settings
+    knowledge: Knowledge
+    patients: int
+    prior_draws: int
+    folder: Path | None
+
+    def run(self, engine: Engine) -> Validation:
+        kept = _kept_targets(self.targets, self.fold)
+        posterior = calibrate(
+            self.settings, knowledge=self.knowledge, engine=engine, work=self.folder, targets=self.targets.take(kept),
+            prior_pass=self.prior.take(kept),
+        )  # fmt: skip
+        left = [s for s in self.targets.studies if s.id in self.fold.studies]
+        found = validate(
+            left, posterior.worlds, knowledge=self.knowledge, engine=engine, seed=self.settings.seed,
+            patients=self.patients, prior_draws=self.prior_draws,
+        )  # fmt: skip
+        if self.folder is not None:
+            rmtree(self.folder, ignore_errors=True)
+        return found
+
+
+def _run(tasks: Sequence[_Task], jobs: int, done: Callable[[Fold, Validation], None]) -> None:
+    """Run the tasks, in processes if there are several of both."""
+    workers = min(jobs, len(tasks))
+    if workers == 1:
+        engine = get_engine(jobs=jobs)
+        try:
+            for task in tasks:
+                done(task.fold, task.run(engine))
+        finally:
+            engine.close()
+        return
+    with ProcessPoolExecutor(workers, get_context("spawn"), _begin) as pool:
+        futures = {pool.submit(_remote, task, max(jobs // workers, 1)): task.fold for task in tasks}
+        try:
+            for future in as_completed(futures):
+                done(futures[future], future.result())
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            # a calibration takes minutes, and what it has done is kept
+            for child in active_children():
+                child.terminate()
+            raise
+
+
+def _begin() -> None:
+    """In a worker process: leave interruptions to the parent, and end with it even if it is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _remote(task: _Task, threads: int) -> Validation:
+    engine = get_engine(jobs=threads)
+    try:
+        return task.run(engine)
+    finally:
+        engine.close()
+
+
+def _kept_targets(targets: Targets, fold: Fold) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+    return np.array([i for i, t in enumerate(targets.items) if t.study not in fold.studies], dtype=np.intp)
+
+
+def _size(studies: Sequence[Study]) -> int:
+    return sum(len(s.results) for s in studies)
+
+
+def _key(
+    fold: Fold, targets: Targets, settings: Settings, knowledge: Knowledge, patients: int, prior_draws: int
+) -> str:
+    """Hash of all that the verdicts of a fold depend on."""
+    what = (
+        asdict(settings), fold.studies, [(t.id, t.value, t.sampling) for t in targets.items],
+        hash_bytes(targets.covariance.tobytes()), hash_bytes(repr(targets.studies)), knowledge.sha256, patients,
+        prior_draws, versions(),
+    )  # fmt: skip
+    return hash_bytes(repr(what))[:24]
+
+
+def _folder(work: Path | None, key: str) -> Path | None:
+    return None if work is None else work / f"fold-{key}"
+
+
+def _load(work: Path | None, key: str) -> Validation | None:
+    """The verdicts of a fold that an earlier run has kept."""
+    if work is None or not (path := work / f"fold-{key}.json").is_file():
+        return None
+    try:
+        return TypeAdapter(Validation).validate_json(path.read_bytes())
+    except (ValidationError, OSError):  # damaged: computed again
+        return None
+
+
+def _save(work: Path | None, key: str, found: Validation) -> None:
+    if work is not None:
+        work.mkdir(parents=True, exist_ok=True)
+        atomic_write(work / f"fold-{key}.json", TypeAdapter(Validation).dump_json(found))
