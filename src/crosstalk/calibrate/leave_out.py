@@ -131,33 +131,26 @@ def leave_out(
     for fold in chosen:
         if not _kept_targets(targets, fold).size:
             raise UsageError(f"without {', '.join(fold.studies)} nothing is left to calibrate on")
-    keys = [_key(fold, targets, settings, knowledge, patients, prior_draws) for fold in chosen]
-    found = {fold: _load(work, key) for fold, key in zip(chosen, keys, strict=True)}
-    waiting = [(fold, key) for fold, key in zip(chosen, keys, strict=True) if found[fold] is None]
+    keys = {fold: _key(fold, targets, settings, knowledge, patients, prior_draws) for fold in chosen}
+    found = {fold: _load(work, key) for fold, key in keys.items()}
+    waiting = [fold for fold, kept in found.items() if kept is None]
+
+    def done(fold: Fold, validation: Validation) -> None:
+        found[fold] = validation
+        _save(work, keys[fold], validation)
+        if progress is not None:
+            n = sum(v is not None for v in found.values())
+            progress(f"{n} of {len(chosen)} calibrations", n / len(chosen))
+
     if waiting:
         prior = shared_prior(full, settings, targets, knowledge)
         if prior is None:
-            engine = get_engine(jobs=jobs)
-            try:
-                prior = simulate_prior(
-                    settings, targets, knowledge, engine, work=None if work is None else work / "prior"
-                )
-            finally:
-                engine.close()
-        tasks = {
-            fold: _Task(fold, targets, prior, settings, knowledge, patients, prior_draws, _folder(work, key))
-            for fold, key in waiting
-        }
-        by_fold = dict(waiting)
-
-        def done(fold: Fold, validation: Validation) -> None:
-            found[fold] = validation
-            _save(work, by_fold[fold], validation)
-            if progress is not None:
-                n = sum(v is not None for v in found.values())
-                progress(f"{n} of {len(chosen)} calibrations", n / len(chosen))
-
-        _run(list(tasks.values()), jobs, done)
+            prior = _simulated(settings, targets, knowledge, jobs, work)
+        tasks = [
+            _Task(fold, targets, prior, settings, knowledge, patients, prior_draws, _folder(work, keys[fold]))
+            for fold in waiting
+        ]
+        _run(tasks, jobs, done)
     parts = [part for part in found.values() if part is not None]
     place = {study.id: i for i, study in enumerate(targets.studies)}
     verdicts = tuple(sorted((v for part in parts for v in part.results), key=lambda v: place[v.study]))
@@ -188,6 +181,14 @@ def shared_prior(
         return None
     patients = {s.id: full.plan.patients[s.id] for s in targets.studies if s.id in full.plan.patients}
     return PriorPass(Plan(patients, full.plan.chance), full.before[: settings.members]).take(which)
+
+
+def _simulated(settings: Settings, targets: Targets, knowledge: Knowledge, jobs: int, work: Path | None) -> PriorPass:
+    engine = get_engine(jobs=jobs)
+    try:
+        return simulate_prior(settings, targets, knowledge, engine, work=None if work is None else work / "prior")
+    finally:
+        engine.close()
 
 
 @dataclass(frozen=True)

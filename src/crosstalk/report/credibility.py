@@ -223,11 +223,15 @@ def sentences(report: CredibilityReport) -> tuple[str, ...]:
     for part, what in ((report.fit, "fitted results"), (report.validation, None)):
         if part is not None and part.summary.skill:
             skill = part.summary.skill
-            found.append(
-                f"{skill_sentence(skill[0], what or _unseen(part))} {domain_sentence(skill)} "
-                f"{coverage_text(part.summary.coverage)}.{_left_out(part.summary)} {_signs(part.summary)} "
-                f"{_scores(part) if part is report.validation else ''}".strip()
+            said = (
+                skill_sentence(skill[0], what or _unseen(part)),
+                domain_sentence(skill),
+                f"{coverage_text(part.summary.coverage)}.",
+                _left_out(part.summary),
+                _signs(part.summary),
+                _scores(part) if part is report.validation else "",
             )
+            found.append(" ".join(words for words in said if words))
     if report.contractions:
         counts = {level: sum(c.verdict == level for c in report.contractions) for level in LEVELS}
         found.append(
@@ -454,8 +458,12 @@ def _unseen(found: Validation) -> str:
 
 def _left_out(s: Summary) -> str:
     """How many results are not the publications' own."""
-    stated = f" {_count(s.stated, 'result')} stated in words only count for nothing." if s.stated else ""
-    return (f" {s.computed} of the results were computed here from individual data." if s.computed else "") + stated
+    said = []
+    if s.computed:
+        said.append(f"{s.computed} of the results were computed here from individual data.")
+    if s.stated:
+        said.append(f"{_count(s.stated, 'result')} more, stated in words only, count for nothing.")
+    return " ".join(said)
 
 
 def _made(validation: Validation) -> str:
