@@ -13,6 +13,7 @@ from crosstalk import __version__
 from crosstalk.cli.calibration import calibrate, qualify, sensitivity, validate
 from crosstalk.cli.catalogues import analytes, drugs, regimens, schema
 from crosstalk.cli.cohorts import learn, predict
+from crosstalk.cli.demo import demo
 from crosstalk.cli.evidence import evidence_app
 from crosstalk.cli.model import model_app
 from crosstalk.cli.patients import assess, forecast
@@ -34,7 +35,7 @@ app = typer.Typer(
 # the order of the help
 for verb in (
     assess, forecast, plate, simulate, trial, learn, predict, calibrate, validate, qualify, sensitivity,
-    drugs, regimens, analytes, schema,
+    drugs, regimens, analytes, schema, demo,
 ):  # fmt: skip
     app.command()(verb)
 app.add_typer(evidence_app, name="evidence")
