@@ -41,7 +41,7 @@ class Settings:
     virtual patients; ``fixed`` gives constants a value for good, such as another structure (``shape_window = 0``).
     """
 
-    members: int = 240
+    members: int = 200
     effort: float = 1.0
     seed: int = 1
     fixed: tuple[tuple[str, float], ...] = ()

@@ -28,9 +28,9 @@ Progress = Callable[[str, float], None]
 """Told in words what is being done, and which share of the whole is done."""
 
 RTOL = 1e-4
-FEWEST, MOST = 24, 160  # patients of a study in one world
+FEWEST, MOST = 16, 40  # patients of a study in one world
 LEAST, LEAST_REGRESSED = 6, 20  # however quick the look; a regression on a marker needs more
-CHANCE = 0.5  # largest variance by chance, as a share of the variance of the target's error
+CHANCE = 0.8  # largest variance by chance, as a share of the variance of the target's error
 PILOT_WORLDS, PILOT_PATIENTS = 12, 48
 
 
