@@ -39,7 +39,7 @@ def calibrate(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The posterior, as netCDF.")] = Path(
         "posterior.nc"
     ),
-    members: Annotated[int, typer.Option("--members", help="Size of the ensemble; so many draws are left.")] = 240,
+    members: Annotated[int, typer.Option("--members", help="Size of the ensemble; so many draws are left.")] = 200,
     effort: Annotated[float, typer.Option("--effort", help="Multiplies the numbers of virtual patients.")] = 1.0,
     fix: Annotated[
         list[str] | None,
