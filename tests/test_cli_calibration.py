@@ -167,7 +167,7 @@ def test_an_interrupted_calibration_keeps_what_is_done(tmp_path: Path) -> None:
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     work = tmp_path / ".p.nc.work"
     for _ in range(600):
-        if work.is_dir() and len(list(work.glob("*.npy"))) >= 2:
+        if work.is_dir() and len(list(work.glob("calibration-*.bin"))) >= 2:
             break
         time.sleep(0.2)
     process.send_signal(signal.SIGINT)
@@ -176,4 +176,4 @@ def test_an_interrupted_calibration_keeps_what_is_done(tmp_path: Path) -> None:
     assert "the same command goes on from there" in err
     assert "Traceback" not in err
     assert not out.exists()
-    assert list(work.glob("*.npy"))
+    assert list(work.glob("calibration-*.bin"))

@@ -253,7 +253,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_result(make_cohort: Make, tm
     assert not finished & set(again)
     for key, prediction in whole.predictions.items():
         assert np.array_equal(prediction.values, resumed.predictions[key].values)
-    # other settings clear what was kept
+    # other settings have predictions of their own
     other = run_ladder(made, **{**settings, "seed": 6}, work=tmp_path / "work")
     key = ("panel", "penalised")
     assert not np.array_equal(other.predictions[key].values, resumed.predictions[key].values)

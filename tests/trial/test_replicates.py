@@ -41,8 +41,8 @@ def test_any_number_of_processes_gives_the_same_bytes(made: Any, tmp_path: Path)
     one = replicate(ready, n, seed=1, label="power", work=tmp_path / "one")
     two = replicate(ready, n, seed=1, label="power", jobs=2, work=tmp_path / "two")
     same(one, two)
-    first = {p.name: p.read_bytes() for p in (tmp_path / "one").rglob("*.npz")}
-    assert first == {p.name: p.read_bytes() for p in (tmp_path / "two").rglob("*.npz")}
+    first = {p.name: p.read_bytes() for p in (tmp_path / "one").rglob("trial-*.bin")}
+    assert first == {p.name: p.read_bytes() for p in (tmp_path / "two").rglob("trial-*.bin")}
     assert len(first) == 3
     # worlds take turns, and the number asked for changes none of the trials
     assert one.world[:4].tolist() == [0, 1, 2, 0]
@@ -71,13 +71,13 @@ def test_a_run_that_is_killed_goes_on_where_it_was(made: Any, tmp_path: Path) ->
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
         until = time.monotonic() + 120
-        while len(list(work.rglob("*.npz"))) < 2 and process.poll() is None and time.monotonic() < until:
+        while len(list(work.rglob("trial-*.bin"))) < 2 and process.poll() is None and time.monotonic() < until:
             time.sleep(0.05)
         os.kill(process.pid, signal.SIGKILL)
     finally:
         process.kill()
         process.wait()
-    kept = {p: p.stat().st_mtime_ns for p in work.rglob("*.npz")}
+    kept = {p: p.stat().st_mtime_ns for p in work.rglob("trial-*.bin")}
     assert len(kept) >= 2
     few = 4 * CHUNK
     shares: list[float] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -50,23 +49,22 @@ def calibrate(
     from crosstalk.calibrate.calibration import calibrate as run
     from crosstalk.calibrate.files import write_calibration
     from crosstalk.knowledge.loader import load_knowledge
+    from crosstalk.store import Work
 
     settings = Settings(members, effort, seed, tuple(_fixed(text) for text in fix or ()))
     settings.check()
-    work = out.with_name(f".{out.name}.work")
-    if again:
-        shutil.rmtree(work, ignore_errors=True)
+    work = Work(out.with_name(f".{out.name}.work"), fresh=again)
     try:
         with open_engine("fast", jobs) as engine, progress("calibrating", quiet) as say:
             found = run(settings, knowledge=load_knowledge(), engine=engine, work=work, progress=say)
     except KeyboardInterrupt:
         print(
-            f"crosstalk: interrupted; what is done is kept in {work}, and the same command goes on from there",
+            f"crosstalk: interrupted; what is done is kept in {work.folder}, and the same command goes on from there",
             file=sys.stderr,
         )
         raise typer.Exit(130) from None
     write_calibration(out, found)
-    shutil.rmtree(work, ignore_errors=True)
+    work.clear()
     if not quiet:
         from crosstalk.report.credibility import calibration_tables
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import product
-from multiprocessing import get_context
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -25,7 +21,7 @@ from crosstalk.trial.characteristics import Value, counted
 from crosstalk.trial.conduct import setting_of
 from crosstalk.trial.looks import run_trial_once
 from crosstalk.trial.pool import design_of, make_pool, read_trial
-from crosstalk.trial.replicates import calm_start, obey_parent
+from crosstalk.trial.replicates import calm_start, shared_value, workers
 from crosstalk.trial.setting import Setting
 from crosstalk.trial.truth import typical_world
 
@@ -215,27 +211,14 @@ def _candidates(base: Setting, tasks: Iterable[Task], replicates: int, seed: int
             yield _candidate(base, task, replicates, seed)
         return
     tasks = list(tasks)
-    with TemporaryDirectory() as folder:
-        shared = Path(folder) / "setting.pickle"
-        shared.write_bytes(pickle.dumps(base))
-        with ProcessPoolExecutor(jobs, get_context("spawn"), _open, (str(shared),)) as pool:
-            with calm_start():
-                found = pool.map(_remote, tasks, *([x] * len(tasks) for x in (replicates, seed)))
-            yield from found
-
-
-_base: Setting | None = None
-
-
-def _open(path: str) -> None:
-    global _base
-    obey_parent()
-    _base = pickle.loads(Path(path).read_bytes())
+    with workers(base, jobs) as pool:
+        with calm_start():
+            found = pool.map(_remote, tasks, *([x] * len(tasks) for x in (replicates, seed)))
+        yield from found
 
 
 def _remote(task: Task, replicates: int, seed: int) -> Candidate:
-    assert _base is not None
-    return _candidate(_base, task, replicates, seed)
+    return _candidate(shared_value(), task, replicates, seed)
 
 
 def _candidate(base: Setting, task: Task, replicates: int, seed: int) -> Candidate:
