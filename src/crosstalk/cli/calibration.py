@@ -87,7 +87,7 @@ def validate(
     quiet: Quiet = False,
 ) -> None:
     """Predict published results that the model was never fitted to, and say where it is right and wrong."""
-    check_outputs(json, html)
+    check_outputs(json, html, inputs=[*(study or ()), posterior])
     from crosstalk.calibrate.targets import studies_of
     from crosstalk.calibrate.validation import validate as run
     from crosstalk.knowledge.loader import load_knowledge
@@ -123,7 +123,7 @@ def qualify(
     quiet: Quiet = False,
 ) -> None:
     """Make the whole credibility report: evidence, fit, posterior, what the data cannot tell, validation, conflicts."""
-    check_outputs(html)
+    check_outputs(html, inputs=[posterior])
     from crosstalk.calibrate.files import read_calibration
     from crosstalk.calibrate.qualification import qualify as run
     from crosstalk.knowledge.loader import load_knowledge

@@ -76,7 +76,7 @@ def learn(
     quiet: Quiet = False,
 ) -> None:
     """Judge what can be predicted in a cohort, and what the immune panel adds."""
-    check_outputs(json, html, out)
+    check_outputs(json, html, out, inputs=[cohort])
     if better not in ("", "higher", "lower"):
         raise UsageError(f"--better {better}: expected higher or lower")
     from crosstalk.learn.cohort import CohortColumns, read_cohort
@@ -128,7 +128,7 @@ def predict(
     quiet: Quiet = False,
 ) -> None:
     """Apply a locked model to patients as it is; flag what its training did not hold."""
-    check_outputs(json, html)
+    check_outputs(json, html, inputs=[model, panel])
     from dataclasses import replace
 
     from crosstalk.learn.cohort import header_of, read_patients

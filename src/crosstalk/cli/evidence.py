@@ -93,7 +93,7 @@ def evidence_show(
     json: JsonFile = None,
 ) -> None:
     """Show one study: population, arms, figures and their sources."""
-    check_outputs(json)
+    check_outputs(json, inputs=[study])
     from crosstalk.evidence.listing import study_card
     from crosstalk.evidence.sources import read_entry
     from crosstalk.knowledge.loader import load_knowledge
@@ -116,7 +116,7 @@ def evidence_check(
     json: JsonFile = None,
 ) -> None:
     """Check study files: schema, DOIs, duplicates, errors, grades. Exit code 1 if one fails."""
-    check_outputs(json)
+    check_outputs(json, inputs=files or ())
     from crosstalk.evidence.checks import check_studies
     from crosstalk.report.documents import dump
     from crosstalk.report.evidence import check_tables

@@ -10,7 +10,16 @@ from typing import Annotated
 
 import typer
 
-from crosstalk.cli.common import check_outputs, console, open_engine, progress, render, say_written, write_wanted
+from crosstalk.cli.common import (
+    check_outputs,
+    check_work,
+    console,
+    open_engine,
+    progress,
+    render,
+    say_written,
+    write_wanted,
+)
 from crosstalk.cli.options import HtmlFile, JsonFile, Quiet, Seed
 from crosstalk.errors import UsageError
 
@@ -62,7 +71,8 @@ def trial(
     quiet: Quiet = False,
 ) -> None:
     """Simulate a trial many times: power, error, bias, size, probability of success."""
-    check_outputs(csv, cdisc, json, html)
+    check_outputs(csv, cdisc, json, html, inputs=[study])
+    check_work(work)
     processes = jobs or os.cpu_count() or 1
     space = {"--arms": arms, "--doses": doses, "--cutoffs": cutoffs, "--sizes": sizes, "--weeks": weeks}
     if optimise:

@@ -25,6 +25,7 @@ from crosstalk.errors import LearnError, UsageError
 from crosstalk.learn.cohort import Cohort, CohortColumns
 from crosstalk.learn.conformal import conformal_quantile, least_people
 from crosstalk.learn.ladder import Ladder, fit_rung, lightly
+from crosstalk.learn.locked_schema import problems
 from crosstalk.provenance import hash_bytes, package_version
 
 if TYPE_CHECKING:
@@ -265,30 +266,29 @@ def _residuals(cohort: Cohort, values: Array) -> dict[str, dict[str, float]]:
 
 
 def read_locked(path: str | Path) -> LockedModel:
-    """Read a locked model and check its hash.
+    """Read a locked model; its form, its numbers and its hash are checked.
 
     Raises
     ------
     LearnError
-        If the file is no locked model, or was changed since it was locked.
+        If the file is no locked model, holds what cannot be computed with, or was changed since it was locked.
     """
     file = Path(path)
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"{file}: cannot be read ({error.strerror}); check the path and its permissions") from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no text, no JSON, a number of thousands of digits, a deep nest
         raise LearnError(
             f"{file}: is no locked model; expected the JSON that `crosstalk learn --out` writes"
         ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         got = content.get("format") if isinstance(content, dict) else type(content).__name__
         raise LearnError(f"{file}: received the format '{got}', expected '{FORMAT}'; lock the model again")
-    try:
-        features = tuple(Feature(**f) for f in content.pop("features"))
-        model = LockedModel(features=features, **content)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise LearnError(f"{file}: a part of the locked model is missing or unknown ({error})") from error
+    wrong = problems(content)
+    if wrong:
+        raise LearnError(f"{file}: a part of the locked model is missing or unknown ({wrong}); lock the model again")
+    model = LockedModel(features=tuple(Feature(**f) for f in content.pop("features")), **content)
     if model.hash() != model.sha256:
         raise LearnError(
             f"{file}: its content has the hash {model.hash()[:12]}, but it was locked with {str(model.sha256)[:12]}; "

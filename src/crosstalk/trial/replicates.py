@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -28,6 +28,7 @@ Array = NDArray[np.float64]
 Progress = Callable[[str, float], None]
 Span = tuple[int, int]
 Part = dict[str, NDArray[Any]]
+Chunks = Generator[tuple[Span, Part], None, None]
 
 CHUNK = 25  # replicates that are computed and kept together
 FIELDS = ("estimate", "se", "df", "lower", "upper", "p", "n", "adjusted")
@@ -104,12 +105,14 @@ def replicate(
     parts = {span: store.load_arrays(_name(span)) for span in spans}
     waiting = [span for span, part in parts.items() if part is None]
     count = len(spans) - len(waiting)
-    for span, part in _computed(setting, waiting, seed, label, jobs):
-        parts[span] = part
-        store.save_arrays(part, _name(span))
-        count += 1
-        if progress is not None:
-            progress(f"{label}: {min(count * CHUNK, n)} of {n} trials", count / len(spans))
+    # closed at once where it is interrupted, so that chunks that wait are not computed first
+    with closing(_computed(setting, waiting, seed, label, jobs)) as computed:
+        for span, part in computed:
+            parts[span] = part
+            store.save_arrays(part, _name(span))
+            count += 1
+            if progress is not None:
+                progress(f"{label}: {min(count * CHUNK, n)} of {n} trials", count / len(spans))
     return _joined(setting, [part for part in parts.values() if part is not None])
 
 
@@ -118,7 +121,7 @@ def _name(span: Span) -> str:
     return f"{span[0]}-{span[1]}"
 
 
-def _computed(setting: Setting, spans: Sequence[Span], seed: int, label: str, jobs: int) -> Iterator[tuple[Span, Part]]:
+def _computed(setting: Setting, spans: Sequence[Span], seed: int, label: str, jobs: int) -> Chunks:
     """Compute the chunks that are missing; yields each as it is there."""
     if jobs <= 1 or len(spans) <= 1:
         for span in spans:
