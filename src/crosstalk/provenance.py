@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import os
 import platform
 import re
@@ -12,7 +13,6 @@ import shutil
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import IO
 
 from crosstalk.errors import OutputError, UsageError
 from crosstalk.places import cache_folder
@@ -121,7 +121,7 @@ def write_together(contents: Mapping[Path, str | bytes], *, mode: int | None = N
     ----------
     contents : mapping of Path to str or bytes
     mode : int, optional
-        Permissions of files that are new; those of the user's mask by default.
+        Permissions of the files; by default those of the old ones, or of the user's mask.
 
     Raises
     ------
@@ -139,11 +139,13 @@ def write_together(contents: Mapping[Path, str | bytes], *, mode: int | None = N
             try:
                 stream, prepared[path] = _create(target, mode)
                 held.enter_context(stream)
-                stream.write(data[path])
-                stream.flush()
+                rest = memoryview(data[path])
+                while rest:
+                    rest = rest[stream.write(rest) :]
                 os.fsync(stream.fileno())
-                if target.exists():
-                    shutil.copymode(target, prepared[path])
+                if mode is None:
+                    with contextlib.suppress(FileNotFoundError):  # it is new, or another process has just removed it
+                        shutil.copymode(target, prepared[path])
                 if fcntl is None:
                     stream.close()
             except OSError as error:
@@ -151,8 +153,8 @@ def write_together(contents: Mapping[Path, str | bytes], *, mode: int | None = N
         for path in data:
             if path not in targets:
                 try:
-                    with Path(path).open("wb") as stream:
-                        stream.write(data[path])
+                    with Path(path).open("wb") as pipe:
+                        pipe.write(data[path])
                 except BrokenPipeError:
                     raise
                 except OSError as error:
@@ -207,7 +209,7 @@ def sweep(folder: Path) -> None:
             os.close(opened)
 
 
-def _create(target: Path, mode: int | None) -> tuple[IO[bytes], Path]:
+def _create(target: Path, mode: int | None) -> tuple[io.FileIO, Path]:
     """A new temporary file beside its target, locked as long as it is open."""
     name = target.name
     if len(os.fsencode(name)) > 200:  # names end at 255 bytes
@@ -215,7 +217,8 @@ def _create(target: Path, mode: int | None) -> tuple[IO[bytes], Path]:
     while True:
         path = target.with_name(f".{name}.crosstalk-{secrets.token_hex(4)}.tmp")
         opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else mode)
-        stream = os.fdopen(opened, "wb")
+        # unbuffered: what a full disk refuses must not be tried again when the file is closed
+        stream = io.FileIO(opened, "wb")
         if fcntl is not None:
             with contextlib.suppress(OSError):  # a file system without locks
                 fcntl.flock(opened, fcntl.LOCK_EX)

@@ -83,7 +83,7 @@ class Store:
             with io.FileIO(path, opener=_opened) as stream:
                 found = os.fstat(stream.fileno())
                 if self.guarded and not private(found):
-                    _tell(f"{path}: others may write this file, so that it is not used; remove it")
+                    _tell(f"{path}: others may write this file, so that it is not used; computed again")
                     return None
                 stored = stream.readall() if stat.S_ISREG(found.st_mode) else b""
         except FileNotFoundError:

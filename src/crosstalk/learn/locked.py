@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from crosstalk.errors import LearnError, UsageError
 from crosstalk.learn.cohort import Cohort, CohortColumns
@@ -307,7 +308,8 @@ def _values(feature: Feature, table: pd.DataFrame) -> tuple[Array, NDArray[np.bo
     gone = ~np.isfinite(x)
     work = np.log(np.maximum(np.where(gone, 1.0, x), feature.floor)) if feature.kind == "log" else x
     work = np.where(gone, feature.fill, work)
-    return feature.coefficient * (work - feature.mean) / feature.scale, gone
+    with np.errstate(over="ignore"):
+        return feature.coefficient * (work - feature.mean) / feature.scale, gone
 
 
 def _coded(model: LockedModel, cohort: Cohort) -> pd.DataFrame:
@@ -325,7 +327,7 @@ def apply(model: LockedModel, cohort: Cohort) -> tuple[Applied, ...]:
     Raises
     ------
     LearnError
-        If a column that the model needs is not in the file, or has another unit.
+        If a column that the model needs is not in the file, or has another unit, or a result is no finite number.
     """
     lacking = [f.name for f in model.features if f.name not in cohort.table]
     if len(lacking) == len(model.features):
@@ -356,7 +358,10 @@ def apply(model: LockedModel, cohort: Cohort) -> tuple[Applied, ...]:
         for i in map(int, np.flatnonzero((x < f.low) | (x > f.high))):
             side = "below" if x[i] < f.low else "above"
             flags[i].append(f"{f.name} {x[i]:.3g} lies {side} all of training ({f.low:.3g} to {f.high:.3g})")
-    values = total if model.kind == "score" else 1 / (1 + np.exp(-total))
+    if not np.isfinite(total).all():
+        patient = cohort.patients[int(np.flatnonzero(~np.isfinite(total))[0])]
+        raise LearnError(f"{cohort.path}: the model gives patient {patient} no finite number; check its coefficients")
+    values = total if model.kind == "score" else expit(total)
     sexes = cohort.table["sex"].to_numpy(dtype=float) if "sex" in cohort.table else np.full(len(cohort), np.nan)
     rows = []
     for j, patient in enumerate(cohort.patients):

@@ -130,12 +130,8 @@ def _computed(setting: Setting, spans: Sequence[Span], seed: int, label: str, jo
     with workers(setting, min(jobs, len(spans))) as pool:
         with calm_start():
             futures = {pool.submit(_remote, span, seed, label): span for span in spans}
-        try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for future in as_completed(futures):
+            yield futures[future], future.result()
 
 
 _shared: Any = None
@@ -151,7 +147,14 @@ def workers(shared: object, n: int) -> Iterator[ProcessPoolExecutor]:
         for _ in range(n):
             queue.put(shared)
         with ProcessPoolExecutor(n, context, _open, (queue,)) as pool:
-            yield pool
+            try:
+                yield pool
+            except BaseException:
+                # what they compute now is of no use; whoever interrupts does not want to wait for it
+                for process in list((pool._processes or {}).values()):
+                    process.kill()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
     finally:
         queue.cancel_join_thread()
         queue.close()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -157,10 +158,11 @@ def optimise(
         pool = make_pool(variant, world, patients=participants, seed=seed, knowledge=knowledge, engine=engine)
         base = setting_of(variant, pool, knowledge)
         tasks = [(arm, dose, c, n, w) for c in cutoffs for n in sizes for w in weeks]
-        for j, candidate in enumerate(_candidates(base, tasks, replicates, seed, jobs), start=1):
-            found.append(candidate)
-            if progress is not None:
-                progress(f"{arm} x {dose:g}: design {j} of {len(tasks)}", (k + j / len(tasks)) / len(treatments))
+        with closing(_candidates(base, tasks, replicates, seed, jobs)) as candidates:
+            for j, candidate in enumerate(candidates, start=1):
+                found.append(candidate)
+                if progress is not None:
+                    progress(f"{arm} x {dose:g}: design {j} of {len(tasks)}", (k + j / len(tasks)) / len(treatments))
     return pareto(found)
 
 
@@ -205,12 +207,13 @@ def _treated(study: Study, arm: str, dose: float) -> Study:
 Task = tuple[str, float, float | None, int, float]
 
 
-def _candidates(base: Setting, tasks: Iterable[Task], replicates: int, seed: int, jobs: int) -> Iterable[Candidate]:
+def _candidates(
+    base: Setting, tasks: Sequence[Task], replicates: int, seed: int, jobs: int
+) -> Generator[Candidate, None, None]:
     if jobs <= 1:
         for task in tasks:
             yield _candidate(base, task, replicates, seed)
         return
-    tasks = list(tasks)
     with workers(base, jobs) as pool:
         with calm_start():
             found = pool.map(_remote, tasks, *([x] * len(tasks) for x in (replicates, seed)))
