@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -141,15 +142,13 @@ def test_calls_that_make_no_sense(arguments: tuple[str, ...], words: str, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_posterior_of_another_version_is_named_and_not_used(study: Path, tmp_path: Path) -> None:
-    import h5netcdf
-
+def test_a_posterior_of_another_version_is_named_and_not_used(study: Path, tmp_path: Path, edited: Any) -> None:
     from crosstalk.knowledge.loader import load_knowledge
     from crosstalk.population.calibrated import POSTERIOR
 
     path = tmp_path / "old.nc"
     path.write_bytes((load_knowledge().root / POSTERIOR).read_bytes())
-    with h5netcdf.File(path, "a") as file:
+    with edited(path) as file:
         file.attrs["model"], file.attrs["crosstalk"] = "0" * 64, "0.0.1"
     for arguments in (("validate", str(study)), ("qualify", "--html", str(tmp_path / "c.html"))):
         code, _, err = run(*arguments, "--posterior", str(path))

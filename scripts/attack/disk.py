@@ -56,9 +56,7 @@ def writes(rng: np.random.Generator, count: int) -> Tally:
     return tally
 
 
-@attack(
-    "full-disk-runs", "whole runs where every file ends at a random size: outputs, cache, temporary files", count=60
-)
+@attack("full-disk-runs", "whole runs where every file ends at a random size: outputs, cache, others", count=60)
 def runs(rng: np.random.Generator, count: int) -> Tally:
     tally = Tally()
     with TemporaryDirectory() as place:

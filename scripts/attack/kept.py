@@ -51,7 +51,8 @@ def checkpoints(rng: np.random.Generator, count: int) -> Tally:
             for store, own in zip(stores, values, strict=True):
                 store.save_arrays({"values": own}, "part")
             path, other = stores[0].path("part"), stores[1].path("part")
-            assert path is not None and other is not None
+            assert path is not None
+            assert other is not None
             foreign = other.read_bytes() if rng.random() < 0.2 else damaged(rng, path.read_bytes())
             path.write_bytes(foreign)
             found = stores[0].load_arrays("part")

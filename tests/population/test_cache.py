@@ -6,10 +6,11 @@ import io
 import pickle
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import h5netcdf
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from crosstalk.population.patients import Patients
 from crosstalk.store import cached
 
 Array = NDArray[np.float64]
+Edited = Callable[[Path], AbstractContextManager[Any]]
 
 OUTPUTS = ("CRP", "innate_score")
 
@@ -226,14 +228,14 @@ def test_failures_survive_the_cache(folder: Path, engine: Counting) -> None:
 
 
 def test_another_posterior_has_a_population_of_its_own(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Counting
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Counting, edited: Edited
 ) -> None:
     """The states of one posterior's patients are no steady states of another's."""
     posterior = tmp_path / "other.nc"
     shutil.copy(load_knowledge().root / POSTERIOR, posterior)
-    with h5netcdf.File(posterior, "a") as file:
+    with edited(posterior) as file:
         draws = file.groups["posterior"].variables["E_IL6_APR"]
-        draws[...] = 1.5 * np.asarray(draws[...])
+        draws[...] = 1.02 * np.asarray(draws[...])
     shipped = make(engine)
     monkeypatch.setenv(VARIABLE, str(posterior))
     other = make(engine)

@@ -47,7 +47,7 @@ def main() -> None:
     """Run the command line; what fails becomes one message and an exit code."""
     words = logging.StreamHandler()
     words.setFormatter(logging.Formatter("crosstalk: warning: %(message)s"))
-    logging.getLogger("crosstalk").addHandler(words)
+    logging.getLogger("crosstalk").handlers = [words]
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # a name that the terminal's encoding lacks must not end the run

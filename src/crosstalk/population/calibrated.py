@@ -151,17 +151,25 @@ def unsealed(path: Path) -> io.BytesIO:
     try:
         stored = Path(path).read_bytes()
     except OSError as error:
-        raise PopulationError(f"{path}: cannot be read ({error.strerror}); check the path and permissions") from error
-    size = len(SEAL) + 65
+        raise _no_posterior(path, error.strerror) from error
+    size = len(sealed(b""))
     content = stored[:-size]
     if stored[-size:] != sealed(content)[-size:]:
-        raise PopulationError(
-            f"{path}: was changed or damaged since it was written, its checksum is not that of its content; "
-            "make it again with `crosstalk calibrate`"
-            if stored.startswith(b"\x89HDF")
-            else f"{path}: is no posterior of Crosstalk; expected a file written by `crosstalk calibrate`"
+        written = stored.startswith(b"\x89HDF")
+        raise _no_posterior(
+            path,
+            "it was changed or damaged since it was written, its checksum is not that of its content"
+            if written
+            else "it is no netCDF file",
         )
     return io.BytesIO(content)
+
+
+def _no_posterior(path: Path, reason: object) -> PopulationError:
+    words = " ".join(str(reason).split())
+    return PopulationError(
+        f"{path}: is no posterior of Crosstalk ({words}); expected a file written by `crosstalk calibrate`"
+    )
 
 
 def read_posterior(path: Path) -> PosteriorFile:
@@ -188,9 +196,7 @@ def read_posterior(path: Path) -> PosteriorFile:
             if not np.isfinite(values).all():
                 raise ValueError(f"'{name}' holds draws that are no finite numbers")
     except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
-        raise PopulationError(
-            f"{path}: is no posterior of Crosstalk ({error}); expected a file written by `crosstalk calibrate`"
-        ) from error
+        raise _no_posterior(path, error) from error
     return PosteriorFile(path, draws, model, evidence, version)
 
 
