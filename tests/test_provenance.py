@@ -16,7 +16,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crosstalk.errors import OutputError, UsageError
-from crosstalk.provenance import _create, atomic_write, hash_bytes, hash_file, versions, write_together
+from crosstalk.provenance import (
+    _create,
+    atomic_write,
+    hash_bytes,
+    hash_file,
+    temporary_folder,
+    versions,
+    write_together,
+)
 
 
 def test_hash_of_a_known_text() -> None:
@@ -237,3 +245,34 @@ def test_a_disk_that_is_full_at_the_second_output_leaves_both_as_they_were(tmp_p
     assert "OutputError: " in found.stderr
     assert "b.html: cannot be written (File too large)" in found.stderr
     assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"a.json": "old"}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs locks of POSIX")
+def test_temporary_folders_of_dead_processes_go_with_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crosstalk.provenance.tempfile.tempdir", str(tmp_path))
+    script = (
+        "import os, sys, tempfile; from crosstalk.provenance import temporary_folder\n"
+        "tempfile.tempdir = sys.argv[1]\n"
+        "with temporary_folder() as folder: (folder / 'patients.csv').write_text('x'); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
+    assert len(list(tmp_path.rglob("patients.csv"))) == 1
+    (tmp_path / "crosstalk-stranger.tmp").mkdir()
+    (tmp_path / "crosstalk-stranger.tmp" / "thesis.txt").write_text("precious")
+    with temporary_folder() as one, temporary_folder() as two:
+        assert one.is_dir()
+        assert one != two
+        assert stat.S_IMODE(one.stat().st_mode) == 0o700
+        assert not list(tmp_path.rglob("patients.csv"))
+    assert [p.name for p in tmp_path.iterdir()] == ["crosstalk-stranger.tmp"]
+
+
+def test_a_temporary_folder_that_cannot_be_written_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crosstalk.provenance.tempfile.tempdir", str(tmp_path / "gone"))
+    with pytest.raises(OutputError, match=r"gone: no temporary file can be written \(.*set TMPDIR"), temporary_folder():
+        pass
+    monkeypatch.setattr("crosstalk.provenance.tempfile.tempdir", str(tmp_path))
+    with pytest.raises(OutputError, match="No space left on device"), temporary_folder():
+        raise OSError(28, "No space left on device")
+    with pytest.raises(FileNotFoundError), temporary_folder():
+        (tmp_path.parent / "no such file").read_text()

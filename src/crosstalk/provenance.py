@@ -10,7 +10,9 @@ import platform
 import re
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
@@ -31,6 +33,7 @@ __all__ = [
     "package_version",
     "sweep",
     "target_of",
+    "temporary_folder",
     "versions",
     "write_together",
 ]
@@ -40,6 +43,7 @@ STACK = (
     "libroadrunner", "llvmlite", "numba",
 )  # fmt: skip
 """Distributions whose versions can change a result."""
+LOCK = ".crosstalk-lock"
 _TEMPORARY = re.compile(r"\..*\.crosstalk-[0-9a-f]{8}\.tmp")
 
 
@@ -207,6 +211,56 @@ def sweep(folder: Path) -> None:
             continue
         finally:
             os.close(opened)
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Yield a folder of the user's alone for files that go when the block ends; those of dead processes go now.
+
+    Raises
+    ------
+    OutputError
+        If no temporary file can be written.
+    """
+    where = "the temporary folder"
+    try:
+        where = tempfile.gettempdir()
+        for left in Path(where).glob("crosstalk-*.tmp"):
+            _sweep_folder(left)
+        with (
+            tempfile.TemporaryDirectory(prefix="crosstalk-", suffix=".tmp") as name,
+            (Path(name) / LOCK).open("xb") as stream,
+        ):
+            if fcntl is not None:
+                with contextlib.suppress(OSError):  # a file system without locks
+                    fcntl.flock(stream, fcntl.LOCK_EX)
+            yield Path(name)
+    except OSError as error:
+        if error.filename is not None and not str(error.filename).startswith(where):
+            raise
+        raise OutputError(
+            f"{where}: no temporary file can be written ({error.strerror}); free some space, or set TMPDIR to another "
+            "folder"
+        ) from error
+
+
+def _sweep_folder(folder: Path) -> None:
+    """Remove a temporary folder whose process is dead."""
+    if fcntl is None:
+        return
+    try:
+        if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
+            return
+        opened = os.open(folder / LOCK, os.O_RDWR | os.O_NOFOLLOW)
+    except OSError:
+        return
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
+    except OSError:
+        pass
+    finally:
+        os.close(opened)
 
 
 def _create(target: Path, mode: int | None) -> tuple[io.FileIO, Path]:
