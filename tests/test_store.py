@@ -245,6 +245,21 @@ def test_a_file_that_others_may_write_is_made_anew(tmp_path: Path, monkeypatch: 
     assert one.load() is not None
 
 
+@posix
+def test_folders_are_made_private_whatever_the_mask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "a" / "cache"))
+    mask = os.umask(0o002)
+    try:
+        assert Work(cache_folder() / "trials").store("trial", 1).save(b"x")
+        assert Work(tmp_path / "shared").store("trial", 1).save(b"x")
+    finally:
+        os.umask(mask)
+    assert cached("kernel", 1).save(b"x")
+    assert all((tmp_path / p).stat().st_mode & 0o777 == 0o700 for p in ("a", "a/cache", "a/cache/trials"))
+    # a folder of the user's own is as his mask wants it
+    assert only(tmp_path / "shared").stat().st_mode & 0o777 == 0o664
+
+
 @root
 @pytest.mark.parametrize("what", ["folder", "file"])
 def test_what_belongs_to_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:

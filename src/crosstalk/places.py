@@ -34,16 +34,16 @@ def private(found: os.stat_result) -> bool:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder that is the user's alone, if there is none.
+    """Make a folder that is the user's alone, and those above it, where there is none.
 
     Raises
     ------
     OSError
         If it cannot be made.
     """
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
+    for path in reversed([folder, *folder.parents]):
+        if not path.is_dir():
+            path.mkdir(mode=0o700, exist_ok=True)
 
 
 @functools.lru_cache(maxsize=8)

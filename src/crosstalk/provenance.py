@@ -132,7 +132,8 @@ def write_together(contents: Mapping[Path, str | bytes], *, mode: int | None = N
     OutputError
         If one cannot be written; it says in which state each of them is.
     """
-    data = {p: c.encode("utf-8", "surrogateescape") if isinstance(c, str) else c for p, c in contents.items()}
+    # a part of a file's name that is no text is written as an escape, which JSON knows too
+    data = {p: c.encode(errors="backslashreplace") if isinstance(c, str) else c for p, c in contents.items()}
     targets = {path: target_of(path) for path in data if not is_stream(path)}
     for folder in {t.parent for t in targets.values()}:
         sweep(folder)

@@ -103,11 +103,15 @@ class Store:
         if path is None:
             return False
         try:
-            make_folder(path.parent)
+            if self.guarded:
+                make_folder(path.parent)
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
             if not self._usable(path.parent):
                 return False
             _set_aside(path)
-            write_together({path: MARK + self._checksum(name, depends, content) + content}, mode=0o600)
+            whole = MARK + self._checksum(name, depends, content) + content
+            write_together({path: whole}, mode=0o600 if self.guarded else None)
         except (OSError, OutputError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             _tell(f"{path.parent}: nothing can be kept there ({reason}); it is computed again each time")
@@ -245,7 +249,7 @@ def _feed(digest: Any, value: object) -> None:
     elif value is None or isinstance(value, (bool, int, float)):
         say("number", repr(value).encode())
     elif isinstance(value, (str, Path)):
-        say("text", str(value).encode("utf-8", "surrogateescape"))
+        say("text", str(value).encode("utf-8", "surrogatepass"))
     elif isinstance(value, bytes):
         say("bytes", value)
     elif is_dataclass(value) and not isinstance(value, type):
