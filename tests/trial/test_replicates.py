@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+from crosstalk.store import Work
 from crosstalk.study.design import Interim
 from crosstalk.trial.replicates import CHUNK, Replicates, replicate
 
@@ -133,3 +135,40 @@ def test_a_setting_is_small_to_hand_over(made: Any) -> None:
     assert len(pickle.dumps(ready)) < 2e6
     assert pickle.loads(pickle.dumps(ready)).design.interim is None
     assert Interim((0.5, 1.0), "pocock") == pickle.loads(pickle.dumps(Interim((0.5, 1.0), "pocock")))
+
+
+@pytest.mark.parametrize("damage", ["cut off", "another number", "empty", "a stranger's"])
+def test_a_damaged_part_is_computed_again_and_strangers_files_stay(made: Any, tmp_path: Path, damage: str) -> None:
+    (tmp_path / "power").mkdir()
+    (tmp_path / "power" / "thesis.txt").write_text("precious")
+    ready = real(made)
+    first = replicate(ready, 5, seed=1, label="power", work=tmp_path)
+    (part,) = tmp_path.glob("trial-*.bin")
+    whole = part.read_bytes()
+    middle = len(whole) // 2
+    part.write_bytes(
+        {
+            "cut off": whole[:middle],
+            "another number": whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :],
+            "empty": b"",
+            "a stranger's": b"precious",
+        }[damage]
+    )
+    same(replicate(ready, 5, seed=1, label="power", work=tmp_path), first)
+    assert part.read_bytes() == whole
+    assert (tmp_path / "power" / "thesis.txt").read_text() == "precious"
+    assert [p.read_text() for p in tmp_path.glob("aside-*")] == (["precious"] if damage == "a stranger's" else [])
+
+
+def test_two_trials_in_one_folder_do_not_mix(made: Any, tmp_path: Path) -> None:
+    ready = real(made)
+    other = made.replace(ready, hazard=0.0)
+    alone = [replicate(s, 5, seed=1, label="power") for s in (ready, other)]
+    work = [Work(tmp_path), Work(tmp_path)]
+    for _ in range(2):
+        for setting, one, expected in zip((ready, other), work, alone, strict=True):
+            same(replicate(setting, 5, seed=1, label="power", work=one), expected)
+    work[0].clear()
+    assert len(list(tmp_path.glob("trial-*.bin"))) == 1
+    work[1].clear()
+    assert not tmp_path.exists()
