@@ -9,27 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-PANEL = "patient,hsCRP [mg/L],IL-6 [pg/mL],HAMD17\nA,5.2,3.1,24\n"
 COHORT = "patient,hsCRP [mg/L],IL-6 [pg/mL],HAMD17\n" + "".join(
     f"P{i},{1 + i % 7},{1 + i % 3},{18 + i % 9}\n" for i in range(12)
 )
-TRIAL = """\
-[study]
-id = "attack"
-title = "A short trial"
-role = "design"
-[population]
-diagnosis = "mdd"
-severity = { scale = "HAMD17", mean = 24, sd = 4 }
-[[arm]]
-id = "minocycline"
-dose = [{ drug = "minocycline", amount = 200, unit = "mg/d", route = "oral", weeks = [0, 6] }]
-[[arm]]
-id = "placebo"
-[trial]
-kind = "parallel"
-n = 40
-"""
 
 
 def learning() -> str:

@@ -151,7 +151,7 @@ def calibrate(
     # everything that the counterparts depend on: who is simulated, in which model, for which results
     store = Work.of(work).store(
         "calibration", settings, [(t.id, t.value) for t in given.items], given.covariance, [u.id for u in known],
-        model_hash(knowledge), evidence_hash(knowledge), versions(),
+        model_hash(knowledge), evidence_hash(knowledge), type(engine).__name__, versions(),
     )  # fmt: skip
     steps = _Steps(given, progress)
     plan = _planned(given, known, knowledge, engine, settings, store)
