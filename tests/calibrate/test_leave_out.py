@@ -96,7 +96,7 @@ def test_a_run_goes_on_where_it_was_and_processes_change_nothing(knowledge: Know
     told.clear()
     assert run(tmp_path / "a", 1) == first
     assert told == []
-    kept = sorted((tmp_path / "a").glob("fold-*.json"))
+    kept = sorted((tmp_path / "a").glob("fold-*.bin"))
     kept[0].write_text("damaged", encoding="utf-8")
     assert run(tmp_path / "a", 1) == first
     assert told == ["2 of 2 calibrations"]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import io
-import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +19,8 @@ from crosstalk.errors import UsageError
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.population.calibrated import evidence_hash, model_hash
 from crosstalk.population.worlds import Unknown, Worlds, prior_scores, unknowns, worlds_at
-from crosstalk.provenance import atomic_write, hash_bytes, versions
+from crosstalk.provenance import versions
+from crosstalk.store import Store, Work
 
 __all__ = ["Calibration", "PriorPass", "Settings", "calibrate", "simulate_prior"]
 
@@ -142,7 +141,7 @@ def calibrate(
     *,
     knowledge: Knowledge | None = None,
     engine: Engine | None = None,
-    work: Path | None = None,
+    work: Path | Work | None = None,
     targets: Targets | None = None,
     prior_pass: PriorPass | None = None,
     progress: Progress | None = None,
@@ -154,7 +153,7 @@ def calibrate(
 
     Parameters
     ----------
-    work : Path, optional
+    work : Path or Work, optional
         Folder for what is done so far; a calibration that was stopped goes on from there, to the same result. Remove it
         when the result is safe.
     targets : Targets, optional
@@ -175,7 +174,7 @@ def calibrate(
     settings.check()
     given = gather(studies_of("calibrate", knowledge), knowledge) if targets is None else targets
     known = settings.unknowns(knowledge)
-    store = None if work is None else _open(work, settings, given, known, knowledge)
+    store = _store(work, settings, given, knowledge, engine)
     steps = _Steps(given, progress)
     plan = _planned(given, known, knowledge, engine, settings, store) if prior_pass is None else prior_pass.plan
     held = given.widened(np.diag(plan.chance))
@@ -231,17 +230,28 @@ def simulate_prior(
     knowledge: Knowledge,
     engine: Engine,
     *,
-    work: Path | None = None,
+    work: Path | Work | None = None,
     progress: Progress | None = None,
 ) -> PriorPass:
     """Simulate what a calibration with these settings does before it uses any result; see `calibrate`."""
     settings.check()
     known = settings.unknowns(knowledge)
-    store = None if work is None else _open(work, settings, targets, known, knowledge)
+    store = _store(work, settings, targets, knowledge, engine)
     plan = _planned(targets, known, knowledge, engine, settings, store)
     forward = Forward(knowledge, engine, seed=settings.seed, plan=plan.patients, store=store)
     worlds = settings.worlds(known, prior_scores(known, settings.seed, settings.members), "calibration")
     return PriorPass(plan, forward.counterparts(targets, worlds, "prior", progress))
+
+
+def _store(
+    work: Path | Work | None, settings: Settings, targets: Targets, knowledge: Knowledge, engine: Engine
+) -> Store:
+    """Where counterparts are kept, by all that they depend on: who is simulated, in which model, for which results."""
+    return Work.of(work).store(
+        "calibration", settings, [(t.id, t.value) for t in targets.items], targets.covariance,
+        [u.id for u in settings.unknowns(knowledge)], model_hash(knowledge), evidence_hash(knowledge),
+        type(engine).__name__, versions(),
+    )  # fmt: skip
 
 
 def _module(unknown: Unknown, knowledge: Knowledge) -> str:
@@ -257,36 +267,16 @@ def _planned(
     knowledge: Knowledge,
     engine: Engine,
     settings: Settings,
-    store: Path | None,
+    store: Store,
 ) -> Plan:
     world = settings.worlds(known, np.zeros((1, len(known))), "central")
-    path = None if store is None else store / "plan.npz"
-    if path is not None and path.is_file():
-        with np.load(path, allow_pickle=False) as kept:
-            return Plan(dict(zip(kept["study"].tolist(), kept["patients"].tolist(), strict=True)), kept["chance"])
+    kept = store.load_arrays("plan")
+    if kept is not None:
+        return Plan(dict(zip(kept["study"].tolist(), kept["patients"].tolist(), strict=True)), kept["chance"])
     plan = plan_patients(targets, world, knowledge, engine, seed=settings.seed, scale=settings.effort)
-    if path is not None:
-        buffer = io.BytesIO()
-        np.savez(buffer, study=list(plan.patients), patients=list(plan.patients.values()), chance=plan.chance)
-        atomic_write(path, buffer.getvalue())
+    arrays = {"study": np.array(list(plan.patients)), "patients": np.array(list(plan.patients.values()))}
+    store.save_arrays({**arrays, "chance": plan.chance}, "plan")
     return plan
-
-
-def _open(work: Path, settings: Settings, targets: Targets, known: tuple[Unknown, ...], knowledge: Knowledge) -> Path:
-    """The folder of a calibration with these inputs; another one's remains are cleared away."""
-    what = (
-        asdict(settings), [(t.id, t.value) for t in targets.items], targets.covariance.tolist(),
-        [u.id for u in known], model_hash(knowledge), evidence_hash(knowledge), versions(),
-    )  # fmt: skip
-    key = hash_bytes(repr(what))
-    mark = work / "key"
-    if mark.is_file() and mark.read_text(encoding="utf-8") == key:
-        return work
-    if work.exists():
-        shutil.rmtree(work)
-    work.mkdir(parents=True)
-    atomic_write(mark, key)
-    return work
 
 
 class _Steps:

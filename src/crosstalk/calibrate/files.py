@@ -17,7 +17,7 @@ from crosstalk.calibrate.heterogeneity import Heterogeneity, widening
 from crosstalk.calibrate.targets import describe, gather, studies_of
 from crosstalk.errors import CalibrationError, PopulationError
 from crosstalk.knowledge.loader import Knowledge
-from crosstalk.population.calibrated import read_posterior
+from crosstalk.population.calibrated import read_posterior, sealed, unsealed
 from crosstalk.population.worlds import Worlds, prior_scores
 from crosstalk.provenance import atomic_write, package_version
 
@@ -53,7 +53,8 @@ def write_calibration(path: Path, calibration: Calibration) -> Path:
 
     Groups: ``posterior`` and ``prior`` (a variable per unknown, dimensions chain and draw), ``unconstrained_posterior``
     (normal scores under the prior), ``posterior_predictive`` and ``prior_predictive`` (counterparts of the targets on
-    the scale of their errors), ``observed_data``, ``constant_data`` (errors and descriptions of the targets).
+    the scale of their errors), ``observed_data``, ``constant_data`` (errors and descriptions of the targets). The file
+    ends with a checksum of all of it.
 
     Raises
     ------
@@ -95,7 +96,7 @@ def write_calibration(path: Path, calibration: Calibration) -> Path:
         _put(group, "error", ("target",), np.sqrt(np.diag(c.targets.covariance)))
         _put(group, "chance", ("target",), c.plan.chance)
         _put(group, "patients", ("target",), np.array([c.plan.patients[t.study] for t in c.targets.items], dtype=float))
-    return atomic_write(path, buffer.getvalue())
+    return atomic_write(path, sealed(buffer.getvalue()))
 
 
 def read_calibration(path: Path, knowledge: Knowledge) -> Calibration:
@@ -104,16 +105,18 @@ def read_calibration(path: Path, knowledge: Knowledge) -> Calibration:
     Raises
     ------
     PopulationError
-        If the file is no calibration.
+        If the file is no calibration, or was changed.
     CalibrationError
         If it was made for another model or other evidence.
     """
     import h5netcdf
 
-    reason = read_posterior(path).stale(knowledge)
+    found = read_posterior(path)
+    reason = found.stale(knowledge)
     if reason:
         raise CalibrationError(f"{path}: {reason}; make it again with `crosstalk calibrate`")
-    with h5netcdf.File(path, "r") as file:
+    found.check(knowledge)
+    with h5netcdf.File(unsealed(path), "r") as file:
         a = file.attrs
         fixed = tuple((str(k), float(v)) for k, v in json.loads(str(a["fixed"])).items())
         settings = Settings(int(a["members"]), float(a["effort"]), int(a["seed"]), fixed)

@@ -9,18 +9,14 @@ constants and results is at hand, else simulated and kept.
 from __future__ import annotations
 
 import difflib
-import os
-import signal
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
-from multiprocessing import active_children, get_context, parent_process
+from dataclasses import dataclass
+from multiprocessing import active_children, get_context
 from pathlib import Path
-from shutil import rmtree
 
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from crosstalk.calibrate.calibration import Calibration, PriorPass, Settings, calibrate, simulate_prior
 from crosstalk.calibrate.forward import Plan, Progress
@@ -29,11 +25,13 @@ from crosstalk.calibrate.targets import Targets, gather, studies_of
 from crosstalk.calibrate.validation import PATIENTS, PRIOR_DRAWS, Validation, summarise, validate
 from crosstalk.engine import get_engine
 from crosstalk.engine.ensemble import Engine
+from crosstalk.engine.workers import obey_parent
 from crosstalk.errors import UsageError
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.population.calibrated import evidence_hash, model_hash
 from crosstalk.population.worlds import prior_scores
-from crosstalk.provenance import atomic_write, hash_bytes, versions
+from crosstalk.provenance import versions
+from crosstalk.store import Store, Work
 from crosstalk.study.records import Study
 
 __all__ = ["Fold", "folds", "leave_out", "shared_prior"]
@@ -93,7 +91,7 @@ def leave_out(
     knowledge: Knowledge | None = None,
     studies: Sequence[Study] | None = None,
     full: Calibration | None = None,
-    work: Path | None = None,
+    work: Path | Work | None = None,
     jobs: int = 1,
     patients: int = PATIENTS,
     prior_draws: int = PRIOR_DRAWS,
@@ -111,7 +109,7 @@ def leave_out(
         What the model is fitted to; all of role ``calibrate`` by default.
     full : Calibration, optional
         Its simulations of the prior are used where they are those of ``settings``.
-    work : Path, optional
+    work : Path or Work, optional
         Folder for what is done so far; a run that was stopped goes on from there, to the same result.
     jobs : int
         Processes; they change no result.
@@ -131,13 +129,15 @@ def leave_out(
     for fold in chosen:
         if not _kept_targets(targets, fold).size:
             raise UsageError(f"without {', '.join(fold.studies)} nothing is left to calibrate on")
-    keys = {fold: _key(fold, targets, settings, knowledge, patients, prior_draws) for fold in chosen}
-    found = {fold: _load(work, key) for fold, key in keys.items()}
+    work = Work.of(work)
+    counts = (patients, prior_draws)
+    stores = {fold: _store(work, fold, targets, settings, knowledge, counts) for fold in chosen}
+    found = {fold: _load(store) for fold, store in stores.items()}
     waiting = [fold for fold, kept in found.items() if kept is None]
 
     def done(fold: Fold, validation: Validation) -> None:
         found[fold] = validation
-        _save(work, keys[fold], validation)
+        stores[fold].save(TypeAdapter(Validation).dump_json(validation))
         if progress is not None:
             n = sum(v is not None for v in found.values())
             progress(f"{n} of {len(chosen)} calibrations", n / len(chosen))
@@ -146,10 +146,7 @@ def leave_out(
         prior = shared_prior(full, settings, targets, knowledge)
         if prior is None:
             prior = _simulated(settings, targets, knowledge, jobs, work)
-        tasks = [
-            _Task(fold, targets, prior, settings, knowledge, patients, prior_draws, _folder(work, keys[fold]))
-            for fold in waiting
-        ]
+        tasks = [_Task(fold, targets, prior, settings, knowledge, counts, work.folder) for fold in waiting]
         _run(tasks, jobs, done)
     parts = [part for part in found.values() if part is not None]
     place = {study.id: i for i, study in enumerate(targets.studies)}
@@ -183,10 +180,10 @@ def shared_prior(
     return PriorPass(Plan(patients, full.plan.chance), full.before[: settings.members]).take(which)
 
 
-def _simulated(settings: Settings, targets: Targets, knowledge: Knowledge, jobs: int, work: Path | None) -> PriorPass:
+def _simulated(settings: Settings, targets: Targets, knowledge: Knowledge, jobs: int, work: Work) -> PriorPass:
     engine = get_engine(jobs=jobs)
     try:
-        return simulate_prior(settings, targets, knowledge, engine, work=None if work is None else work / "prior")
+        return simulate_prior(settings, targets, knowledge, engine, work=work)
     finally:
         engine.close()
 
@@ -200,23 +197,21 @@ class _Task:
     prior: PriorPass
     settings: Settings
     knowledge: Knowledge
-    patients: int
-    prior_draws: int
+    counts: tuple[int, int]
     folder: Path | None
 
     def run(self, engine: Engine) -> Validation:
-        kept = _kept_targets(self.targets, self.fold)
+        kept, work = _kept_targets(self.targets, self.fold), Work(self.folder)
         posterior = calibrate(
-            self.settings, knowledge=self.knowledge, engine=engine, work=self.folder, targets=self.targets.take(kept),
+            self.settings, knowledge=self.knowledge, engine=engine, work=work, targets=self.targets.take(kept),
             prior_pass=self.prior.take(kept),
         )  # fmt: skip
         left = [s for s in self.targets.studies if s.id in self.fold.studies]
         found = validate(
             left, posterior.worlds, knowledge=self.knowledge, engine=engine, seed=self.settings.seed,
-            patients=self.patients, prior_draws=self.prior_draws,
+            patients=self.counts[0], prior_draws=self.counts[1],
         )  # fmt: skip
-        if self.folder is not None:
-            rmtree(self.folder, ignore_errors=True)
+        work.clear()
         return found
 
 
@@ -231,7 +226,7 @@ def _run(tasks: Sequence[_Task], jobs: int, done: Callable[[Fold, Validation], N
         finally:
             engine.close()
         return
-    with ProcessPoolExecutor(workers, get_context("spawn"), _begin) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), obey_parent) as pool:
         futures = {pool.submit(_remote, task, max(jobs // workers, 1)): task.fold for task in tasks}
         try:
             for future in as_completed(futures):
@@ -242,19 +237,6 @@ def _run(tasks: Sequence[_Task], jobs: int, done: Callable[[Fold, Validation], N
             for child in active_children():
                 child.terminate()
             raise
-
-
-def _begin() -> None:
-    """In a worker process: leave interruptions to the parent, and end with it even if it is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _remote(task: _Task, threads: int) -> Validation:
@@ -273,33 +255,17 @@ def _size(studies: Sequence[Study]) -> int:
     return sum(len(s.results) for s in studies)
 
 
-def _key(
-    fold: Fold, targets: Targets, settings: Settings, knowledge: Knowledge, patients: int, prior_draws: int
-) -> str:
-    """Hash of all that the verdicts of a fold depend on."""
-    what = (
-        asdict(settings), fold.studies, [(t.id, t.value, t.sampling) for t in targets.items],
-        hash_bytes(targets.covariance.tobytes()), hash_bytes(repr(targets.studies)), knowledge.sha256, patients,
-        prior_draws, versions(),
+def _store(
+    work: Work, fold: Fold, targets: Targets, settings: Settings, knowledge: Knowledge, counts: tuple[int, int]
+) -> Store:
+    """Where the verdicts of a fold are kept, by all that they depend on."""
+    return work.store(
+        "fold", settings, fold.studies, [(t.id, t.value, t.sampling) for t in targets.items], targets.covariance,
+        repr(targets.studies), knowledge.sha256, counts, versions(),
     )  # fmt: skip
-    return hash_bytes(repr(what))[:24]
 
 
-def _folder(work: Path | None, key: str) -> Path | None:
-    return None if work is None else work / f"fold-{key}"
-
-
-def _load(work: Path | None, key: str) -> Validation | None:
+def _load(store: Store) -> Validation | None:
     """The verdicts of a fold that an earlier run has kept."""
-    if work is None or not (path := work / f"fold-{key}.json").is_file():
-        return None
-    try:
-        return TypeAdapter(Validation).validate_json(path.read_bytes())
-    except (ValidationError, OSError):  # damaged: computed again
-        return None
-
-
-def _save(work: Path | None, key: str, found: Validation) -> None:
-    if work is not None:
-        work.mkdir(parents=True, exist_ok=True)
-        atomic_write(work / f"fold-{key}.json", TypeAdapter(Validation).dump_json(found))
+    kept = store.load()
+    return None if kept is None else TypeAdapter(Validation).validate_json(bytes(kept))

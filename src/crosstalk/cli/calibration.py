@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from crosstalk.knowledge.loader import Knowledge
     from crosstalk.population.calibrated import PosteriorFile
     from crosstalk.population.worlds import Worlds
+    from crosstalk.store import Work
 
 __all__ = ["calibrate", "qualify", "sensitivity", "validate"]
 
@@ -56,12 +56,11 @@ def calibrate(
     from crosstalk.calibrate.calibration import calibrate as run
     from crosstalk.calibrate.files import write_calibration
     from crosstalk.knowledge.loader import load_knowledge
+    from crosstalk.store import Work
 
     settings = Settings(members, effort, seed, tuple(_fixed(text) for text in fix or ()))
     settings.check()
-    work = out.with_name(f".{out.name}.work")
-    if again:
-        shutil.rmtree(work, ignore_errors=True)
+    work = Work(out.with_name(f".{out.name}.work"), fresh=again)
     try:
         with open_engine("fast", jobs) as engine, progress("calibrating", quiet) as say:
             found = run(settings, knowledge=load_knowledge(), engine=engine, work=work, progress=say)
@@ -69,7 +68,7 @@ def calibrate(
         _say_kept(work)
         raise typer.Exit(130) from None
     write_calibration(out, found)
-    shutil.rmtree(work, ignore_errors=True)
+    work.clear()
     if not quiet:
         from crosstalk.report.credibility import calibration_tables
 
@@ -109,12 +108,13 @@ def validate(
     quiet: Quiet = False,
 ) -> None:
     """Predict published results that the model was never fitted to: its skill beside two rivals, and each verdict."""
-    check_outputs(json, html)
+    check_outputs(json, html, inputs=[*(study or ()), posterior])
     from crosstalk.calibrate.targets import studies_of
     from crosstalk.calibrate.validation import validate as run
     from crosstalk.knowledge.loader import load_knowledge
     from crosstalk.provenance import is_stream
     from crosstalk.report.documents import dump
+    from crosstalk.store import Work
     from crosstalk.study.schema import read_study
 
     misplaced = {"--draws": draws} if leave_out else {"--folds": folds, "--members": members, "--effort": effort}
@@ -122,10 +122,12 @@ def validate(
         if value is not None:
             raise UsageError(f"{name} goes {'without' if leave_out else 'only with'} --leave-out")
     knowledge = load_knowledge()
+    work: Work | None = None
     if leave_out:
         from crosstalk.calibrate.calibration import Settings
 
-        work = Path(".leave-out.work") if json is None or is_stream(json) else json.with_name(f".{json.name}.work")
+        place = Path(".leave-out.work") if json is None or is_stream(json) else json.with_name(f".{json.name}.work")
+        work = Work(place)
         settings = Settings(60 if members is None else members, 1.0 if effort is None else effort, seed)
         found = _left_out(
             study or [], folds, settings, posterior, knowledge, work, jobs, (patients, prior_draws), quiet
@@ -145,8 +147,8 @@ def validate(
         return credibility_html(CredibilityReport(validation=found))
 
     write_wanted((json, lambda: dump(found)), (html, page))
-    if leave_out:
-        shutil.rmtree(work, ignore_errors=True)
+    if work is not None:
+        work.clear()
     if not quiet:
         from crosstalk.report.credibility import validation_tables
 
@@ -160,7 +162,7 @@ def _left_out(
     settings: Settings,
     posterior: Path | None,
     knowledge: Knowledge,
-    work: Path,
+    work: Work,
     jobs: int | None,
     counts: tuple[int, int],
     quiet: bool,
@@ -185,9 +187,9 @@ def _left_out(
         raise typer.Exit(130) from None
 
 
-def _say_kept(work: Path) -> None:
+def _say_kept(work: Work) -> None:
     print(
-        f"crosstalk: interrupted; what is done is kept in {work}, and the same command goes on from there",
+        f"crosstalk: interrupted; what is done is kept in {work.folder}, and the same command goes on from there",
         file=sys.stderr,
     )
 
@@ -203,7 +205,7 @@ def qualify(
     quiet: Quiet = False,
 ) -> None:
     """Make the whole credibility report: evidence, fit, posterior, what the data cannot tell, validation."""
-    check_outputs(html)
+    check_outputs(html, inputs=[posterior])
     from crosstalk.calibrate.files import read_calibration
     from crosstalk.calibrate.qualification import qualify as run
     from crosstalk.knowledge.loader import load_knowledge

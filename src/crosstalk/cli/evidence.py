@@ -104,7 +104,7 @@ def evidence_show(
     json: JsonFile = None,
 ) -> None:
     """Show one study: population, arms, figures and their sources."""
-    check_outputs(json)
+    check_outputs(json, inputs=[study])
     from crosstalk.evidence.listing import study_card
     from crosstalk.evidence.sources import read_entry
     from crosstalk.knowledge.loader import load_knowledge
@@ -127,7 +127,7 @@ def evidence_check(
     json: JsonFile = None,
 ) -> None:
     """Check study files: schema, DOIs, duplicates, errors, grades. Exit code 1 if one fails."""
-    check_outputs(json)
+    check_outputs(json, inputs=files or ())
     from crosstalk.evidence.checks import check_studies
     from crosstalk.report.documents import dump
     from crosstalk.report.evidence import check_tables

@@ -38,7 +38,7 @@ def simulate(
     quiet: Quiet = False,
 ) -> None:
     """Run a study, challenge or trial on virtual patients."""
-    check_outputs(csv, json, html)
+    check_outputs(csv, json, html, inputs=[study])
     from crosstalk.knowledge.loader import load_knowledge
     from crosstalk.population.run import simulate as run
     from crosstalk.report.documents import dump

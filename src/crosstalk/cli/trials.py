@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +10,16 @@ from typing import Annotated
 
 import typer
 
-from crosstalk.cli.common import check_outputs, console, open_engine, progress, render, say_written, write_wanted
+from crosstalk.cli.common import (
+    check_outputs,
+    check_work,
+    console,
+    open_engine,
+    progress,
+    render,
+    say_written,
+    write_wanted,
+)
 from crosstalk.cli.options import HtmlFile, JsonFile, Quiet, Seed
 from crosstalk.errors import UsageError
 
@@ -63,7 +71,8 @@ def trial(
     quiet: Quiet = False,
 ) -> None:
     """Simulate a trial many times: power, error, bias, size, probability of success."""
-    check_outputs(csv, cdisc, json, html)
+    check_outputs(csv, cdisc, json, html, inputs=[study])
+    check_work(work)
     processes = jobs or os.cpu_count() or 1
     space = {"--arms": arms, "--doses": doses, "--cutoffs": cutoffs, "--sizes": sizes, "--weeks": weeks}
     if optimise:
@@ -75,10 +84,11 @@ def trial(
         if value:
             raise UsageError(f"{option} belongs to a search; add --optimise")
     from crosstalk.knowledge.loader import load_knowledge
-    from crosstalk.provenance import cache_folder, hash_bytes
+    from crosstalk.provenance import cache_folder
     from crosstalk.report.trial_data import cdisc_frame, tidy_frame
     from crosstalk.report.trials import trial_html, trial_json, trial_tables
     from crosstalk.report.words import UNCALIBRATED
+    from crosstalk.store import Work
     from crosstalk.trial.example import one_trial
     from crosstalk.trial.pool import read_trial
     from crosstalk.trial.run import TrialSettings, characterise, make_pools
@@ -86,8 +96,7 @@ def trial(
     knowledge = load_knowledge()
     plan = read_trial(study, knowledge)
     settings = TrialSettings(replicates, worlds, seed, null=null)
-    key = hash_bytes(repr((plan, plan.trial, seed)))
-    kept = work or cache_folder() / "trials" / f"{plan.id}-{key[:12]}"
+    kept = Work(work or cache_folder() / "trials")
     try:
         with open_engine("fast", jobs) as engine, progress(f"trial {plan.id}", quiet) as say:
             pools = make_pools(plan, settings, knowledge, engine, say)
@@ -108,7 +117,7 @@ def trial(
         (html, lambda: trial_html(result)),
     )
     if work is None:
-        shutil.rmtree(kept, ignore_errors=True)
+        kept.clear()
     if not quiet:
         console().print(result.summary() + "\n", markup=False)
         render(trial_tables(result), WHOLE)

@@ -10,7 +10,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -21,7 +20,7 @@ from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.panel.layout import LONG, PATIENT
 from crosstalk.panel.reader import read_panel
 from crosstalk.panel.records import PanelFile
-from crosstalk.provenance import hash_file
+from crosstalk.provenance import hash_file, temporary_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -396,8 +395,8 @@ def _panels(
     file: Path, frame: pd.DataFrame, who: str, headers: list[str], separator: str, known: Knowledge, line: Any
 ) -> PanelFile:
     """The analytes of the cohort through the reader of panels; blank lines keep the numbers of lines."""
-    with TemporaryDirectory() as folder:
-        part = Path(folder) / file.with_suffix(".csv").name
+    with temporary_folder() as folder:
+        part = folder / file.with_suffix(".csv").name
         blocks = frame[[who, *headers]].to_csv(index=False, sep=separator, lineterminator="\n").splitlines()
         rows, at = [blocks[0]], 2
         for number, text in zip(line, blocks[1:], strict=True):
