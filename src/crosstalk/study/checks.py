@@ -9,11 +9,12 @@ from typing import NoReturn, TypeVar
 from crosstalk.errors import UnitError, UsageError
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.knowledge.records import Analyte
+from crosstalk.limits import shown
 from crosstalk.model.pharmacokinetics import prefix
 from crosstalk.study.locate import Key
 from crosstalk.study.records import Eligibility
 from crosstalk.study.tables import EligibleTable
-from crosstalk.units import line
+from crosstalk.units import is_bare, line
 
 __all__ = ["POINTS", "KeyPath", "Problem", "eligibility", "fail", "find", "model_variables", "unit_factor"]
 
@@ -50,6 +51,8 @@ def unit_factor(unit: str, analyte: Analyte, path: KeyPath) -> float:
     if analyte.kind == "scale" and unit in POINTS:
         return 1.0
     rules = dict(analyte.units_by_rule) or None
+    if is_bare(analyte.unit) and not is_bare(unit) and unit not in analyte.units_by_rule:
+        fail(path, f"received {shown(unit)!r}; {analyte.id} has no unit but {analyte.unit}; correct it")
     try:
         slope, intercept = line(unit, analyte.unit, molar_mass=analyte.molar_mass, factors=rules)
     except UnitError as error:
