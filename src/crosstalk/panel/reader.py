@@ -7,6 +7,7 @@ from pathlib import Path
 
 from crosstalk.errors import PanelError
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
+from crosstalk.limits import shown
 from crosstalk.panel.derived import derive
 from crosstalk.panel.entries import Reading
 from crosstalk.panel.formats import read_cells
@@ -166,7 +167,7 @@ def _collect(file: Path, reading: Reading, interpreter: Interpreter, *, open_: b
             measured = interpreter.measurement(entry, analyte, time)
         except PanelError as error:
             first, n = found.refused.get((entry.analyte, str(error)), ("", 0))
-            where = f"{file}, {entry.place}, patient {entry.patient}, {entry.analyte or 'no analyte'}"
+            where = f"{file}, {entry.place}, patient {entry.patient}, {shown(entry.analyte) or 'no analyte'}"
             found.refused[(entry.analyte, str(error))] = (first or where, n + 1)
             found.left_out.setdefault(entry.patient, []).append(f"{entry.analyte} is left out: {error}")
             continue
