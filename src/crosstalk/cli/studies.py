@@ -44,6 +44,7 @@ def simulate(
     from crosstalk.report.documents import dump
     from crosstalk.report.html import simulation_html
     from crosstalk.report.simulation import summarise
+    from crosstalk.spreadsheets import frame_csv
     from crosstalk.study.schema import read_study
 
     plan = read_study(study)
@@ -53,7 +54,7 @@ def simulate(
         )
         summary = summarise(result, load_knowledge())
     write_wanted(
-        (csv, lambda: result.to_frame().to_csv(index=False, lineterminator="\n")),
+        (csv, lambda: frame_csv(result.to_frame())),
         (json, lambda: dump(summary)),
         (html, lambda: simulation_html(summary)),
     )

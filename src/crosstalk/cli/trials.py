@@ -79,6 +79,7 @@ def trial(
     from crosstalk.report.trial_data import cdisc_frame, tidy_frame
     from crosstalk.report.trials import trial_html, trial_json, trial_tables
     from crosstalk.report.words import UNCALIBRATED
+    from crosstalk.spreadsheets import frame_csv
     from crosstalk.trial.example import one_trial
     from crosstalk.trial.pool import read_trial
     from crosstalk.trial.run import TrialSettings, characterise, make_pools
@@ -102,8 +103,8 @@ def trial(
         raise typer.Exit(130) from None
     example = one_trial(plan, pools.central, knowledge, seed)
     write_wanted(
-        (csv, lambda: tidy_frame(*example).to_csv(index=False, lineterminator="\n")),
-        (cdisc, lambda: cdisc_frame(*example).to_csv(index=False, lineterminator="\n")),
+        (csv, lambda: frame_csv(tidy_frame(*example))),
+        (cdisc, lambda: frame_csv(cdisc_frame(*example))),
         (json, lambda: trial_json(result)),
         (html, lambda: trial_html(result)),
     )

@@ -66,9 +66,7 @@ _NUMERAL = rf"[+-]?[.,]?[0-9][0-9.,{_BLANKS}'\u2019]*+{_EXPONENT}"
 _END = rf"[+-]?[.,]?[0-9](?:[0-9,{_BLANKS}'\u2019]|\.(?!\.))*+{_EXPONENT}"
 _SIGN = re.compile(r"(<=|>=|=<|=>|<|>)\s*(.*)", re.DOTALL)
 _WITH_UNIT = re.compile(rf"({_NUMERAL})\s*+([A-Za-z%/µμ].*)?", re.DOTALL)
-_BETWEEN = re.compile(
-    rf"({_END})\s*+(?:\.\.(?!\.)|(?<=\s)[tT][oO]\s)\s*+({_END})\s*+([A-Za-z%/µμ].*)?", re.DOTALL
-)
+_BETWEEN = re.compile(rf"({_END})\s*+(?:\.\.(?!\.)|(?<=\s)[tT][oO]\s)\s*+({_END})\s*+([A-Za-z%/µμ].*)?", re.DOTALL)
 _RANGE = re.compile(rf"{_NUMERAL}\s*+-\s*+{_NUMERAL}.*", re.DOTALL)
 _MONTH = r"(?:jan|feb|mar|m\u00e4r|apr|may|mai|mrz|jun|jul|aug|sep|oct|okt|nov|dec|dez)[a-z]*"
 _DATE = re.compile(
@@ -184,8 +182,8 @@ def _with_unit(text: str, rest: str, decimal: str) -> tuple[float, str, str]:
 def _refusal(text: str, rest: str) -> str:
     if _DATE.fullmatch(rest):
         return (
-            f"received '{shown(text)}', a date; expected a number (spreadsheets turn 3.1 into a date: format the column as "
-            f"text and enter it again)"
+            f"received '{shown(text)}', a date; expected a number (spreadsheets turn 3.1 into a date: format the "
+            f"column as text and enter it again)"
         )
     if _RANGE.fullmatch(rest):
         return f"received '{shown(text)}'; write 0.11..0.5 for a value between the two"

@@ -59,6 +59,8 @@ class Reading:
         What the hash of the file is taken of.
     decimal : str
         The decimal sign of the entries' numbers: ``.`` or ``,``.
+    sha256 : str
+        The hash itself, where the content is too large to be kept.
     """
 
     entries: list[Entry]
@@ -66,3 +68,4 @@ class Reading:
     warnings: list[str] = field(default_factory=list)
     content: bytes = b""
     decimal: str = "."
+    sha256: str = ""

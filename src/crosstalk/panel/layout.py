@@ -361,7 +361,9 @@ class _Table:
                 f"point; use one of them in the whole file"
             )
         elif comma:
-            self.warnings.append(f"{self.file}: numbers are read with decimal commas, as in '{shown(comma)}' ({texts[comma]})")
+            self.warnings.append(
+                f"{self.file}: numbers are read with decimal commas, as in '{shown(comma)}' ({texts[comma]})"
+            )
         return "," if comma and not point else "."
 
 

@@ -187,7 +187,9 @@ class Interpreter:
         except PanelError as error:
             raise PanelError(f"column {what}: {error}") from None
         if assumed:
-            raise PanelError(f"column {what}: received '{shown(text)}'; expected a number without marks between its digits")
+            raise PanelError(
+                f"column {what}: received '{shown(text)}'; expected a number without marks between its digits"
+            )
         return value
 
     def _bounds(

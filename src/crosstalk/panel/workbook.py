@@ -169,7 +169,9 @@ def _check_size(path: Path, content: bytes) -> None:
             parts = archive.infolist()
             total = sum(part.file_size for part in parts)
             if total > EXPANDED:
-                raise PanelError(f"{path}: expands to {total / 1e9:.1f} GB; read are at most {EXPANDED / 1e9:g}; {_LESS}")
+                raise PanelError(
+                    f"{path}: expands to {total / 1e9:.1f} GB; read are at most {EXPANDED / 1e9:g}; {_LESS}"
+                )
             for part in parts:
                 if part.file_size > max(SMALL, FOLD * part.compress_size):
                     raise PanelError(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from crosstalk.report.catalogue import Table
 from crosstalk.report.drawing import BLUE, GREEN, GREY, INK, LIGHT, VERMILION, new_figure, svg
 from crosstalk.report.html import page
 from crosstalk.report.words import number
+from crosstalk.spreadsheets import rows_csv
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,12 +41,13 @@ class _Page:
 
 def entries_csv(entries: Sequence[Entry]) -> str:
     """Write entries as a long panel that `crosstalk.panel.reader.read_panel` reads."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for e in entries:
-        writer.writerow((e.patient, e.analyte, e.value, e.unit, e.method, e.lod, e.cv, e.quality, "; ".join(e.remarks)))
-    return text.getvalue()
+    return rows_csv(
+        COLUMNS,
+        (
+            (e.patient, e.analyte, e.value, e.unit, e.method, e.lod, e.cv, e.quality, "; ".join(e.remarks))
+            for e in entries
+        ),
+    )
 
 
 def plate_tables(report: PlateReport) -> tuple[Table, ...]:
