@@ -58,13 +58,13 @@ def rows_csv(header: Sequence[str], rows: Iterable[Sequence[str | float | int | 
 
 
 def frame_csv(frame: pd.DataFrame, *, separator: str = ",", number: str | None = None) -> str:
-    """A data frame as CSV without its index: texts escaped, numbers by the format ``number``.
+    r"""A data frame as CSV without its index: texts escaped, numbers by the format ``number``.
 
     Examples
     --------
     >>> import pandas as pd
     >>> frame_csv(pd.DataFrame({"patient": ["-2+3", "A"], "change": [-4.0, 1.5]}))
-    "patient,change\\n'-2+3,-4.0\\nA,1.5\\n"
+    "patient,change\n'-2+3,-4.0\nA,1.5\n"
     """
     safe = frame.rename(columns=lambda name: escape(str(name)))
     for at, kind in enumerate(safe.dtypes):

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crosstalk.errors import OutputError, UsageError
+from crosstalk.errors import CrosstalkError, OutputError, UsageError
+from crosstalk.limits import printable, shown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -68,8 +69,31 @@ def check_outputs(*paths: Path | None) -> None:
 
 
 def write_wanted(*outputs: tuple[Path | None, Callable[[], str]]) -> None:
-    """Make the contents that have a path, all before any is written."""
-    write({path: make() for path, make in outputs if path is not None})
+    """Make the contents that have a path, then write them; one that cannot be made costs no other.
+
+    Raises
+    ------
+    OutputError
+        After the others are written, if one could not be made.
+    """
+    made: dict[Path, str] = {}
+    failed: dict[Path, Exception] = {}
+    for path, make in outputs:
+        if path is None:
+            continue
+        try:
+            made[path] = make()
+        except Exception as error:
+            failed[path] = error
+    write(made)
+    for path, error in failed.items():
+        if isinstance(error, (CrosstalkError, MemoryError)):
+            raise error
+        others = f"; written: {', '.join(map(str, made))}" if made else ""
+        raise OutputError(
+            f"{path}: could not be made ({type(error).__name__}: {shown(error)}); this is a fault of Crosstalk, please "
+            f"report it{others}"
+        ) from error
 
 
 def write(contents: dict[Path, str]) -> None:
@@ -84,14 +108,14 @@ def say_written(*paths: Path | None) -> None:
     """Say which files were written."""
     for path in paths:
         if path is not None:
-            print(f"written: {path}")
+            print(f"written: {printable(str(path))}")
 
 
 def warn(warnings: tuple[str, ...], quiet: bool) -> None:
     """Print warnings on the error stream."""
     if not quiet:
         for warning in warnings:
-            print(f"crosstalk: warning: {warning}", file=sys.stderr)
+            print(f"crosstalk: warning: {printable(warning)}", file=sys.stderr)
 
 
 def console() -> Console:

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from crosstalk.cli.common import check_outputs, console, render, say_written, warn, write_wanted
 from crosstalk.cli.options import HtmlFile, JsonFile, Quiet
 from crosstalk.errors import UsageError
+from crosstalk.limits import printable
 
 if TYPE_CHECKING:
     from crosstalk.evidence.records import PublishedResult, Query
@@ -166,7 +167,7 @@ def evidence_pool(
         tables, notes = pool_text(result)
         render(tables)
         for note in notes:
-            console().print(note, markup=False)
+            console().print(printable(note), markup=False)
         say_written(json, html)
 
 

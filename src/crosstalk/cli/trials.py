@@ -14,6 +14,7 @@ import typer
 from crosstalk.cli.common import check_outputs, console, open_engine, progress, render, say_written, write_wanted
 from crosstalk.cli.options import HtmlFile, JsonFile, Quiet, Seed
 from crosstalk.errors import UsageError
+from crosstalk.limits import printable
 
 __all__ = ["trial"]
 
@@ -111,7 +112,7 @@ def trial(
     if work is None:
         shutil.rmtree(kept, ignore_errors=True)
     if not quiet:
-        console().print(result.summary() + "\n", markup=False)
+        console().print(printable(result.summary()) + "\n", markup=False)
         render(trial_tables(result), WHOLE)
         if not result.calibrated:
             print(UNCALIBRATED)

@@ -227,8 +227,8 @@ class _Table:
             self.rows_read += 1
             if self.rows_read > ROWS or self.rows_read * width > CELLS:
                 raise PanelError(
-                    f"{self.place(number)}: more than {ROWS} rows, or {CELLS} cells in {width} columns; split the file, "
-                    f"or leave out what no panel needs"
+                    f"{self.place(number)}: more than {ROWS} rows, or {CELLS} cells in {width} columns; split the "
+                    f"file, or leave out what no panel needs"
                 )
             if len(cells) != width:
                 self.problems.append(
@@ -332,8 +332,8 @@ class _Table:
             unit = units.get(column.at, "")
             if column.unit and unit and not _same_unit(column.unit, unit):
                 self.problems.append(
-                    f"{self.place(number)}: {shown(column.name)} has the unit {shown(column.unit)} in the header and {shown(unit)} below "
-                    f"it; keep the one that is right"
+                    f"{self.place(number)}: {shown(column.name)} has the unit {shown(column.unit)} in the header and "
+                    f"{shown(unit)} below it; keep the one that is right"
                 )
         return [c._replace(unit=c.unit or units.get(c.at, "")) for c in columns]
 
@@ -357,8 +357,8 @@ class _Table:
         comma, point = decimal_evidence(texts)
         if comma and point:
             self.problems.append(
-                f"{self.file}: '{shown(comma)}' ({texts[comma]}) has a decimal comma and '{shown(point)}' ({texts[point]}) a decimal "
-                f"point; use one of them in the whole file"
+                f"{self.file}: '{shown(comma)}' ({texts[comma]}) has a decimal comma and '{shown(point)}' "
+                f"({texts[point]}) a decimal point; use one of them in the whole file"
             )
         elif comma:
             self.warnings.append(

@@ -123,7 +123,8 @@ class Interpreter:
             cell = Cell("number")
         if cell.kind != "missing":
             raise PanelError(
-                f"received '{shown(entry.value)}'; expected the word female or male, since numbers mean different things"
+                f"received '{shown(entry.value)}'; expected the word female or male, since numbers mean "
+                f"different things"
             )
         if cell.assumed:
             self.assume(cell.assumed, entry, analyte)
@@ -139,7 +140,8 @@ class Interpreter:
             raise PanelError(f"received '{shown(entry.value)}': {error}") from None
         if not same:
             raise PanelError(
-                f"received '{shown(entry.value)}', though the unit is given as {shown(entry.unit)}; keep the one that is right"
+                f"received '{shown(entry.value)}', though the unit is given as {shown(entry.unit)}; keep the one that "
+                f"is right"
             )
         return entry.unit
 
@@ -292,7 +294,7 @@ class Interpreter:
         if not (too_high or too_low) or entry.confirmed.strip().lower() in YES:
             return
         if too_high and limit:
-            words = f"{top:g} {analyte.unit} is {top / limit:.0f} times the upper reference limit"
+            words = f"{top:g} {analyte.unit} is {_times(top / limit)} times the upper reference limit"
             words += f" ({limit:g} {analyte.unit})"
         elif too_high:
             words = f"{top:g} {analyte.unit} lies above anything possible ({high:g} {analyte.unit})"
@@ -302,3 +304,7 @@ class Interpreter:
             words = f"{value:g} {analyte.unit} is less than a hundredth of the lower reference limit"
             words += f" ({tiny * SCANT:g} {analyte.unit})"
         raise PanelError(f"{words}; is the unit right? If the value is right, add a column confirmed with yes")
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.0f}" if ratio < 1e6 else f"{ratio:.2g}"

@@ -170,13 +170,14 @@ def _check_size(path: Path, content: bytes) -> None:
             total = sum(part.file_size for part in parts)
             if total > EXPANDED:
                 raise PanelError(
-                    f"{path}: expands to {total / 1e9:.1f} GB; read are at most {EXPANDED / 1e9:g}; {_LESS}"
+                    f"{path}: expands to {total / 1e9:.1f} GB; read are at most {EXPANDED / 1e9:g} GB; {_LESS}"
                 )
             for part in parts:
                 if part.file_size > max(SMALL, FOLD * part.compress_size):
+                    fold = part.file_size / max(part.compress_size, 1)
                     raise PanelError(
-                        f"{path}: its part {shown(part.filename)} expands {part.file_size / part.compress_size:.0f}-fold "
-                        f"to {part.file_size / 1e6:.0f} MB, as no table does; save the table anew"
+                        f"{path}: its part {shown(part.filename)} expands {fold:.0f}-fold to "
+                        f"{part.file_size / 1e6:.0f} MB, as no table does; save the table anew"
                     )
             for part in parts:
                 if part.filename.startswith("xl/worksheets/"):
@@ -188,7 +189,7 @@ def _check_size(path: Path, content: bytes) -> None:
 
 
 def _check_sheet(path: Path, archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:
-    """Refuse too many rows, a row too long and elements too deep by a look at the bytes, far quicker than by parsing."""
+    """Refuse too many rows, a row too long and elements too deep by a look at the bytes, quicker than by parsing."""
     rows, depth, since, rest = 0, 0, 0, b""
     what = f"{path}: {shown(part.filename)}"
     with archive.open(part) as xml:
@@ -297,7 +298,8 @@ def _structure(path: Path, content: bytes, title: str) -> _Structure:
                     found.merged.append((ends[0], ends[-1], area))
     except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, ElementTree.ParseError, OSError, EOFError) as error:
         raise PanelError(
-            f"{path}: sheet '{title}' is damaged ({shown(error)}); open it in Excel and save it again as .xlsx, or as CSV"
+            f"{path}: sheet '{title}' is damaged ({shown(error)}); open it in Excel and save it again as .xlsx, or "
+            f"as CSV"
         ) from None
     found.hidden_columns = shown(", ".join(hidden_columns))
     return found

@@ -27,6 +27,8 @@ COLUMNS = ("patient", "analyte", "value", "unit", "method", "lod", "cv", "qualit
 ACROSS, DOWN = 3, 3  # curves of one figure
 WIDE = 5  # analytes side by side in a table of values
 MARKS = {"": "", "doubtful": " ?", "failed": " \N{MULTIPLICATION SIGN}"}
+GRADES = {"pass": "", "doubtful": " ?", "fail": " \N{MULTIPLICATION SIGN}"}
+SIGNS = {"": "", "left": "< ", "right": "> "}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def value_text(sample: SampleResult) -> str:
     if sample.value is None:
         text = "none" if sample.unclipped is None else number(sample.unclipped)
     else:
-        text = {"": "", "left": "< ", "right": "> "}[sample.censored] + number(sample.value)
+        text = SIGNS[sample.censored] + number(sample.value)
     if sample.value is not None and not sample.censored and sample.log_sd is not None:
         text += f" \N{PLUS-MINUS SIGN} {100 * math.sqrt(math.expm1(sample.log_sd**2)):.0f} %"
     return text + MARKS[sample.quality]
@@ -222,7 +224,7 @@ def _draw_curve(axis: Axes, a: AnalyteQuality) -> None:
 
 
 def _title(axis: Axes, a: AnalyteQuality) -> None:
-    mark = {"pass": "", "doubtful": " ?", "fail": " \N{MULTIPLICATION SIGN}"}[a.grade]
+    mark = GRADES[a.grade]
     name = a.analyte if len(a.analyte) <= 22 else f"{a.analyte[:21]}\N{HORIZONTAL ELLIPSIS}"
     axis.set_title(f"{name}{mark}", loc="left", fontsize=8.5)
 
