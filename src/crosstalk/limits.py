@@ -9,8 +9,9 @@ import re
 from collections.abc import Iterable
 
 __all__ = [
-    "CELL", "CELLS", "COLUMNS", "DEPTH", "DOCUMENT", "EXPANDED", "FOLD", "FORMULA", "NUMBER", "ROWS", "SHEET_ROWS",
-    "TABLE", "deeper", "nested", "printable", "shown",
+    "ARMS", "CELL", "CELLS", "COLUMNS", "COURSES", "DEPTH", "DOCUMENT", "EXPANDED", "FOLD", "FORMULA",
+    "NUMBER", "PATIENTS", "RESULTS", "ROWS", "SHEET_ROWS", "SMALL", "STUDY", "TABLE", "TIMES", "USUAL", "WEEKS",
+    "deeper", "nested", "printable", "shown",
 ]  # fmt: skip
 
 CELL = 32_767  # characters of one cell: what a cell of Excel holds
@@ -24,8 +25,15 @@ DOCUMENT = 500_000_000  # bytes of one JSON document, which is read as a whole; 
 EXPANDED = 1_000_000_000  # bytes of all parts of a workbook together
 FOLD = 200  # times that a part of a workbook may expand; tables of numbers expand about tenfold
 SMALL = 10_000_000  # bytes; below it no expansion is too large
-DEPTH = 100  # brackets within brackets of TOML and JSON; elements within elements of SBML
-FORMULA = 60  # operations within operations of one formula
+DEPTH = 100  # brackets within brackets of TOML and JSON
+FORMULA = 150  # operations within operations of one formula of SBML
+
+STUDY = 1_000_000  # bytes of a study file; the longest that ships has 13 kB
+WEEKS = 520  # of a study: ten years
+COURSES = 10  # earlier courses without response; trials of treatment resistance ask for up to five
+PATIENTS = 100_000  # of a trial, or virtual ones of a simulation
+ARMS, RESULTS, TIMES = 100, 5_000, 10_000  # of a study: arms, results, and output times or doses of one arm
+USUAL = 1000.0  # times a drug's usual dose: most often the unit is wrong
 
 _LONG = 60  # characters of a stranger's text in a message
 # control characters, line separators, and the marks that turn the direction of what follows

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
+from math import inf, isfinite
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,7 @@ import typer
 from crosstalk.cli.common import check_outputs, console, open_engine, progress, render, say_written, write_wanted
 from crosstalk.cli.options import HtmlFile, JsonFile, Quiet, Seed
 from crosstalk.errors import UsageError
-from crosstalk.limits import printable
+from crosstalk.limits import printable, shown
 
 __all__ = ["trial"]
 
@@ -163,6 +164,9 @@ def _search(
 
 def _numbers(text: str, option: str) -> tuple[float, ...]:
     try:
-        return tuple(float(x) for x in text.split(",") if x.strip())
+        found = tuple(float(x) for x in text.split(",") if x.strip())
     except ValueError:
-        raise UsageError(f"{option}: received '{text}'; expected numbers with commas between, such as 1,3,5") from None
+        found = (inf,)
+    if not all(map(isfinite, found)):
+        raise UsageError(f"{option}: received '{shown(text)}'; expected numbers with commas between, such as 1,3,5")
+    return found

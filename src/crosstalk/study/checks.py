@@ -74,6 +74,14 @@ def eligibility(table: EligibleTable, path: KeyPath, knowledge: Knowledge) -> El
             "filter on another one",
         )
     factor = unit_factor(table.unit, analyte, (*path, "unit"))
+    low, high = analyte.plausible
+    if analyte.covariate != "female":
+        if table.min is not None and table.min * factor >= high:
+            words = f"which nobody reaches (at most {high:g} {analyte.unit})"
+            fail((*path, "min"), f"received {table.min:g} {table.unit}, {words}; is the unit right?")
+        if table.max is not None and table.max * factor <= low:
+            words = f"which nobody falls below (at least {low:g} {analyte.unit})"
+            fail((*path, "max"), f"received {table.max:g} {table.unit}, {words}; is the unit right?")
     return Eligibility(
         analyte=analyte.id,
         unit=analyte.unit,
