@@ -96,5 +96,6 @@ def read_cells(path: Path) -> tuple[str, Reading]:
         If the file is none of the formats, or is broken beyond cells.
     """
     found = recognise(path)
-    read: Callable[[Path], Reading] = import_module(f"crosstalk.panel.{FORMATS[found]}").read
+    reader = import_module(f"crosstalk.panel.{FORMATS[found]}")
+    read: Callable[[Path], Reading] = getattr(reader, "stream", reader.read)
     return found, read(path)
