@@ -28,7 +28,7 @@ Array = NDArray[np.float64]
 
 STAGED_WEIGHT = 0.25
 """Share of each target's information that is let in while the modules are calibrated one after another."""
-JOINT_WEIGHTS = (0.1, 0.15, 0.2, 0.3)
+JOINT_WEIGHTS = (0.15, 0.25, 0.35)
 """The rest of it, in steps that grow as the ensemble comes nearer."""
 
 

@@ -23,6 +23,7 @@ from crosstalk.cli.plates import plate
 from crosstalk.cli.studies import simulate
 from crosstalk.cli.trials import trial
 from crosstalk.errors import CrosstalkError
+from crosstalk.limits import printable
 
 __all__ = ["app", "main"]
 
@@ -56,7 +57,7 @@ def main() -> None:
     try:
         app()
     except CrosstalkError as error:
-        print(f"crosstalk: {error}", file=sys.stderr)
+        print(f"crosstalk: {printable(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
     except MemoryError as error:
         print(f"crosstalk: not enough memory ({error}); ask for fewer patients or draws", file=sys.stderr)

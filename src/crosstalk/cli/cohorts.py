@@ -12,6 +12,7 @@ import typer
 from crosstalk.cli.common import check_outputs, console, progress, render, say_written, warn, write_wanted
 from crosstalk.cli.options import HtmlFile, JsonFile, Quiet, Seed
 from crosstalk.errors import UsageError
+from crosstalk.limits import printable
 
 if TYPE_CHECKING:
     from crosstalk.learn.ladder import Ladder
@@ -109,7 +110,7 @@ def learn(
     )
     work.clear()
     if not quiet:
-        console().print("\n".join(found.conclusions), soft_wrap=True, markup=False)
+        console().print(printable("\n".join(found.conclusions)), soft_wrap=True, markup=False)
         render(learn_tables(found), whole=("model", "learner"))
         say_written(json, html, out)
 

@@ -10,7 +10,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crosstalk.errors import OutputError, UsageError
+from crosstalk.errors import CrosstalkError, OutputError, UsageError
+from crosstalk.limits import printable, shown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -111,8 +112,31 @@ def check_work(folder: Path | None) -> None:
 
 
 def write_wanted(*outputs: tuple[Path | None, Callable[[], str]]) -> None:
-    """Make the contents that have a path, all before any is written."""
-    write({path: make() for path, make in outputs if path is not None})
+    """Make the contents that have a path, then write them; one that cannot be made costs no other.
+
+    Raises
+    ------
+    OutputError
+        After the others are written, if one could not be made.
+    """
+    made: dict[Path, str] = {}
+    failed: dict[Path, Exception] = {}
+    for path, make in outputs:
+        if path is None:
+            continue
+        try:
+            made[path] = make()
+        except Exception as error:
+            failed[path] = error
+    write(made)
+    for path, fault in failed.items():
+        if isinstance(fault, (CrosstalkError, MemoryError)):
+            raise fault
+        others = f"; written: {', '.join(map(str, made))}" if made else ""
+        raise OutputError(
+            f"{path}: could not be made ({type(fault).__name__}: {shown(fault)}); this is a fault of Crosstalk, please "
+            f"report it{others}"
+        ) from fault
 
 
 def write(contents: dict[Path, str]) -> None:
@@ -126,14 +150,14 @@ def say_written(*paths: Path | None) -> None:
     """Say which files were written."""
     for path in paths:
         if path is not None:
-            print(f"written: {path}")
+            print(f"written: {printable(str(path))}")
 
 
 def warn(warnings: tuple[str, ...], quiet: bool) -> None:
     """Print warnings on the error stream."""
     if not quiet:
         for warning in warnings:
-            print(f"crosstalk: warning: {warning}", file=sys.stderr)
+            print(f"crosstalk: warning: {printable(warning)}", file=sys.stderr)
 
 
 def console() -> Console:

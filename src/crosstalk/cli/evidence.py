@@ -22,6 +22,7 @@ from crosstalk.cli.common import (
 )
 from crosstalk.cli.options import HtmlFile, Jobs, JsonFile, Quiet, Seed
 from crosstalk.errors import UsageError
+from crosstalk.limits import printable
 
 if TYPE_CHECKING:
     from crosstalk.evidence.records import PublishedResult, Query
@@ -177,7 +178,7 @@ def evidence_pool(
         tables, notes = pool_text(result)
         render(tables)
         for note in notes:
-            console().print(note, markup=False)
+            console().print(printable(note), markup=False)
         say_written(json, html)
 
 

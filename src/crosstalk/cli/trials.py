@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from math import inf, isfinite
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,7 @@ from crosstalk.cli.common import (
 )
 from crosstalk.cli.options import HtmlFile, JsonFile, Quiet, Seed
 from crosstalk.errors import UsageError
+from crosstalk.limits import printable, shown
 
 __all__ = ["trial"]
 
@@ -88,6 +90,7 @@ def trial(
     from crosstalk.report.trial_data import cdisc_frame, tidy_frame
     from crosstalk.report.trials import trial_html, trial_json, trial_tables
     from crosstalk.report.words import UNCALIBRATED
+    from crosstalk.spreadsheets import frame_csv
     from crosstalk.store import Work
     from crosstalk.trial.example import one_trial
     from crosstalk.trial.pool import read_trial
@@ -111,15 +114,15 @@ def trial(
         raise typer.Exit(130) from None
     example = one_trial(plan, pools.central, knowledge, seed)
     write_wanted(
-        (csv, lambda: tidy_frame(*example).to_csv(index=False, lineterminator="\n")),
-        (cdisc, lambda: cdisc_frame(*example).to_csv(index=False, lineterminator="\n")),
+        (csv, lambda: frame_csv(tidy_frame(*example))),
+        (cdisc, lambda: frame_csv(cdisc_frame(*example))),
         (json, lambda: trial_json(result)),
         (html, lambda: trial_html(result)),
     )
     if work is None:
         kept.clear()
     if not quiet:
-        console().print(result.summary() + "\n", markup=False)
+        console().print(printable(result.summary()) + "\n", markup=False)
         render(trial_tables(result), WHOLE)
         if not result.calibrated:
             print(UNCALIBRATED)
@@ -170,6 +173,9 @@ def _search(
 
 def _numbers(text: str, option: str) -> tuple[float, ...]:
     try:
-        return tuple(float(x) for x in text.split(",") if x.strip())
+        found = tuple(float(x) for x in text.split(",") if x.strip())
     except ValueError:
-        raise UsageError(f"{option}: received '{text}'; expected numbers with commas between, such as 1,3,5") from None
+        found = (inf,)
+    if not all(map(isfinite, found)):
+        raise UsageError(f"{option}: received '{shown(text)}'; expected numbers with commas between, such as 1,3,5")
+    return found

@@ -47,6 +47,7 @@ from crosstalk.knowledge.schema import (
     ScoreTable,
     SlotTable,
 )
+from crosstalk.limits import shown
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -62,6 +63,7 @@ RANGE_COLUMNS = (
     "analyte", "assay", "specimen", "sex", "age_from", "age_below", "bmi_from", "bmi_below", "n", "n_effective",
     "p2_5", "p25", "median", "p75", "p97_5", "median_se", "kind", "doi", "place",
 )  # fmt: skip
+NAME = 100  # characters of a name that are compared with the known ones
 _KNOWLEDGE_SUFFIXES = {".ant", ".nc", ".toml", ".tsv"}
 _PRIOR = re.compile(r"fixed|(lognormal|normal)\((\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)\)")
 _GREEK = str.maketrans({"α": "alpha", "β": "beta", "γ": "gamma", "κ": "kappa"})  # noqa: RUF001
@@ -119,6 +121,11 @@ class Knowledge:
     def analyte(self, name: str) -> Analyte:
         """Return the analyte with this id, alias or LOINC code."""
         return _find(self.analytes, name, "analyte", self.analyte_names)
+
+    def find_analyte(self, name: str) -> Analyte | None:
+        """The analyte with this id, alias or LOINC code, or None: for names by the thousand, without a search."""
+        id_ = name if name in self.analytes else self.analyte_names.get(normal_name(name))
+        return None if id_ is None else self.analytes[id_]
 
     def scale(self, name: str) -> Scale:
         """Return the symptom scale with this id, alias or LOINC code."""
@@ -212,10 +219,10 @@ def _find(records: Mapping[str, Record], name: str, what: str, names: Mapping[st
     id_ = known.get(normal_name(name))
     if id_ is not None:
         return records[id_]
-    close = difflib.get_close_matches(normal_name(name), known, n=8, cutoff=0.6)
+    close = difflib.get_close_matches(normal_name(name[:NAME]), known, n=8, cutoff=0.6)
     nearest = list(dict.fromkeys(known[match] for match in close))[:3]
     hint = f"did you mean {' or '.join(nearest)}?" if nearest else f"known are: {', '.join(records)}."
-    raise UsageError(f"unknown {what} {name!r}: {hint}")
+    raise UsageError(f"unknown {what} '{shown(name)}': {hint}")
 
 
 def _name_index(analytes: Mapping[str, Analyte], path: Path) -> dict[str, str]:

@@ -57,6 +57,7 @@ STAGE_NAMES = {
 }
 PAIRS = 30  # of confounded unknowns that are listed, the strongest first
 TOLD = 15  # of unknowns that the terminal lists
+KINDS = {"individual": "of the patient", "population": "not known for sure"}
 LEVELS = {
     "identified": f"Identified: at least {100 * IDENTIFIED:.0f} % of the prior's variance is gone",
     "weakly": f"Weakly identified: {100 * WEAKLY:.0f} to {100 * IDENTIFIED:.0f} % is gone",
@@ -318,7 +319,7 @@ def sensitivity_table(sensitivity: Sensitivity) -> Table:
     """What the benefit of a regimen depends on, the largest influence first; those within their error left out."""
     s = sensitivity
     rows = tuple(
-        (i.name, {"individual": "of the patient", "population": "not known for sure"}[i.kind],
+        (i.name, KINDS[i.kind],
          f"{100 * i.first_order:.1f} +- {100 * i.half_width:.1f}")
         for i in s.influences
         if i.first_order > i.half_width

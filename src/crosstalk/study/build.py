@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable, Sequence
-from math import log, sqrt
+from math import isfinite, log, sqrt
 from typing import TypeVar
 
 import numpy as np
@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from crosstalk.errors import StudyError
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.knowledge.records import Distribution, Dose, Drug, Source
+from crosstalk.limits import TIMES, USUAL, WEEKS
 from crosstalk.study.checks import KeyPath, Problem, eligibility, fail, find
 from crosstalk.study.design import Design
 from crosstalk.study.design_build import build_design
@@ -32,6 +33,7 @@ Made = TypeVar("Made")
 
 _DEPRESSION_H = 12 * HOURS_PER_WEEK
 _CHALLENGE_H = 120.0
+MIN_EVERY_H = 0.25  # between doses; an infusion is one amount
 _FINE_UNTIL_H = 14 * 24.0
 _EVERY = re.compile(r"(\d+(?:\.\d+)?)\s*(h|hours?|d|days?|w|weeks?)")
 _HOURS = {"h": 1.0, "d": 24.0, "w": HOURS_PER_WEEK}
@@ -89,6 +91,8 @@ class _Builder:
         population = self.attempt(self.population)
         arms = self.attempts(self.arm, self.file.arm)
         duration = self.attempt(lambda: self.duration(arms))
+        if duration is not None:
+            self.attempt(lambda: self.check_doses(arms, duration))
         results = self.attempts(lambda i: build_result(self.file, i, duration, self.knowledge), self.file.result)
         self.attempt(self.shared_patients)
         if not self.file.result and head.role != "design":
@@ -176,6 +180,13 @@ class _Builder:
         lower, upper, unit = (usual.lower, usual.upper, usual.unit) if usual else _LIMITS[name]
         lower = lower if table.min is None else table.min
         upper = upper if table.max is None else table.max
+        # whom the model knows: what a panel may hold
+        least, most = self.knowledge.analytes[name].plausible if name in self.knowledge.analytes else (lower, upper)
+        for key, bound in (("min", table.min), ("max", table.max)):
+            if bound is not None and not least <= bound <= most:
+                fail((*path, key), f"received {bound:g}, expected {least:g} to {most:g} {unit}; correct it")
+        if table.sd > most - least:
+            fail((*path, "sd"), f"received {table.sd:g}, more than all of {least:g} to {most:g} {unit}; correct it")
         if not lower <= table.mean <= upper:
             fail((*path, "mean"), f"received {table.mean:g}, expected {lower:g} to {upper:g} {unit}; correct it")
         lognormal = usual is not None and usual.family == "lognormal"
@@ -270,11 +281,39 @@ class _Builder:
             start_week=entry.start_week or 0.0,
             stop_week=entry.stop_week,
         )
+        self.check_dose(dose, drug, entry.confirmed, path)
+        return dose
+
+    def check_dose(self, dose: Dose, drug: Drug, confirmed: bool, path: KeyPath) -> None:
+        """Ask back what a wrong unit most often makes, as panels do: a thousand times the usual dose, or rate."""
+        if dose.every_h is not None and not MIN_EVERY_H <= dose.every_h <= HOURS_PER_WEEK * WEEKS:
+            fail(
+                path,
+                f"received a dose every {dose.every_h:g} h, expected every {MIN_EVERY_H:g} h to {WEEKS} weeks; give "
+                "what comes faster as one amount",
+            )
+        body = {"weight_kg": np.array([70.0]), "height_cm": np.array([170.0])}
         try:
-            dose_amount(dose, drug, weight_kg=np.array([70.0]), height_cm=np.array([170.0]))
+            given, usual = (float(dose_amount(d, drug, **body)[0]) for d in (dose, drug.usual))
         except StudyError as error:
             fail((*path, "unit"), str(error))
-        return dose
+        often = drug.usual.every_h or HOURS_PER_WEEK
+        ratio = given / usual * max(1.0, often / dose.every_h if dose.every_h else 1.0)
+        if not isfinite(ratio) or (ratio >= USUAL and not confirmed):
+            fail(
+                (*path, "amount"),
+                f"received {dose.amount:g} {dose.unit}, {ratio:.3g} times the usual dose of {drug.id} "
+                f"({usual_dose_text(drug)}); is the unit right? If the dose is, add confirmed = true",
+            )
+
+    def check_doses(self, arms: Sequence[Arm], end_h: float) -> None:
+        for index, arm in enumerate(arms):
+            often = [d.every_h for d in arm.all_doses if d.every_h is not None]
+            n = sum(len(d.weeks) for d in arm.all_doses) + sum(end_h / h for h in often)
+            if n > TIMES:
+                fail(
+                    ("arm", index, "dose"), f"{n:.0f} doses in the whole study; at most {TIMES} are given; correct them"
+                )
 
     def every(self, entry: DoseEntry, path: KeyPath) -> float | None:
         if entry.every is None:
@@ -306,6 +345,8 @@ class _Builder:
         starts = [(arm, start) for arm in arms for dose in arm.all_doses for start in _starts_h(dose)]
         if head.duration_weeks is not None:
             end = round(head.duration_weeks * HOURS_PER_WEEK, 6)
+            if end <= 0:
+                fail(("study", "duration_weeks"), f"received {head.duration_weeks:g}, expected a length; correct it")
             for arm, start in starts:
                 if start >= end:
                     index = [table.id for table in self.file.arm].index(arm.id)

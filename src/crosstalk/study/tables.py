@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from crosstalk.knowledge.schema import DOI
+from crosstalk.limits import ARMS, COURSES, RESULTS, TIMES, WEEKS
 from crosstalk.study.design_tables import TRIAL_ALLOWED, TrialTable
 from crosstalk.study.endpoints import ENDPOINTS
 from crosstalk.study.records import Event, Figure, Per
@@ -23,7 +24,9 @@ Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(gt=0, le=10**9)]
+Week = Annotated[float, Field(ge=0, le=WEEKS, allow_inf_nan=False)]
+Hour = Annotated[float, Field(ge=0, le=168.0 * WEEKS, allow_inf_nan=False)]
 OneOrTwo = BeforeValidator(lambda value: value if isinstance(value, list) else [value])
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
@@ -50,10 +53,10 @@ class _Head(_Table):
     cohort: str = ""
     bias: str = ""
     missing: Literal["observed", "locf"] = "observed"
-    duration_weeks: Positive | None = None
-    visits: list[NonNegative] | None = None
-    times_h: list[NonNegative] | None = None
-    outputs: list[Text] = []
+    duration_weeks: Annotated[float | None, Field(gt=0, le=WEEKS, allow_inf_nan=False)] = None
+    visits: Annotated[list[Week] | None, Field(max_length=TIMES)] = None
+    times_h: Annotated[list[Hour] | None, Field(max_length=TIMES)] = None
+    outputs: Annotated[list[Text], Field(max_length=TIMES)] = []
 
     @model_validator(mode="after")
     def _check_head(self) -> Self:
@@ -114,25 +117,29 @@ class _PopulationTable(_Table):
     bmi: SpreadTable | None = None
     female: Share | None = None
     severity: _SeverityTable | None = None
-    failed_steps: Annotated[int, Field(ge=0)] = 0
+    failed_steps: Annotated[int, Field(ge=0, le=COURSES)] = 0
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    background: list[Any] = []
-    eligible: list[EligibleTable] = []
+    background: Annotated[list[Any], Field(max_length=ARMS)] = []
+    eligible: Annotated[list[EligibleTable], Field(max_length=ARMS)] = []
 
 
 class DoseEntry(_Table):
-    """One dose entry; ``schema`` asks for what is missing, with the drug's usual dose."""
+    """One dose entry; ``schema`` asks for what is missing, with the drug's usual dose.
+
+    ``confirmed`` answers the question whether a dose far above the usual one is right.
+    """
 
     drug: Text
     amount: Positive | None = None
     unit: Text | None = None
     route: Text | None = None
-    weeks: Annotated[list[NonNegative], Field(min_length=1)] | None = None
-    hours: Annotated[list[NonNegative], Field(min_length=1)] | None = None
+    weeks: Annotated[list[Week], Field(min_length=1, max_length=TIMES)] | None = None
+    hours: Annotated[list[Hour], Field(min_length=1, max_length=TIMES)] | None = None
     every: Text | None = None
     every_h: Positive | None = None
-    start_week: NonNegative | None = None
-    stop_week: NonNegative | None = None
+    start_week: Week | None = None
+    stop_week: Week | None = None
+    confirmed: bool = False
 
     @model_validator(mode="after")
     def _check_schedule(self) -> Self:
@@ -153,7 +160,7 @@ class DoseEntry(_Table):
 
 class _PartTable(_Table):
     share: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
-    dose: list[DoseEntry] = []
+    dose: Annotated[list[DoseEntry], Field(max_length=ARMS)] = []
 
 
 class _ArmTable(_Table):
@@ -162,8 +169,8 @@ class _ArmTable(_Table):
     blinded: bool = True
     diagnosis: str = ""
     dropout: Annotated[float | None, Field(ge=0, lt=1)] = None
-    dose: list[DoseEntry] = []
-    mixture: list[_PartTable] = []
+    dose: Annotated[list[DoseEntry], Field(max_length=ARMS)] = []
+    mixture: Annotated[list[_PartTable], Field(max_length=ARMS)] = []
 
     @model_validator(mode="after")
     def _check_mixture(self) -> Self:
@@ -245,10 +252,10 @@ class ResultTable(_Table):
     endpoint: Annotated[str, AfterValidator(_known_endpoint)]
     of: Text
     partner: str = Field(default="", alias="with")
-    with_week: NonNegative | None = None
+    with_week: Week | None = None
     threshold: Number | None = None
-    week: NonNegative | None = None
-    hour: NonNegative | None = None
+    week: Week | None = None
+    hour: Hour | None = None
     arm: Text
     versus: str = ""
     stratum: EligibleTable | None = None
@@ -328,8 +335,8 @@ class StudyFile(_Table):
 
     study: _Head
     population: _PopulationTable
-    arm: Annotated[list[_ArmTable], Field(min_length=1)]
-    result: list[ResultTable] = []
+    arm: Annotated[list[_ArmTable], Field(min_length=1, max_length=ARMS)]
+    result: Annotated[list[ResultTable], Field(max_length=RESULTS)] = []
     trial: TrialTable | None = None
 
 

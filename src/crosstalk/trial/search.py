@@ -15,6 +15,7 @@ from crosstalk.engine import get_engine
 from crosstalk.engine.ensemble import Engine
 from crosstalk.errors import CrosstalkError, TrialError, UsageError
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
+from crosstalk.limits import PATIENTS, USUAL
 from crosstalk.population.calibrated import possible_worlds
 from crosstalk.study.records import Study
 from crosstalk.trial.analyse import favours
@@ -58,8 +59,11 @@ class Space:
             raise TrialError(f"study '{study.id}': has no marker to vary the cut-off of; add trial.marker")
         if design.kind in ("match", "crossover"):
             raise TrialError(f"study '{study.id}': a {design.kind} design cannot be searched over; take another kind")
-        if any(n < 4 for n in self.sizes) or any(not d > 0 for d in self.doses):
-            raise UsageError("sizes must be 4 or more, and doses above 0")
+        if any(not 4 <= n <= PATIENTS for n in self.sizes) or any(not 0 < d < USUAL for d in self.doses):
+            raise UsageError(
+                f"sizes must be 4 or more, and doses above 0; at most {PATIENTS} patients and less than {USUAL:g} "
+                f"times the dose; received {', '.join(f'{x:g}' for x in (*self.sizes, *self.doses))}"
+            )
         known = [t / 168.0 for t in study.output_times_h if t > 0]
         for week in self.weeks:
             if not any(abs(week - w) < 1e-6 for w in known):
