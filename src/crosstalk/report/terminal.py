@@ -26,8 +26,7 @@ def render_table(
     if title:
         console.print(_safe(title, style="bold"))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
-    columns = [printable(column) for column in columns]
-    rows = [[printable(cell) for cell in row] for row in rows]
+    columns, rows = tuple(map(printable, columns)), [tuple(map(printable, row)) for row in rows]
     texts = [[column, *(row[j] for row in rows)] for j, column in enumerate(columns)]
     least = [
         max(len(part) for t in texts[j] for part in ([t] if c in whole else t.split() or [""]))
