@@ -70,5 +70,6 @@ def frame_csv(frame: pd.DataFrame, *, separator: str = ",", number: str | None =
     for at, kind in enumerate(safe.dtypes):
         if kind.kind not in "biufcM":
             column = safe.iloc[:, at]
-            safe.isetitem(at, column.map(lambda cell: escape(cell) if isinstance(cell, str) else cell))
+            cells = [escape(cell) if isinstance(cell, str) else cell for cell in column]
+            safe.isetitem(at, cells)
     return str(safe.to_csv(index=False, sep=separator, float_format=number, lineterminator="\n"))
