@@ -233,6 +233,8 @@ def sentences(report: CredibilityReport) -> tuple[str, ...]:
                 _scores(part) if part is report.validation else "",
             )
             found.append(" ".join(words for words in said if words))
+    if report.calibration is not None and report.calibration.heterogeneity:
+        found.append(heterogeneity_sentence(report.calibration))
     if report.contractions:
         counts = {level: sum(c.verdict == level for c in report.contractions) for level in LEVELS}
         found.append(
@@ -250,6 +252,20 @@ def sentences(report: CredibilityReport) -> tuple[str, ...]:
             n = len(judged.unsupported)
             found.append(f"{_count(n, f'{name} result')} could not be predicted: too few worlds have patients for it.")
     return tuple(found)
+
+
+def heterogeneity_sentence(calibration: Calibration) -> str:
+    """How far true effects of studies were found to differ, by domain."""
+    words = {"moderation": "moderation, per SD of the marker", "contrast": "treatment contrasts", "course": "courses",
+             "biomarker": "differences in biomarkers"}  # fmt: skip
+    parts = [
+        f"{h.tau:.2f} ({h.lo90:.2f} to {h.hi90:.2f}) in {words[h.domain]} ({h.studies} studies)"
+        for h in calibration.heterogeneity
+    ]
+    return (
+        "Beyond their errors, fitted studies differ from each other and from the model by a standard deviation, in "
+        f"standard deviations between patients, of {'; '.join(parts)}."
+    )
 
 
 def validation_tables(validation: Validation) -> tuple[Table, ...]:
