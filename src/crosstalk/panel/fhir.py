@@ -267,7 +267,7 @@ class _Reader:
         return found
 
 
-def read(path: Path) -> Reading:
+def read(path: Path, knowledge: Knowledge | None = None) -> Reading:
     """Read Observations of R4, R4B or R5: one resource, a Bundle of any type, an array, or NDJSON.
 
     A Patient resource in the same file gives sex and age. Times are hours from the patient's first Observation that is
@@ -276,6 +276,8 @@ def read(path: Path) -> Reading:
     Parameters
     ----------
     path : Path
+    knowledge : Knowledge, optional
+        Whose analytes to look for.
 
     Returns
     -------
@@ -306,7 +308,7 @@ def read(path: Path) -> Reading:
     ('Observation/a1', '7', '30522-7', '<0.15', 'mg/L')
     """
     document = load(path)
-    reader = _Reader(path, load_knowledge(), document.problems)
+    reader = _Reader(path, knowledge or load_knowledge(), document.problems)
     observations, others = [], Counter[str]()
     for resource in document.resources:
         if resource.type == "Observation":

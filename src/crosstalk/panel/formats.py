@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
 from crosstalk.errors import PanelError
+from crosstalk.knowledge.loader import Knowledge
 from crosstalk.panel.entries import Reading
 
 __all__ = ["FORMATS", "read_cells", "recognise"]
@@ -22,6 +23,7 @@ FORMATS = {
     "nhanes": "nhanes",
     "fhir": "fhir",
 }
+TABLES = ("table", "workbook")
 WORKBOOKS = (".xlsx", ".xlsm")
 
 
@@ -84,8 +86,16 @@ def _recognise_zip(path: Path) -> str:
     return "msd" if msd else "workbook"
 
 
-def read_cells(path: Path) -> tuple[str, Reading]:
+def read_cells(path: Path, knowledge: Knowledge | None = None, keep: Sequence[str] = ()) -> tuple[str, Reading]:
     """Recognise the format and read the cells.
+
+    Parameters
+    ----------
+    path : Path
+    knowledge : Knowledge, optional
+        Whose analytes to look for.
+    keep : sequence of str
+        Columns of a table that the caller reads himself.
 
     Raises
     ------
@@ -93,5 +103,7 @@ def read_cells(path: Path) -> tuple[str, Reading]:
         If the file is none of the formats, or is broken beyond cells.
     """
     found = recognise(path)
-    read: Callable[[Path], Reading] = import_module(f"crosstalk.panel.{FORMATS[found]}").read
-    return found, read(path)
+    read: Callable[..., Reading] = import_module(f"crosstalk.panel.{FORMATS[found]}").read
+    if found in TABLES:
+        return found, read(path, knowledge, keep)
+    return found, read(path, knowledge) if found == "fhir" else read(path)

@@ -3,41 +3,36 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain, islice
 from sys import intern
-from typing import NamedTuple
 
-from crosstalk.errors import PanelError, UnitError
-from crosstalk.panel.cells import decimal_evidence
-from crosstalk.panel.entries import Entry, Reading
+from crosstalk.errors import PanelError
+from crosstalk.panel.cells import MISSING, decimal_evidence, unclear
+from crosstalk.panel.entries import Entry, Kept, Reading
+from crosstalk.panel.header import Column, Header, as_text, is_header, is_unit, understand
+from crosstalk.panel.qualifiers import Qualifiers
+from crosstalk.panel.vocabulary import row_kind
 from crosstalk.units import parse_unit
 
-__all__ = ["LONG", "PATIENT", "SEARCHED", "arrange", "is_header"]
+__all__ = ["SEARCHED", "arrange", "is_header"]
 
-PATIENT = ("patient", "subject", "id", "patient_id", "subject_id", "participant", "participant_id", "usubjid", "seqn")
-LONG = {
-    "analyte": ("analyte", "marker", "test", "parameter"),
-    "value": ("value", "result", "concentration"),
-    "unit": ("unit", "units"),
-    "specimen": ("specimen", "matrix"),
-    "method": ("method", "assay"),
-    "lod": ("lod",),
-    "lloq": ("lloq", "loq"),
-    "cv": ("cv",),
-    "time": ("time", "time_h", "hour"),
-    "confirmed": ("confirmed",),
-    "quality": ("quality",),
-    "remarks": ("remarks", "remark"),
-    "source": ("source", "note", "comment"),
-}
-OF_ROW = ("specimen", "method", "time", "confirmed")  # columns of the wide layout that hold for the whole row
 SEARCHED = 20  # rows in which the header is looked for
-_UNIT_IN_HEADER = re.compile(r"^(?P<name>.+?)\s*[\[(](?P<unit>[^\])]*(?:\[[^\]]*\][^\])]*)?)[\])]\s*$")
-_AS_TEXT = re.compile(r'="(.*)"', re.DOTALL)
+LISTED = 8  # columns or rows named in one message
+_NOTE_SIGN = re.compile(r"\s*[*†‡§#¹²³]|\s*\(?[a-z]\)|\s*[\w. ]{1,14}\s*[=:]")
 
 
-def arrange(file: str, rows: Iterable[tuple[int, list[str]]], where: str, *, commas: bool, content: bytes) -> Reading:
+def arrange(
+    file: str,
+    rows: Iterable[tuple[int, list[str]]],
+    where: str,
+    *,
+    commas: bool,
+    content: bytes,
+    known: Callable[[str], bool],
+    keep: Sequence[str] = (),
+) -> Reading:
     """Read rows of cells as a table of panels.
 
     Parameters
@@ -52,6 +47,10 @@ def arrange(file: str, rows: Iterable[tuple[int, list[str]]], where: str, *, com
         Whether cells were separated by commas; then no decimal comma is looked for.
     content : bytes
         What the hash is taken of.
+    known : callable
+        Whether a name is that of an analyte.
+    keep : sequence of str
+        Columns that the caller reads himself.
 
     Raises
     ------
@@ -59,58 +58,40 @@ def arrange(file: str, rows: Iterable[tuple[int, list[str]]], where: str, *, com
         If the rows are no table of panels.
     """
     filled = ((n, row) for n, row in rows if any(map(str.strip, row)))
-    table = _Table(file, where, filled, commas)
-    entries = list(table.long() if table.columns is not None else table.wide())
+    table = _Table(file, where, filled, commas, known, keep)
+    entries = list(table.long() if table.header.long else table.wide())
+    entries += table.held_back()
     if not table.rows_read and not table.problems:
         raise PanelError(f"{file}: the file holds a header and no row; add the patients' values")
-    table.tell_unnamed()
+    table.tell(entries)
+    entries = table.with_limits(entries)
     decimal = "." if commas else table.decimal_sign(entries)
-    return Reading(entries, table.problems, table.warnings, content, decimal)
-
-
-def is_header(row: list[str]) -> bool:
-    """Whether a row names a column for the patient and at least one more."""
-    names = [_normal(cell) for cell in row]
-    return any(name in PATIENT for name in names) and sum(map(bool, names)) > 1
-
-
-def _normal(cell: str) -> str:
-    return re.sub(r"[\s_.-]+", "_", _text(cell).rstrip(": ").lower())
-
-
-def _text(cell: str) -> str:
-    """A cell without blanks around it, and without Excel's ="..." that keeps a number as text."""
-    plain = cell.strip()
-    if plain.startswith('="'):
-        match = _AS_TEXT.fullmatch(plain)
-        return match[1].strip() if match else plain
-    return plain
-
-
-class _Column(NamedTuple):
-    at: int
-    name: str
-    unit: str
+    return Reading(entries, table.problems, table.warnings, content, decimal, table.kept)
 
 
 class _Table:
     """The header of a table and the pass over its rows; collects problems and warnings on the way."""
 
-    def __init__(self, file: str, where: str, rows: Iterator[tuple[int, list[str]]], commas: bool) -> None:
+    def __init__(
+        self, file: str, where: str, rows: Iterator[tuple[int, list[str]]], commas: bool, known: Callable[[str], bool],
+        keep: Sequence[str],
+    ) -> None:  # fmt: skip
         self.file, self.where, self.commas = file, where, commas
         self.problems: list[str] = []
         self.warnings: list[str] = []
+        self.kept: list[Kept] = []
         self.rows_read = 0
-        self.header_line, self.header, self.rows = self._find_header(rows)
-        self.names = [_normal(cell) for cell in self.header]
-        self._check_header()
-        self.patient = next(i for i, name in enumerate(self.names) if name in PATIENT)
-        found = {
-            key: self.names.index(name) for key, names in LONG.items() for name in names[::-1] if name in self.names
-        }
-        self.columns = found if "analyte" in found and "value" in found else None
-        self.of_row = {key: found[key] for key in OF_ROW if key in found}
-        self.unnamed = {i: "" for i, name in enumerate(self.header) if not name}
+        self.header_line, texts, self.rows = self._find_header(rows)
+        self.header: Header = understand(self.place(self.header_line), texts, known, keep)
+        self.keep = bool(keep)
+        self.qualifiers = Qualifiers(self.header)
+        self.unnamed = {i: "" for i, name in enumerate(texts) if not name}
+        self.aside: dict[str, list[str]] = {}  # why rows were left out: names of the rows
+        self.limits: dict[tuple[str, str], dict[str, str]] = {}  # lod, lloq, uloq by analyte and unit
+        self.maybe: list[Entry] = []  # of rows whose name may be a statistic or initials
+        self.sure = False  # whether a row is a statistic beyond doubt
+        self.counted = 0  # rows whose column id goes up by one
+        self.last = 0
 
     def place(self, number: int) -> str:
         return f"{self.file}, {self.where} {number}"
@@ -129,7 +110,7 @@ class _Table:
         if above:
             last = f" to {above[-1][0]}" if len(above) > 1 else ""
             self.warnings.append(f"{self.place(above[0][0])}{last}: above the header; not read")
-        header = [" ".join(_text(cell).split()) for cell in row]
+        header = [" ".join(as_text(cell).split()) for cell in row]
         while header and not header[-1] and not self.commas:
             header.pop()
         if sum(map(bool, header)) < 2:
@@ -139,46 +120,26 @@ class _Table:
             )
         return number, header, chain(head[at + 1 :], rows)
 
-    def _check_header(self) -> None:
-        """Refuse a name that stands twice, and a long layout that has lost a column: either would be misread."""
-        place = self.place(self.header_line)
-        received = ", ".join(self.header[:6])
-        twice = next((name for i, name in enumerate(self.names) if name and name in self.names[:i]), None)
-        if twice is not None:
-            raise PanelError(f"{place}: column '{twice}' stands twice; keep one")
-        patients = [name for name in self.names if name in PATIENT]
-        if len(patients) > 1:
-            raise PanelError(f"{place}: columns {' and '.join(patients)} both name the patient; rename all but one")
-        names = set(self.names)
-        lost = [key for key in ("analyte", "value") if not set(LONG[key]) & names]
-        if lost and {*LONG["analyte"], *LONG["unit"]} & names:
-            raise PanelError(
-                f"{place}: no column '{lost[0]}'; expected patient, analyte, value, unit; received {received}"
-            )
-        if not patients:
-            raise PanelError(
-                f"{place}: no column for the patient; expected one named {', '.join(PATIENT[:4])}; received {received}"
-            )
-        if not lost:
-            for key, known in LONG.items():
-                both = [name for name in known if name in names]
-                if len(both) > 1:
-                    raise PanelError(f"{place}: columns {' and '.join(both)} both give the {key}; rename all but one")
-
     def _clean(self) -> Iterator[tuple[int, list[str]]]:
         """Leave out rows that are no entries, and say why."""
-        width = len(self.header)
-        lower = [name.lower() for name in self.header]
+        texts, patient = self.header.texts, self.header.patient
+        width = len(texts)
+        lower = [name.lower() for name in texts]
+        counts = self.header.numbers if self.header.numbers >= 0 else patient if texts[patient].lower() == "id" else -1
         for number, row in self.rows:
             cells = list(map(str.strip, row))
             if '="' in "".join(cells):
-                cells = [_text(cell) for cell in cells]
+                cells = [as_text(cell) for cell in cells]
             if len(cells) > width and not self.commas and not any(cells[width:]):
                 del cells[width:]
-            if cells[self.patient : self.patient + 1] == [self.header[self.patient]] and lower == [
+            if cells[patient : patient + 1] == [texts[patient]] and lower == [
                 " ".join(cell.lower().split()) for cell in cells
             ]:
                 self.warnings.append(f"{self.place(number)}: repeats the header; left out")
+                continue
+            if (len(cells) != width or not cells[patient] or not any(cells[patient + 1 :])) and self._note(
+                number, cells
+            ):
                 continue
             self.rows_read += 1
             if len(cells) != width:
@@ -186,36 +147,123 @@ class _Table:
                     f"{self.place(number)}: has {len(cells)} columns, expected {width}; a decimal comma or an unquoted "
                     f"separator adds columns, a cut-off line has fewer"
                 )
-            elif not cells[self.patient]:
-                self.problems.append(
-                    f"{self.place(number)}: names no patient; fill the column '{self.header[self.patient]}'"
-                )
-            else:
-                for i in self.unnamed:
-                    self.unnamed[i] = self.unnamed[i] or (f"{self.where} {number}" if cells[i] else "")
-                yield number, cells
+                continue
+            if not cells[patient]:
+                self.problems.append(f"{self.place(number)}: names no patient; fill the column '{texts[patient]}'")
+                continue
+            for i in self.unnamed:
+                self.unnamed[i] = self.unnamed[i] or (f"{self.where} {number}" if cells[i] else "")
+            if counts >= 0:
+                self._count(cells[counts])
+            yield number, cells
+
+    def _note(self, number: int, cells: list[str]) -> bool:
+        """Whether a row is a note below or between the table: one cell of words."""
+        filled = [cell for cell in cells if cell]
+        if len(filled) != 1:
+            return False
+        text = filled[0]
+        is_note = bool(_NOTE_SIGN.match(text)) or len(text.split()) > 3 or len(text) > 40
+        if is_note:
+            self.warnings.append(f"{self.place(number)}: a note, no patient: '{text[:80]}'")
+        return is_note
+
+    def _count(self, cell: str) -> None:
+        """Count the rows whose id goes up by one."""
+        value = int(cell) if cell.isdigit() and len(cell) < 12 else -1
+        self.counted += value == self.last + 1 or (self.rows_read == 1 and value in (0, 1))
+        self.last = value
+
+    def _row(self, number: int, name: str, values: Iterable[tuple[str, str, str]]) -> str:
+        """What to do with a row by its name: "" to read it, ``maybe``, or ``no``; takes limits from rows that give them."""
+        kind = row_kind(name)
+        if not kind:
+            return ""
+        if kind in ("control?", "summary?"):
+            return (
+                "maybe"
+                if kind == "summary?"
+                else self._told("may be control samples and are read as people", name, number, "")
+            )
+        self.sure = True
+        if kind in ("lod", "lloq", "uloq"):
+            for analyte, text, unit in values:
+                if text.lower() not in MISSING:
+                    self.limits.setdefault((analyte, unit), {})[kind] = text.lstrip("<> ")
+            return self._told("give limits, which are used for the patients", name, number, "no")
+        reason = "statistics, no patients" if kind == "summary" else "samples of the laboratory, no patients"
+        return self._told(f"are {reason}; left out", name, number, "no")
+
+    def _told(self, reason: str, name: str, number: int, answer: str) -> str:
+        names = self.aside.setdefault(reason, [])
+        if not names or not names[-1].startswith(f"'{name}'"):
+            names.append(f"'{name}' ({self.where} {number})")
+        return answer
 
     def long(self) -> Iterator[Entry]:
         """One row per value."""
-        assert self.columns is not None
-        at = self.columns
-        unread = [name for i, name in enumerate(self.header) if name and i != self.patient and i not in at.values()]
-        if unread:
-            self.warnings.append(f"{self.place(self.header_line)}: columns not read: {', '.join(unread)}")
-        patient, analyte, value = self.patient, at["analyte"], at["value"]
-        unit, specimen, method, lod, lloq = (at.get(key, -1) for key in ("unit", "specimen", "method", "lod", "lloq"))
-        time, confirmed, cv = (at.get(key, -1) for key in ("time", "confirmed", "cv"))
-        quality, remarks = (at.get(key, -1) for key in ("quality", "remarks"))
+        h = self.header
+        at = h.roles
+        analytes = at["analyte"]
+        patient, analyte, value, unit = h.patient, analytes[0], at["value"][0], h.at("unit")
+        specimen, method, lod, lloq, uloq = (h.at(key) for key in ("specimen", "method", "lod", "lloq", "uloq"))
+        time, confirmed, cv = (h.at(key) for key in ("time", "confirmed", "cv"))
+        visits, dates = at.get("visit", []), at.get("date", [])
+        qualified = self.qualifiers.any
+        who, name, row = "", "", ""
         for number, cells in self._clean():
             cells.append("")  # what index -1 finds
             if cells[cv]:
                 self._check_cv(number, cells[cv])
-            yield Entry(
-                f"{self.where} {number}", intern(cells[patient]), intern(cells[analyte]), intern(cells[value]),
-                intern(cells[unit]), intern(cells[specimen]), intern(cells[method]), intern(cells[lod]),
-                intern(cells[time]), intern(cells[confirmed]), intern(cells[lloq]), cells[cv], cells[quality],
-                (cells[remarks],) if cells[remarks] else (),
+            if cells[patient] != name or row:
+                name = cells[patient]
+                row = self._row(number, name, [(cells[analyte], cells[value], cells[unit])])
+                who = intern(name)
+            if row == "no":
+                continue
+            entry = Entry(
+                f"{self.where} {number}", who, intern(cells[analyte] or cells[analytes[-1]]), intern(cells[value]),
+                intern(cells[unit]), intern(cells[specimen]), intern(cells[method]), intern(self._limit(lod, cells)),
+                intern(cells[time]), intern(cells[confirmed]), intern(self._limit(lloq, cells)), cells[cv],
+                uloq=self._limit(uloq, cells),
+                visit=self._visit(cells, visits) if visits else "", date=cells[dates[0]] if dates else "",
             )  # fmt: skip
+            if self.keep and h.kept:
+                self._keep(number, cells)
+            if qualified:
+                changed = self._qualified(number, cells, entry, {})
+                if changed is None:
+                    continue
+                entry = changed
+            if row == "maybe":
+                self.maybe.append(entry)
+            else:
+                yield entry
+
+    def _visit(self, cells: list[str], at: Sequence[int]) -> str:
+        return intern(", ".join(dict.fromkeys(cells[i] for i in at if cells[i])))
+
+    def _limit(self, at: int, cells: list[str]) -> str:
+        """A limit with the unit of its header, where that is not the unit of the value."""
+        text = cells[at]
+        if not text or at < 0:
+            return text
+        unit = self._unit_of(at)
+        return f"{text} {unit}" if unit else text
+
+    def _unit_of(self, at: int) -> str:
+        match = re.search(r"[\[(]([^\])]+)[\])]\s*$", self.header.texts[at])
+        return match[1] if match and is_unit(match[1]) else ""
+
+    def _qualified(self, number: int, cells: list[str], entry: Entry, own: dict[str, int]) -> Entry | None:
+        """An entry with what other columns of its row say of it; None where they say that it is none of blood's."""
+        if entry.value.lower() in MISSING:
+            return entry
+        try:
+            return self.qualifiers.apply(cells, entry, own)
+        except PanelError as error:
+            self.problems.append(f"{self.place(number)}, patient {entry.patient}, {entry.analyte}: {error}")
+            return None
 
     def _check_cv(self, number: int, text: str) -> None:
         """Whether a coefficient of variation of 5 means 5 % or 500 % is not guessed."""
@@ -228,51 +276,86 @@ class _Table:
                 f"{self.place(number)}: column cv: received '{text}'; write a fraction or the sign: 0.05 or 5%"
             )
 
+    def _keep(self, number: int, cells: list[str]) -> None:
+        found = {self.header.texts[i]: cells[i] for i in self.header.kept}
+        self.kept.append(Kept(f"{self.where} {number}", cells[self.header.patient], found))
+
     def wide(self) -> Iterator[Entry]:
         """One row per patient, one column per analyte."""
-        columns = []
-        for i, text in enumerate(self.header):
-            if text and i != self.patient and i not in self.of_row.values() and self.names[i] not in LONG["source"]:
-                match = _UNIT_IN_HEADER.match(text)
-                columns.append(_Column(i, match["name"], match["unit"]) if match else _Column(i, text, ""))
-        at = [self.of_row.get(key, -1) for key in ("specimen", "method", "time", "confirmed")]
+        h = self.header
+        self._own_columns()
         rows = iter(self.rows)
         first = next(rows, None)
+        columns = h.values
         if first is not None:
-            units = self._units([_text(cell) for cell in first[1]], columns)
+            units = self._units([as_text(cell) for cell in first[1]], columns)
             if units is None:
                 rows = chain([first], rows)
             else:
                 columns = self._with_units(first[0], columns, units)
         self.rows = rows
+        specimen, method, time, confirmed = (h.at(key) for key in ("specimen", "method", "time", "confirmed"))
+        visits, dates = h.roles.get("visit", []), h.roles.get("date", [])
+        qualified = self.qualifiers.any or bool(h.attached)
         for number, cells in self._clean():
             cells.append("")
-            specimen, method, time, confirmed = (cells[i] for i in at)
-            who, place = intern(cells[self.patient]), f"{self.where} {number}"
+            who, place = intern(cells[h.patient]), f"{self.where} {number}"
+            row = self._row(number, who, ((c.name, cells[c.at], c.unit) for c in columns))
+            if row == "no":
+                continue
+            if h.kept and not row:
+                self._keep(number, cells)
+            visit, date = self._visit(cells, visits) if visits else "", cells[dates[0]] if dates else ""
             for column in columns:
-                yield Entry(
-                    place,
-                    who,
-                    column.name,
-                    intern(cells[column.at]),
-                    column.unit,
-                    specimen,
-                    method,
-                    "",
-                    time,
-                    confirmed,
-                )
+                entry: Entry | None = Entry(
+                    place, who, column.name, intern(cells[column.at]), column.unit, column.specimen or cells[specimen],
+                    cells[method], "", cells[time], cells[confirmed], visit=visit, date=date,
+                )  # fmt: skip
+                if qualified and entry is not None:
+                    own = h.attached.get(column.at, {})
+                    if own:
+                        entry = replace(
+                            entry, unit=cells[own.get("unit", -1)] or entry.unit,
+                            lod=self._limit(own.get("lod", -1), cells), lloq=self._limit(own.get("lloq", -1), cells),
+                            uloq=self._limit(own.get("uloq", -1), cells), cv=cells[own.get("cv", -1)],
+                            method=cells[own.get("method", -1)] or entry.method,
+                        )  # fmt: skip
+                        if entry.cv:
+                            self._check_cv(number, entry.cv)
+                    entry = self._qualified(number, cells, entry, own)
+                if entry is not None and row == "maybe":
+                    self.maybe.append(entry)
+                elif entry is not None:
+                    yield entry
 
-    def _units(self, cells: list[str], columns: list[_Column]) -> dict[int, str] | None:
+    def _own_columns(self) -> None:
+        """Columns such as ``lod`` without an analyte belong to the one analyte of the table, or to none."""
+        h = self.header
+        bare = [key for key in ("lod", "lloq", "uloq", "operator", "below", "detected", "cv", "unit", "value", "analyte")
+                if key in h.roles]  # fmt: skip
+        if not bare:
+            return
+        own = h.attached.setdefault(h.values[0].at, {}) if len(h.values) == 1 else None
+        for key in bare:
+            name = h.texts[h.roles[key][0]]
+            if own is None or key in own or key in ("value", "analyte"):
+                raise PanelError(
+                    f"{self.place(self.header_line)}: column '{name}' may change what the values mean, and it is not "
+                    f"known of which analyte; name it with its analyte as in 'IL-6 {name}'"
+                )
+            own[key] = h.roles[key][0]
+
+    def _units(self, cells: list[str], columns: Sequence[Column]) -> dict[int, str] | None:
         """A row of units below the header: names no patient, and holds nothing but units."""
-        if len(cells) != len(self.header) or cells[self.patient].lower() not in ("", "unit", "units"):
+        patient = self.header.patient
+        if len(cells) != len(self.header.texts) or cells[patient].lower() not in ("", "unit", "units", "einheit"):
             return None
         units = {c.at: cells[c.at].strip("[]()") for c in columns if cells[c.at]}
         if not any(re.search("[A-Za-z%/]", unit) for unit in units.values()):
             return None
-        return units if all(_is_unit(unit) for unit in units.values()) else None
+        return units if all(is_unit(unit) for unit in units.values()) else None
 
-    def _with_units(self, number: int, columns: list[_Column], units: dict[int, str]) -> list[_Column]:
+    def _with_units(self, number: int, columns: Sequence[Column], units: dict[int, str]) -> list[Column]:
         for column in columns:
             unit = units.get(column.at, "")
             if column.unit and unit and not _same_unit(column.unit, unit):
@@ -282,23 +365,82 @@ class _Table:
                 )
         return [c._replace(unit=c.unit or units.get(c.at, "")) for c in columns]
 
-    def tell_unnamed(self) -> None:
-        """A column without a name is fine as long as it is empty."""
-        for i, place in self.unnamed.items():
-            if place:
+    def held_back(self) -> Iterator[Entry]:
+        """Rows named SD or N: statistics where the table has a row that is one beyond doubt, else people's initials."""
+        if self.maybe and self.sure:
+            for name, place in dict.fromkeys((e.patient, e.place) for e in self.maybe):
+                self.aside.setdefault("are statistics, no patients; left out", []).append(f"'{name}' ({place})")
+        elif self.maybe:
+            names = ", ".join(dict.fromkeys(f"'{e.patient}' ({e.place})" for e in self.maybe))
+            self.warnings.append(f"{self.file}: rows {names} are read as people; delete them if they are statistics")
+            yield from self.maybe
+
+    def with_limits(self, entries: list[Entry]) -> list[Entry]:
+        """Entries with the limits that a row of the table gives for their analyte."""
+        if not self.limits:
+            return entries
+        found = []
+        for entry in entries:
+            given = self.limits.get((entry.analyte, entry.unit))
+            if given is None and any(name == entry.analyte for name, _ in self.limits):
                 self.problems.append(
-                    f"{self.place(self.header_line)}: column {i + 1} has no name, though it is filled on {place}; name "
-                    f"its analyte or delete it"
+                    f"{self.file}, {entry.place}, patient {entry.patient}, {entry.analyte}: its unit is not that of "
+                    f"the row of limits; give both in one unit"
                 )
+            if given:
+                entry = replace(
+                    entry, lod=entry.lod or given.get("lod", ""), lloq=entry.lloq or given.get("lloq", ""),
+                    uloq=entry.uloq or given.get("uloq", ""),
+                )  # fmt: skip
+            found.append(entry)
+        return found
+
+    def tell(self, entries: Sequence[Entry]) -> None:
+        """Say what was left out, and refuse what could not be told apart."""
+        place = self.place(self.header_line)
+        for i, where in self.unnamed.items():
+            if where:
+                self.problems.append(
+                    f"{place}: column {i + 1} has no name, though it is filled on {where}; name its analyte or delete it"
+                )
+        if self.header.kept:
+            names = [self.header.texts[i] for i in sorted(self.header.kept)]
+            more = f" and {len(names) - 2 * LISTED} more" if len(names) > 2 * LISTED else ""
+            shown = ", ".join(names[: 2 * LISTED])
+            self.warnings.append(f"{place}: columns not read: {shown}{more}; they are kept beside the panel")
+        for column in self.header.unknown:
+            self.warnings.append(
+                f"{place}: column '{self.header.texts[column.at]}' is no analyte that is known; kept, not used"
+            )
+        for reason, names in self.aside.items():
+            more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+            self.warnings.append(f"{self.file}: rows {', '.join(names[:LISTED])}{more} {reason}")
+        self.warnings += [f"{self.file}: {words}" for words in self.qualifiers.told()]
+        self._tell_numbers(place, entries)
+
+    def _tell_numbers(self, place: str, entries: Sequence[Entry]) -> None:
+        h = self.header
+        counted = self.rows_read > 1 and self.counted == self.rows_read
+        if h.numbers >= 0:
+            patient = h.texts[h.patient].lower()
+            if not counted:
+                self.problems.append(f"{place}: columns id and {patient} both name the patient; rename all but one")
+            else:
+                self.warnings.append(
+                    f"{place}: the column 'id' numbers the rows; '{h.texts[h.patient]}' names the patient"
+                )
+        elif counted and h.long and self.rows_read > 2 and len({e.analyte for e in entries}) > 1:
+            self.problems.append(
+                f"{place}: the column 'id' numbers the rows, so no row shares its patient with another; name the column "
+                f"of the patient 'patient'"
+            )
 
     def decimal_sign(self, entries: list[Entry]) -> str:
         """The decimal sign, where some number can be written with one sign only; both in one file are refused."""
         texts: dict[str, str] = {}
         for e in entries:
-            for text in (e.value, e.lod, e.lloq, e.cv, e.time):
+            for text in (e.value, e.lod, e.lloq, e.uloq, e.cv, e.time):
                 texts.setdefault(text, e.place)
-        if not any("," in text for text in texts):
-            return "."
         comma, point = decimal_evidence(texts)
         if comma and point:
             self.problems.append(
@@ -307,16 +449,13 @@ class _Table:
             )
         elif comma:
             self.warnings.append(f"{self.file}: numbers are read with decimal commas, as in '{comma}' ({texts[comma]})")
+        elif not point and (open_ := next((text for text in texts if unclear(text)), "")):
+            self.problems.append(
+                f"{self.file}, {texts[open_]}: received '{open_}', which may be a thousand or a thousandth of it, and no "
+                f"other number of the file shows what its points mean; write {open_.replace('.', '')} or {open_}0"
+            )
         return "," if comma and not point else "."
 
 
-def _is_unit(text: str) -> bool:
-    try:
-        parse_unit(text)
-    except UnitError:
-        return False
-    return True
-
-
 def _same_unit(one: str, other: str) -> bool:
-    return _is_unit(one) and _is_unit(other) and parse_unit(one) == parse_unit(other)
+    return is_unit(one) and is_unit(other) and parse_unit(one) == parse_unit(other)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 __all__ = ["Censoring", "Measurement", "Panel", "PanelFile", "Quality"]
@@ -58,12 +58,27 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """All measurements of one patient; ``missing`` are analytes that the file names without a value."""
+    """All measurements of one patient on one occasion.
+
+    Attributes
+    ----------
+    patient : str
+    measurements : mapping of str to Measurement
+    missing : tuple of str
+        Analytes that the file names without a value.
+    notes : tuple of str
+    extra : mapping of str to str
+        Columns of the patient's rows that are no values of the panel, as text.
+    place : str
+        Where the patient's first row stood.
+    """
 
     patient: str
     measurements: Mapping[str, Measurement]
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    extra: Mapping[str, str] = field(default_factory=dict)
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,23 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf, log, sqrt
 
 from crosstalk.errors import PanelError, UnitError, UsageError
-from crosstalk.knowledge.loader import Knowledge
+from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.knowledge.records import Analyte
 from crosstalk.panel.cells import PLAIN, Cell, read_cell, read_number
 from crosstalk.panel.entries import Entry
+from crosstalk.panel.plausibility import suspicion
 from crosstalk.panel.records import Censoring, Measurement, Quality
+from crosstalk.panel.vocabulary import BLOOD, FED, fasting, fluid
 from crosstalk.units import line, parse_unit
 
-__all__ = ["Interpreter"]
+__all__ = ["Interpreter", "knower"]
 
-FEMALE, MALE = {"f", "female", "woman"}, {"m", "male", "man"}
-# asked back whatever the analyte (assumed): most often the unit is wrong, or a point separates thousands
-ABSURD = 1000.0  # times above the upper reference limit; sepsis reaches hundreds
-SCANT = 100.0  # times below the lower one
+FEMALE = {
+    "f",
+    "female",
+    "woman",
+    "w",
+    "weiblich",
+    "frau",
+    "femme",
+    "feminin",
+    "féminin",
+    "mujer",
+    "femenino",
+    "donna",
+    "femmina",
+}
+MALE = {
+    "m",
+    "male",
+    "man",
+    "männlich",
+    "maennlich",
+    "mann",
+    "homme",
+    "masculin",
+    "hombre",
+    "masculino",
+    "uomo",
+    "maschio",
+}
 YES = {"yes", "y", "true", "1"}
 QUALITY: dict[str, Quality] = {
     **dict.fromkeys(("", "ok", "pass", "passed", "good"), ""),
@@ -41,7 +69,7 @@ class Interpreter:
     notes: dict[str, list[str]] = field(default_factory=dict)
     _names: dict[str, Analyte | PanelError] = field(default_factory=dict)
     _rules: dict[tuple[str, str], tuple[float, float] | PanelError] = field(default_factory=dict)
-    _limits: dict[str, tuple[float, float]] = field(default_factory=dict)
+    remedy: str = "If the value is right, add a column confirmed with yes"
 
     def analyte(self, name: str) -> Analyte:
         """The analyte of a name or alias."""
@@ -60,11 +88,68 @@ class Interpreter:
 
     def knows(self, name: str) -> bool:
         """Whether a name is that of an analyte."""
+        found = self._names.get(name)
+        if found is None:
+            try:
+                found = self.analyte(name)
+            except PanelError:
+                return False
+        return isinstance(found, Analyte)
+
+    def stranger(self, name: str) -> str:
+        """What is to be said of a name that is no analyte's."""
         try:
             self.analyte(name)
-        except PanelError:
-            return False
-        return True
+        except PanelError as error:
+            return str(error)
+        return ""
+
+    @staticmethod
+    def agrees(entry: Entry) -> bool:
+        """Whether an extreme value was confirmed."""
+        return entry.confirmed.strip().lower() in YES
+
+    def other_fluid(self, entry: Entry, analyte: Analyte) -> str:
+        """Why a value is none of blood: another fluid, or one that is not known; "" where it is of blood."""
+        if analyte.kind != "laboratory" or not entry.specimen:
+            return ""
+        found = fluid(entry.specimen)
+        if found in BLOOD or not found or (found == "unknown" and fasting(entry.specimen) is not None):
+            return ""
+        if found == "unknown":
+            return f"measured in '{entry.specimen[:40]}', which is not known as blood; write serum, plasma or blood"
+        return f"measured in another fluid ({found}) than {analyte.specimen or 'blood'}"
+
+    @staticmethod
+    def _specimen(analyte: Analyte, entry: Entry) -> str:
+        """The fluid as ranges name it, and whether the person had fasted, where that matters."""
+        found = fluid(entry.specimen) if entry.specimen else ""
+        if analyte.kind != "laboratory":
+            return entry.specimen
+        # serum and plasma are drawn as blood: that says nothing against the analyte's own specimen
+        name = found if found in ("serum", "plasma") or (found == "blood" and analyte.specimen == "blood") else ""
+        said = fasting(entry.specimen)
+        if said is None and analyte.id in FED:
+            said = fasting(entry.analyte)
+        state = "" if said is None else "fasting" if said else "not fasting"
+        return ", ".join(filter(None, (name, state)))
+
+    def _limit(self, analyte: Analyte, text: str, what: str, rule: tuple[float, float]) -> float:
+        """A limit in the analyte's unit; it may have a unit of its own behind the number."""
+        number, _, unit = text.strip().partition(" ")
+        slope, intercept = self._rule(analyte, unit) if unit else rule
+        return slope * self._plain(number, what) + intercept
+
+    def _above(
+        self, entry: Entry, analyte: Analyte, found: tuple[float, float | None, Censoring], rule: tuple[float, float]
+    ) -> tuple[float, float | None, Censoring]:
+        """A number above the upper limit of quantification says only that the truth lies above it."""
+        uloq = self._limit(analyte, entry.uloq, "uloq", rule)
+        value, _, censored = found
+        if censored in ("left", "interval") or value <= uloq:
+            return found
+        self._note(entry, f"{analyte.id} at {entry.place} is taken as above its uloq of {uloq:g} {analyte.unit}.")
+        return uloq, None, "right"
 
     def time(self, entry: Entry) -> float:
         """Hours of an entry; 0 where it gives none."""
@@ -82,17 +167,20 @@ class Interpreter:
         if cell.kind == "missing":
             return None
         slope, intercept = rule = self._rule(analyte, self._unit(entry, cell) if cell.unit else entry.unit)
-        lod = slope * self._plain(entry.lod, "lod") + intercept if entry.lod else None
-        lloq = slope * self._plain(entry.lloq, "lloq") + intercept if entry.lloq else None
+        lod = self._limit(analyte, entry.lod, "lod", rule) if entry.lod else None
+        lloq = self._limit(analyte, entry.lloq, "lloq", rule) if entry.lloq else None
         if lod is not None and lloq is not None and lod > lloq:
             raise PanelError(f"lod {entry.lod} lies above lloq {entry.lloq}; the columns may be swapped; correct them")
         value, upper, censored = self._bounds(entry, analyte, cell, rule, lod, lloq)
+        if entry.uloq:
+            value, upper, censored = self._above(entry, analyte, (value, upper, censored), rule)
         self._plausible(analyte, value, upper, censored, entry)
         quality, remarks = self._quality(entry, cell)
         # a line with an intercept shrinks relative errors
         share = 1 - intercept / value if value > 0 else 1.0
         return Measurement(
-            analyte.id, value, censored, f"{text} {entry.unit}" if entry.unit else text, entry.place, entry.specimen,
+            analyte.id, value, censored, f"{text} {entry.unit}" if entry.unit else text, entry.place,
+            self._specimen(analyte, entry) if entry.specimen or analyte.id in FED else "",
             entry.method, time, lod, upper, self._log_sd(entry, share), quality, remarks,
         )  # fmt: skip
 
@@ -211,6 +299,8 @@ class Interpreter:
             if lod and lloq and lod < lloq:
                 return self._below_lloq(entry, analyte, lod, lloq)
             raise PanelError(f"received '{entry.value}', which needs both limits; give the columns lod and lloq")
+        if kind == "above" and entry.uloq:
+            return self._limit(analyte, entry.uloq, "uloq", rule), None, "right"
         if kind == "above":
             raise PanelError(f"received '{entry.value}' without the upper limit; write it as >500")
         if not limits:
@@ -261,28 +351,9 @@ class Interpreter:
         top = value if upper is None else upper
         if analyte.kind == "scale" and not (low <= value and top <= high):
             raise PanelError(f"received {top:g}; the scale runs from {low:g} to {high:g}; correct the score")
-        # where assays differ, the lowest limit: a unit missed by a thousand should not pass for another assay
-        if analyte.id not in self._limits:
-            self._limits[analyte.id] = (
-                min((r.p2_5 for r in analyte.references), default=0.0) / SCANT,
-                min((r.p97_5 for r in analyte.references), default=0.0),
-            )
-        tiny, limit = self._limits[analyte.id]
-        too_high = top > high or bool(limit and top >= ABSURD * limit)
-        too_low = censored != "left" and (value < low or 0 < value < tiny)
-        if not (too_high or too_low) or entry.confirmed.strip().lower() in YES:
-            return
-        if too_high and limit:
-            words = f"{top:g} {analyte.unit} is {top / limit:.0f} times the upper reference limit"
-            words += f" ({limit:g} {analyte.unit})"
-        elif too_high:
-            words = f"{top:g} {analyte.unit} lies above anything possible ({high:g} {analyte.unit})"
-        elif value < low:
-            words = f"{value:g} {analyte.unit} lies below anything possible ({low:g} {analyte.unit})"
-        else:
-            words = f"{value:g} {analyte.unit} is less than a hundredth of the lower reference limit"
-            words += f" ({tiny * SCANT:g} {analyte.unit})"
-        raise PanelError(f"{words}; is the unit right? If the value is right, add a column confirmed with yes")
+        words = suspicion(analyte, value, top, censored)
+        if words and entry.confirmed.strip().lower() not in YES:
+            raise PanelError(f"{words}; is the unit right? {self.remedy}")
 
 
 def _bare(unit: str) -> bool:
@@ -290,3 +361,8 @@ def _bare(unit: str) -> bool:
         return parse_unit(unit) in ("1", "dimensionless", "points")
     except UnitError:
         return False
+
+
+def knower(knowledge: Knowledge | None) -> Callable[[str], bool]:
+    """Tell whether a name is that of an analyte of these, or of the shipped ones."""
+    return Interpreter(knowledge or load_knowledge()).knows

@@ -6,17 +6,19 @@ import datetime
 import warnings as python_warnings
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from crosstalk.errors import PanelError
+from crosstalk.knowledge.loader import Knowledge
 from crosstalk.panel.entries import Reading
 from crosstalk.panel.layout import SEARCHED, arrange, is_header
+from crosstalk.panel.values import knower
 
 if TYPE_CHECKING:
     from openpyxl.workbook import Workbook
@@ -28,7 +30,7 @@ RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships
 LISTED = 5  # rows or cells named in one message
 
 
-def read(path: Path) -> Reading:
+def read(path: Path, knowledge: Knowledge | None = None, keep: Sequence[str] = ()) -> Reading:
     """Read the one sheet of an Excel workbook (.xlsx, .xlsm) that holds a table of panels, long or wide.
 
     Raises
@@ -58,7 +60,7 @@ def read(path: Path) -> Reading:
     width = max(map(len, rows))
     where = f"sheet '{chosen}', row"
     numbered = ((n, [*row, *[""] * (width - len(row))]) for n, row in enumerate(rows, start=1))
-    reading = arrange(str(path), numbered, where, commas=False, content=content)
+    reading = arrange(str(path), numbered, where, commas=False, content=content, known=knower(knowledge), keep=keep)
     header = next(n for n, row in enumerate(rows, start=1) if is_header(row))
     notes = [
         f"{path}: sheet '{title}'{'' if title in shown else ', which is hidden,'} was not read"
@@ -83,9 +85,7 @@ def read(path: Path) -> Reading:
         for row, cell in structure.uncomputed
         if row >= header
     ][:LISTED]
-    return Reading(
-        reading.entries, [*problems, *reading.problems], [*notes, *reading.warnings], content, reading.decimal
-    )
+    return replace(reading, problems=[*problems, *reading.problems], warnings=[*notes, *reading.warnings])
 
 
 def first_rows(path: Path, count: int = SEARCHED) -> Iterator[list[str]]:

@@ -1,0 +1,262 @@
+"""The header of a table: which column holds what, which belongs to which, and which could change a value unread."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from crosstalk.errors import PanelError, UnitError
+from crosstalk.panel.vocabulary import fluid, role, squeeze, words
+from crosstalk.units import parse_unit
+
+__all__ = ["OF_VALUE", "Column", "Header", "as_text", "is_header", "is_unit", "normal", "understand"]
+
+# roles that are of one value: in the wide layout they belong to the column whose name they carry
+OF_VALUE = (
+    "lod",
+    "lloq",
+    "uloq",
+    "operator",
+    "below",
+    "detected",
+    "cv",
+    "quality",
+    "unit",
+    "flag",
+    "remarks",
+    "method",
+)
+# where columns of one meaning may be several
+SEVERAL = ("visit", "date", "quality", "status", "valid", "excluded", "harmed", "flag", "remarks", "source", "stimulus",
+           "below", "detected", "row", "scaled", "dilution")  # fmt: skip
+PAIRS = ({"testcode", "testname"}, {"lbtestcd", "lbtest"})  # two names of one test
+# parts of a name that say that the column qualifies values, though not which
+TELLING = {"lod", "llod", "loq", "lloq", "uloq", "bdl", "blq", "nondetect", "censored", "operator", "comparator", "stimulation", "stimulus",
+           "stimulated", "unstimulated", "dilution", "specimen", "timepoint"}  # fmt: skip
+_BRACKETS = re.compile(r"^(?P<name>.+?)\s*[\[(](?P<unit>[^\])]*(?:\[[^\]]*\][^\])]*)?)[\])]\s*$")
+_AS_TEXT = re.compile(r'="(.*)"', re.DOTALL)
+
+
+class Column(NamedTuple):
+    """One column of values of the wide layout."""
+
+    at: int
+    name: str
+    unit: str
+    specimen: str = ""
+
+
+@dataclass
+class Header:
+    """A header as it is understood.
+
+    Attributes
+    ----------
+    texts : list of str
+    patient : int
+    roles : dict
+        Role to the positions of its columns.
+    values : list of Column
+        Columns of analytes, in the wide layout.
+    attached : dict
+        Position of a column of values to role to position, for columns such as ``IL-6 LOD``.
+    kept : list of int
+        Columns that are no values and change none.
+    unknown : list of Column
+        Those of them that look like values of something that is no analyte.
+    numbers : int
+        Column named ``id`` beside one that names the patient, or -1: it must number the rows.
+    long : bool
+    """
+
+    texts: list[str]
+    patient: int = -1
+    roles: dict[str, list[int]] = field(default_factory=dict)
+    values: list[Column] = field(default_factory=list)
+    attached: dict[int, dict[str, int]] = field(default_factory=dict)
+    kept: list[int] = field(default_factory=list)
+    unknown: list[Column] = field(default_factory=list)
+    numbers: int = -1
+    long: bool = False
+
+    def at(self, name: str) -> int:
+        """Position of the one column of a role; -1 where there is none."""
+        return self.roles.get(name, [-1])[0]
+
+
+def as_text(cell: str) -> str:
+    """A cell without blanks around it, and without Excel's ="..." that keeps a number as text."""
+    plain = cell.strip()
+    if plain.startswith('="'):
+        match = _AS_TEXT.fullmatch(plain)
+        return match[1].strip() if match else plain
+    return plain
+
+
+def normal(cell: str) -> str:
+    """A name for comparison within one header: blanks, hyphens and dots are one sign."""
+    return re.sub(r"[\s_.-]+", "_", as_text(cell).rstrip(": ").lower())
+
+
+def is_header(row: list[str]) -> bool:
+    """Whether a row names a column for the patient and at least one more."""
+    found = [role(as_text(cell)) if len(cell) < 60 else "" for cell in row]
+    named = "patient" in found or any(normal(cell) == "id" for cell in row)
+    return named and sum(bool(cell.strip()) for cell in row) > 1
+
+
+def is_unit(text: str) -> bool:
+    """Whether a text is a unit."""
+    try:
+        parse_unit(text)
+    except UnitError:
+        return False
+    return True
+
+
+def split(text: str) -> Column:
+    """Name, unit and fluid of a header such as ``IL-6 (CSF) [pg/mL]``; its position is not known yet."""
+    name, unit, specimen = text, "", ""
+    while match := _BRACKETS.match(name):
+        inside = match["unit"].strip()
+        other = not is_unit(inside) and fluid(inside) not in ("", "unknown")
+        if (other and specimen) or (not other and unit):
+            break
+        name, unit, specimen = match["name"], unit if other else inside, inside if other else specimen
+    return Column(-1, name, unit, specimen)
+
+
+def understand(place: str, texts: list[str], known: Callable[[str], bool], keep: Sequence[str]) -> Header:
+    """Say what each column is.
+
+    Parameters
+    ----------
+    place : str
+        For messages.
+    texts : list of str
+    known : callable
+        Whether a name is that of an analyte.
+    keep : sequence of str
+        Columns that the caller reads himself, whatever they are named.
+
+    Raises
+    ------
+    PanelError
+        If a column is lost, stands twice, or may change values and cannot be told to which it belongs.
+    """
+    header = Header(texts)
+    names = [normal(text) for text in texts]
+    twice = next((name for i, name in enumerate(names) if name and name in names[:i]), None)
+    if twice is not None:
+        raise PanelError(f"{place}: column '{twice}' stands twice; keep one")
+    apart = {squeeze(name) for name in keep}
+    rest: list[Column] = []
+    for i, text in enumerate(texts):
+        if not text:
+            continue
+        column = split(text)._replace(at=i)
+        if squeeze(text) in apart:
+            header.kept.append(i)
+        elif found := role(column.name) or role(text):
+            header.roles.setdefault(found, []).append(i)
+        else:
+            rest.append(column)
+    _patient(place, header)
+    _layout(place, header)
+    if header.long:
+        header.kept += [column.at for column in rest]
+        _refuse_telling(place, header, rest)
+        return header
+    header.values = [column for column in rest if known(column.name)]
+    _attach(place, header, [column for column in rest if column not in header.values], known)
+    return header
+
+
+def _patient(place: str, header: Header) -> None:
+    named = header.roles.get("patient", [])
+    numbered = [i for i in header.roles.get("row", []) if normal(header.texts[i]) == "id"]
+    if len(named) > 1:
+        both = " and ".join(normal(header.texts[i]) for i in named)
+        raise PanelError(f"{place}: columns {both} both name the patient; rename all but one")
+    if named:
+        header.patient = named[0]
+        header.numbers = numbered[0] if numbered else -1
+    elif numbered:
+        header.patient = numbered[0]
+        header.roles["row"].remove(numbered[0])
+
+
+def _layout(place: str, header: Header) -> None:
+    received = ", ".join(header.texts[:6])
+    lost = [key for key in ("analyte", "value") if key not in header.roles]
+    if lost and {"analyte", "unit"} & header.roles.keys():
+        raise PanelError(f"{place}: no column '{lost[0]}'; expected patient, analyte, value, unit; received {received}")
+    if header.patient < 0:
+        raise PanelError(
+            f"{place}: no column for the patient; expected one named patient, subject, id, patient_id; "
+            f"received {received}"
+        )
+    header.long = not lost
+    for key, at in header.roles.items():
+        both = [squeeze(header.texts[i]) for i in at]
+        if len(at) > 1 and key not in SEVERAL and not (key == "analyte" and {*both} in PAIRS):
+            shown = " and ".join(normal(header.texts[i]) for i in at)
+            if header.long or key not in OF_VALUE:
+                raise PanelError(f"{place}: columns {shown} both give the {key}; rename all but one")
+
+
+def _attach(place: str, header: Header, rest: Sequence[Column], known: Callable[[str], bool]) -> None:
+    """Give columns such as ``IL-6 LOD`` to the analyte that they name; keep the others."""
+    owners = {squeeze(column.name): column.at for column in header.values}
+    strangers = [column for column in rest if _qualifies(column.name) is None]
+    theirs = {squeeze(column.name) for column in strangers}
+    for column in rest:
+        found = _qualifies(column.name)
+        if found is None:
+            continue
+        key, name = found
+        own = squeeze(name)
+        if own in owners:
+            taken = header.attached.setdefault(owners[own], {})
+            if key in taken:
+                raise PanelError(
+                    f"{place}: '{header.texts[taken[key]]}' and '{header.texts[column.at]}' both give the {key}"
+                )
+            taken[key] = column.at
+        elif own in theirs or not (known(name) or squeeze(column.name) in theirs):
+            strangers.append(column)
+        else:
+            header.kept.append(column.at)  # of an analyte that the table does not hold
+    _refuse_telling(place, header, [c for c in strangers if not _stranger(c, theirs)])
+    header.kept += [column.at for column in strangers]
+    header.unknown = [column for column in strangers if column.unit]
+
+
+def _stranger(column: Column, theirs: set[str]) -> bool:
+    found = _qualifies(column.name)
+    return found is not None and squeeze(found[1]) in theirs
+
+
+def _qualifies(name: str) -> tuple[str, str] | None:
+    """The role of one value and the name that it belongs to, in a header such as ``LOD of IL-6`` or ``crp_flag``."""
+    tokens = re.findall(r"[^\s_.,:;]+", name)
+    for n in range(min(4, len(tokens) - 1), 0, -1):
+        for part, others in ((tokens[-n:], tokens[:-n]), (tokens[:n], tokens[n:])):
+            key = role(" ".join(part))
+            if key in OF_VALUE:
+                return key, "_".join(token for token in others if words(token) not in ("of", "for", "von", "de", "di"))
+    return None
+
+
+def _refuse_telling(place: str, header: Header, columns: Sequence[Column]) -> None:
+    """A column that may change what values mean is never left unread."""
+    for column in columns:
+        tokens = words(column.name).split()
+        if TELLING & {*tokens, *("".join(pair) for pair in zip(tokens, tokens[1:], strict=False))}:
+            raise PanelError(
+                f"{place}: column '{header.texts[column.at]}' may change what the values mean, and it is not known how; "
+                f"name it lod, lloq, operator, specimen, visit or stimulus, or by its analyte as in 'IL-6 LOD', or "
+                f"leave it out"
+            )

@@ -1,0 +1,170 @@
+"""What words of a table mean: names of columns, rows that are no patients, fluids, flags; the lists are data."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import unicodedata
+from collections.abc import Mapping
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+__all__ = ["BLOOD", "FED", "RowKind", "cell_is", "fasting", "fluid", "role", "row_kind", "squeeze", "words"]
+
+RowKind = Literal["", "summary", "summary?", "lod", "lloq", "uloq", "laboratory", "control?"]
+
+FED = ("glucose", "insulin")  # analytes that mean another thing after a meal
+BLOOD = ("serum", "plasma", "serum or plasma", "blood")
+# behind the name of a row: Standard 1, QC-high, Pool A
+_RUN = re.compile(r"[\s._#-]*(?:\d+(?:[\s._-]+\d+)?|low|mid|medium|high|[a-z]|[ivx]{1,3})?")
+
+
+@cache
+def _lists() -> Mapping[str, Any]:
+    return tomllib.loads((Path(__file__).with_name("vocabulary.toml")).read_text(encoding="utf-8"))
+
+
+@lru_cache(maxsize=65536)
+def words(text: str) -> str:
+    """Words without case, accents and punctuation, one blank between.
+
+    Examples
+    --------
+    >>> words("Date de prélèvement"), words("EDTA-Blut"), words("Sample_Type:")
+    ('date de prelevement', 'edta blut', 'sample type')
+    """
+    plain = "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
+    return " ".join(re.findall(r"[^\W_]+|[<>=+*!%≤≥]+", plain))
+
+
+def squeeze(text: str) -> str:
+    """`words` without blanks: names that people join and part in their own ways."""
+    return words(text).replace(" ", "")
+
+
+@cache
+def _roles() -> Mapping[str, str]:
+    return {squeeze(name): key for key, names in _lists()["header"].items() for name in names}
+
+
+def role(header: str) -> str:
+    """What a column of this name holds, "" where it is none that is known.
+
+    Examples
+    --------
+    >>> role("Patienten-Nr."), role("LLOD"), role("Sample Type"), role("Redcap_event_name"), role("plate")
+    ('patient', 'lod', 'specimen', 'visit', '')
+    """
+    return _roles().get(squeeze(header), "")
+
+
+@cache
+def _rows() -> Mapping[str, RowKind]:
+    return {squeeze(name): key for key, names in _lists()["row"].items() for name in names}
+
+
+@lru_cache(maxsize=65536)
+def row_kind(name: str) -> RowKind:
+    """Which row of a table this is by the name in the column of the patient; "" for a patient.
+
+    ``summary?`` are names of one or two letters, which may be initials; ``control?`` may be a healthy person.
+
+    Examples
+    --------
+    >>> row_kind("Mittelwert"), row_kind("LOD"), row_kind("QC high"), row_kind("SD"), row_kind("D-011")
+    ('summary', 'lod', 'laboratory', 'summary?', '')
+    """
+    plain = words(name)
+    key = plain.replace(" ", "")
+    found = _rows().get(key, "")
+    if found == "summary" and len(key) <= 2:
+        return "summary?"
+    if found == "control":  # type: ignore[comparison-overlap]
+        return "control?"
+    if found:
+        return found
+    for kind in ("laboratory", "control"):
+        for word in _lists()["row"][kind]:
+            start = words(word)
+            if plain.startswith(start) and _RUN.fullmatch(plain[len(start) :]):
+                return "laboratory" if kind == "laboratory" else "control?"
+    if re.fullmatch(r"(?:mean|median|average|mittelwert|moyenne|media)\b.{0,24}", plain):
+        return "summary"
+    if re.match(r"(?:n|sd|p)\s*=", plain):
+        return "summary"
+    return ""
+
+
+@cache
+def _patterns(section: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
+    found = []
+    for name, parts in _lists()[section].items():
+        listed = "|".join(re.escape(words(part.rstrip("*"))) + (r"\w*" if part.endswith("*") else "") for part in parts)
+        found.append((name, re.compile(rf"(?<!\w)(?:{listed})(?!\w)")))
+    return tuple(found)
+
+
+@cache
+def _codes() -> Mapping[str, str]:
+    return {
+        code: name for section in ("blood_codes", "other_codes") for name, codes in _lists()[section].items()
+        for code in codes
+    }  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def fluid(text: str) -> str:
+    """The fluid that words or a code name: one of `BLOOD`, another fluid, "" for no words, "unknown" for others.
+
+    Examples
+    --------
+    >>> fluid("EDTA-Plasma"), fluid("Liquor"), fluid("258450006"), fluid("SAL"), fluid("cord blood"), fluid("tube 3")
+    ('plasma', 'cerebrospinal fluid', 'cerebrospinal fluid', 'saliva', 'cord blood', 'unknown')
+    """
+    plain = words(text)
+    if not plain:
+        return ""
+    if plain in _codes():
+        return _codes()[plain]
+    for name, pattern in _patterns("other"):
+        if pattern.search(plain):
+            return name
+    found = [name for name, pattern in _patterns("blood") if pattern.search(plain)]
+    if "serum or plasma" in found or {"serum", "plasma"} <= {*found}:
+        return "serum or plasma"
+    return found[0] if found else "unknown"
+
+
+@lru_cache(maxsize=4096)
+def fasting(text: str) -> bool | None:
+    """Whether words or a LOINC code say fasting, say that it was not, or say nothing.
+
+    Examples
+    --------
+    >>> fasting("Nüchternglukose"), fasting("serum, not fasting"), fasting("1558-6"), fasting("glucose")
+    (True, False, True, None)
+    """
+    if text.strip() in _lists()["fasting"]["codes"]:
+        return True
+    found = {name: pattern for name, pattern in _patterns("fasting") if name != "codes"}
+    plain = words(text)
+    if found["no"].search(plain):
+        return False
+    return True if found["yes"].search(plain) else None
+
+
+@cache
+def _cells() -> Mapping[str, frozenset[str]]:
+    return {key: frozenset(map(words, listed)) for key, listed in _lists()["cell"].items()}
+
+
+def cell_is(kind: str, text: str) -> bool:
+    """Whether a cell is among the words of ``[cell]`` under this name; a star stands for any ending."""
+    plain = words(text)
+    if plain in _cells()[kind]:
+        return True
+    if kind != "stimulated":
+        return False
+    pattern = next(p for name, p in _patterns("cell") if name == kind)
+    return bool(pattern.search(plain))
