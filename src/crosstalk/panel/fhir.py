@@ -14,17 +14,14 @@ from crosstalk.knowledge.records import Analyte
 from crosstalk.panel.entries import Entry, Reading
 from crosstalk.panel.fhir_json import Object, Resource, load, member, members, text
 from crosstalk.panel.fhir_values import LeftOutError, has_value, value_of, words_of
+from crosstalk.panel.vocabulary import BLOOD, FED, fasting, fluid
 
 __all__ = ["read"]
 
 LOINC = {"http://loinc.org", "https://loinc.org", "loinc", "urn:oid:2.16.840.1.113883.6.1"}
 VOID = {"entered-in-error", "cancelled", "registered", "specimen-in-process"}
 VALID = {"final", "preliminary", "amended", "corrected", "unknown", "appended"}
-# a value of another fluid is another quantity
-OTHER_FLUIDS = re.compile(
-    r"urin|saliva|oral fluid|cerebrospinal|\bcsf\b|stool|f(a)?eces|f(a)?ecal|sputum|\bhair\b|sweat|\btears?\b|milk|"
-    r"synovial|pleural|peritoneal|ascit|swab|dialys"
-)
+FASTED_H = 8.0  # hours without food that count as fasting, as in NHANES
 YEAR_DAYS = 365.25  # UCUM's a
 PLACES = 5  # named in a warning before the rest is counted
 _DATE = re.compile(
@@ -146,7 +143,7 @@ class _Reader:
         value = value_of(item, analyte)
         for note in value.notes:
             self.note(note, f"{place}, {analyte.id}")
-        specimen, words = self.specimen(resource, analyte)
+        specimen, words = self.specimen(resource, analyte, name, item)
         patient = self.patient(resource, place)
         when, dated = self.time(content, place)
         self.check_encounter(resource, when, place)
@@ -166,23 +163,45 @@ class _Reader:
 
     # Specimen, patient, time
 
-    def specimen(self, resource: Resource, analyte: Analyte) -> tuple[str, list[str]]:
+    def specimen(self, resource: Resource, analyte: Analyte, name: str, item: Object) -> tuple[str, list[str]]:
+        """Fluid and fasting; raises `LeftOutError` for a value of another fluid."""
         reference = member(resource.content, "specimen")
-        if not reference:
-            return "", []
-        found = self.resolve(resource, text(reference, "reference"), "Specimen")
+        found = self.resolve(resource, text(reference, "reference"), "Specimen") if reference else None
         kind = member(found.content, "type") if found else {}
-        words = " ".join(words_of(kind) if kind else [text(reference, "display")]).lower()
-        in_blood = analyte.specimen in ("serum", "plasma", "blood")
-        if in_blood and OTHER_FLUIDS.search(words):
-            raise LeftOutError(f"measured in another fluid ({words[:40]}) than {analyte.specimen}")
-        sure = [fluid for fluid in ("serum", "plasma") if fluid in words]
-        if len(sure) == 1:
-            return sure[0], []
-        if "blood" in words and analyte.specimen == "blood":
-            return "blood", []
+        said = words_of(kind) if kind else [text(reference, "display")] if text(reference, "display") else []
+        fluids = [fluid(word) for word in said]
+        in_blood = analyte.kind == "laboratory"
+        other = next((one for one in fluids if one not in ("", "unknown", *BLOOD)), "")
+        if in_blood and other:
+            raise LeftOutError(f"measured in another fluid ({other}) than {analyte.specimen or 'blood'}")
+        if in_blood and said and said != ["no words"] and not any(one in BLOOD for one in fluids):
+            raise LeftOutError(f"measured in '{said[0][:40]}', which is not known as blood")
+        concept = member(item, "code")
+        spoken = [w for w in (text(concept, "text"), *(text(c, "display") for c in members(concept, "coding"))) if w]
+        wrong = next((fluid(w) for w in spoken if fluid(w) not in ("", "unknown", *BLOOD) and _of_code(w)), "")
+        if in_blood and wrong:
+            raise LeftOutError(f"its code is of another fluid ({wrong}) than {analyte.specimen or 'blood'}")
+        words = " ".join(said).lower()
+        sure = list(dict.fromkeys(one for one in fluids if one in ("serum", "plasma")))
+        name_ = sure[0] if len(sure) == 1 else "blood" if "blood" in fluids and analyte.specimen == "blood" else ""
+        state = self.fasted(found, [name, *spoken]) if analyte.id in FED else ""
         # serum and plasma are drawn as blood: that says nothing against the analyte's own specimen
-        return "", [f"specimen {words[:40]}"] if words else []
+        return ", ".join(filter(None, (name_, state))), [] if name_ or not words else [f"specimen {words[:40]}"]
+
+    @staticmethod
+    def fasted(specimen: Resource | None, spoken: list[str]) -> str:
+        """Whether the person had fasted, by the specimen's collection, the code or its words."""
+        collection = member(specimen.content, "collection") if specimen else {}
+        codes = {text(c, "code") for c in members(member(collection, "fastingStatusCodeableConcept"), "coding")}
+        if codes & {"F", "FNA"}:
+            return "fasting"
+        if codes & {"NF", "NG"}:
+            return "not fasting"
+        duration = member(collection, "fastingStatusDuration")
+        if text(duration, "code") in ("h", "hr") and str(duration.get("value", "")).replace(".", "", 1).isdigit():
+            return "fasting" if float(str(duration["value"])) >= FASTED_H else "not fasting"
+        found = {fasting(word) for word in spoken} - {None}
+        return "not fasting" if False in found else "fasting" if found else ""
 
     def patient(self, resource: Resource, place: str) -> str:
         """Key of the patient; `labels` holds what to call it and its resource."""
@@ -359,7 +378,8 @@ def _entries(reader: _Reader) -> list[Entry]:
             own = []
         else:
             try:
-                own = _covariates(reader, resource, name, start, held)
+                whens = sorted({one.when for one in kept if one.when is not None})
+                own = _covariates(reader, resource, name, whens, held)
             except LeftOutError as left:
                 reader.note(f"left out with {len(kept)} values: {left}", f"patient {name}")
                 continue
@@ -368,7 +388,10 @@ def _entries(reader: _Reader) -> list[Entry]:
                 continue
         hours = [f"{(one.when - start).total_seconds() / 3600:.10g}" if one.when and start else "" for one in kept]
         entries += own
-        entries += [replace(one.entry, patient=name, time=time) for one, time in zip(kept, hours, strict=True)]
+        entries += [
+            replace(one.entry, patient=name, time=time, date=one.when.date().isoformat() if one.when else "")
+            for one, time in zip(kept, hours, strict=True)
+        ]
     return entries
 
 
@@ -392,8 +415,13 @@ def _without_repeats(reader: _Reader, drafts: list[_Draft]) -> list[_Draft]:
     return kept
 
 
-def _covariates(reader: _Reader, resource: Resource, name: str, start: datetime | None, held: set[str]) -> list[Entry]:
-    """Sex and age of a Patient resource, unless Observations give them; missing ones get a warning."""
+def _covariates(
+    reader: _Reader, resource: Resource, name: str, whens: list[datetime], held: set[str]
+) -> list[Entry]:
+    """Sex and age of a Patient resource, unless Observations give them; missing ones get a warning.
+
+    The age is given for each time of an Observation, since a panel may be of any of them.
+    """
     found = []
     if "sex" not in held:
         gender = text(resource.content, "gender")
@@ -403,24 +431,26 @@ def _covariates(reader: _Reader, resource: Resource, name: str, start: datetime 
         found.append(Entry(resource.place, name, "sex", sex, "", remarks=() if sex else (f"gender {gender}",)))
     if "age" in held:
         return found
-    words, age, remarks = text(resource.content, "birthDate"), "", list[str]()
-    if not words:
-        reader.note("birthDate is missing; age is missing", resource.place)
-    elif start is None:
-        reader.note("no Observation has a time; age is missing", resource.place)
-    else:
-        # half a year or half a month later, where the day is not given
-        middle = {4: "-07-01", 7: "-15"}.get(len(words), "")
-        born, _ = _date(words + middle, "birthDate")
-        years = (start - born) / timedelta(days=YEAR_DAYS)
-        low, high = reader.knowledge.analytes["age"].plausible
-        if not low <= years < high:
-            raise LeftOutError(f"age at the first Observation is {years:.1f} a; read are ages of {low:g} to {high:g} a")
-        age = f"{years:.2f}"
-        if middle:
-            remarks.append(f"birthDate {words}")
-            reader.note("birthDate without a day; its middle is used", resource.place)
-    found.append(Entry(resource.place, name, "age", age, "a" if age else "", remarks=tuple(remarks)))
+    words, remarks = text(resource.content, "birthDate"), list[str]()
+    if not words or not whens:
+        missing = "birthDate is missing" if not words else "no Observation has a time"
+        reader.note(f"{missing}; age is missing", resource.place)
+        return [*found, Entry(resource.place, name, "age", "", "")]
+    # half a year or half a month later, where the day is not given
+    middle = {4: "-07-01", 7: "-15"}.get(len(words), "")
+    born, _ = _date(words + middle, "birthDate")
+    if middle:
+        remarks.append(f"birthDate {words}")
+        reader.note("birthDate without a day; its middle is used", resource.place)
+    low, high = reader.knowledge.analytes["age"].plausible
+    ages = [((when - born) / timedelta(days=YEAR_DAYS), when) for when in whens]
+    fitting = [(years, when) for years, when in ages if low <= years < high]
+    if not fitting:
+        raise LeftOutError(f"age at the first Observation is {ages[0][0]:.1f} a; read are ages of {low:g} to {high:g} a")
+    for years, when in fitting:
+        hours = f"{(when - whens[0]).total_seconds() / 3600:.10g}"
+        date = when.date().isoformat()
+        found.append(Entry(resource.place, name, "age", f"{years:.2f}", "a", time=hours, date=date, remarks=tuple(remarks)))
     return found
 
 
@@ -439,6 +469,11 @@ def _identity(identifier: Object) -> str:
 
 
 # Words
+
+
+def _of_code(words: str) -> bool:
+    """Whether the display of a code names a system, as in ``... in Cerebral spinal fluid``."""
+    return " in " in f" {words.lower()} " or "csf" in words.lower()
 
 
 def _date(words: str, key: str) -> tuple[datetime, str]:

@@ -16,9 +16,12 @@ from xml.etree import ElementTree
 
 from crosstalk.errors import PanelError
 from crosstalk.knowledge.loader import Knowledge
+from crosstalk.panel.cells import unclear
 from crosstalk.panel.entries import Reading
 from crosstalk.panel.layout import SEARCHED, arrange, is_header
+from crosstalk.panel.number_formats import shown
 from crosstalk.panel.values import knower
+from crosstalk.panel.vocabulary import role
 
 if TYPE_CHECKING:
     from openpyxl.workbook import Workbook
@@ -55,13 +58,14 @@ def read(path: Path, knowledge: Knowledge | None = None, keep: Sequence[str] = (
                 f"value, unit, or patient and one column per analyte; the sheets are {_quoted(list(sheets))}"
             )
         chosen = found[0]
-        rows = [[_text(cell) for cell in row] for row in sheets[chosen].iter_rows()]
+        cells = _Cells(book)
+        rows = [[cells.text(cell) for cell in row] for row in sheets[chosen].iter_rows()]
+    header = next(n for n, row in enumerate(rows, start=1) if is_header(row))
     structure = _structure(path, content, chosen)
     width = max(map(len, rows))
     where = f"sheet '{chosen}', row"
     numbered = ((n, [*row, *[""] * (width - len(row))]) for n, row in enumerate(rows, start=1))
     reading = arrange(str(path), numbered, where, commas=False, content=content, known=knower(knowledge), keep=keep)
-    header = next(n for n, row in enumerate(rows, start=1) if is_header(row))
     notes = [
         f"{path}: sheet '{title}'{'' if title in shown else ', which is hidden,'} was not read"
         for title in sheets
@@ -85,6 +89,20 @@ def read(path: Path, knowledge: Knowledge | None = None, keep: Sequence[str] = (
         for row, cell in structure.uncomputed
         if row >= header
     ][:LISTED]
+    at = {n: where for n, row in enumerate(rows, start=1) if n >= header and any(row)}
+    problems += [f"{path}, {where} {row}, cell {cell}: {words}" for row, cell, words in cells.refused if row in at][:LISTED]
+    struck = [cell for row, cell in cells.struck if row in at]
+    if struck:
+        problems.append(
+            f"{path}, sheet '{chosen}': {'cells' if len(struck) > 1 else 'cell'} {_listed(struck)}: crossed out; delete "
+            f"what does not hold, or take the strike-through away"
+        )
+    dated = [cell for row, column, cell in cells.dates if row > header and row in at and column in _names(rows[header - 1])]
+    if dated:
+        problems.append(
+            f"{path}, sheet '{chosen}', cells {_listed(dated)}: a date where a name is expected; a spreadsheet turns codes "
+            f"such as 1-3 or MAR1 into dates: format the column as text and enter them again"
+        )
     return replace(reading, problems=[*problems, *reading.problems], warnings=[*notes, *reading.warnings])
 
 
@@ -108,7 +126,7 @@ def _opened(path: Path, content: bytes) -> Iterator[Workbook]:
     with python_warnings.catch_warnings():
         python_warnings.simplefilter("ignore")  # of styles and extensions that hold no values
         try:
-            book = load_workbook(BytesIO(content), read_only=True, data_only=True)
+            book = load_workbook(BytesIO(content), read_only=True, data_only=True, rich_text=_has_struck_words(content))
             for sheet in book.worksheets:
                 sheet.reset_dimensions()  # some programs state them wrongly, and cells would be lost
             yield book
@@ -119,6 +137,13 @@ def _opened(path: Path, content: bytes) -> Iterator[Workbook]:
                 f"{path}: cannot be read as an Excel workbook ({type(error).__name__}: {error}); open it in Excel and "
                 f"save it again as .xlsx, or as CSV"
             ) from None
+
+
+def _has_struck_words(content: bytes) -> bool:
+    """Whether words within a cell are crossed out."""
+    with zipfile.ZipFile(BytesIO(content)) as archive:
+        part = "xl/sharedStrings.xml"
+        return part in archive.namelist() and b"<strike" in archive.read(part)
 
 
 def _head(sheet: Any) -> list[list[str]]:
@@ -132,6 +157,45 @@ def _head(sheet: Any) -> list[list[str]]:
     return found
 
 
+def _names(header: list[str]) -> set[int]:
+    """Positions of the columns that hold names, which a spreadsheet may have turned into dates."""
+    found = {i for i, text in enumerate(header, start=1) if role(text) in ("patient", "analyte", "unit")}
+    return found | {i for i, text in enumerate(header, start=1) if text.lower() == "id"}
+
+
+class _Cells:
+    """Cells as a person sees them: with the sign, the unit or the word that a number format adds."""
+
+    def __init__(self, book: Workbook) -> None:
+        fonts: list[Any] = list(getattr(book, "_fonts", ()))
+        self._strikes = any(font is not None and font.strike for font in fonts)
+        self.struck: list[tuple[int, str]] = []
+        self.refused: list[tuple[int, str, str]] = []
+        self.dates: list[tuple[int, int, str]] = []
+
+    def text(self, cell: Any) -> str:
+        """A cell as text; what cannot be said in text is kept in ``refused``."""
+        value = cell.value
+        if value is None:
+            return ""
+        pieces = value if isinstance(value, list) else ()  # words in several fonts
+        struck = any(getattr(getattr(piece, "font", None), "strike", False) for piece in pieces)
+        if struck or (self._strikes and cell.font is not None and cell.font.strike):
+            self.struck.append((cell.row, cell.coordinate))
+        if isinstance(value, datetime.datetime | datetime.date):
+            self.dates.append((cell.row, cell.column, cell.coordinate))
+        plain = _text(cell)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return plain
+        try:
+            found = shown(float(value), cell.number_format or "", plain)
+        except PanelError as error:
+            self.refused.append((cell.row, cell.coordinate, str(error)))
+            return plain
+        # a number of a cell is no thousand: a digit more says so
+        return f"{found}0" if found == plain and unclear(plain) else found
+
+
 def _text(cell: Any) -> str:
     """A cell as a person would write it into a CSV."""
     value = cell.value
@@ -140,8 +204,6 @@ def _text(cell: Any) -> str:
     if isinstance(value, bool):
         return str(value)
     if isinstance(value, int | float):
-        if "%" in (cell.number_format or ""):
-            return f"{float(f'{value * 100:.12g}')!r}%"
         return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(value)
     if isinstance(value, datetime.datetime):
         return value.date().isoformat() if value.time() == datetime.time() else value.isoformat(" ")
@@ -204,6 +266,6 @@ def _quoted(names: list[str]) -> str:
     return ", ".join(f"'{name}'" for name in names)
 
 
-def _listed(numbers: list[int]) -> str:
+def _listed(numbers: Sequence[int | str]) -> str:
     rest = len(numbers) - LISTED
     return ", ".join(map(str, numbers[:LISTED])) + (f" and {rest} more" if rest > 0 else "")
