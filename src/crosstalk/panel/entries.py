@@ -78,6 +78,10 @@ class Reading:
         The decimal sign of the entries' numbers: ``.`` or ``,``.
     kept : list of Kept
         Columns that are no values of the panel, row by row.
+    columns : tuple of str
+        The header of a table.
+    once : bool
+        Whether a patient has one row: the wide layout.
     """
 
     entries: list[Entry]
@@ -86,3 +90,5 @@ class Reading:
     content: bytes = b""
     decimal: str = "."
     kept: list[Kept] = field(default_factory=list)
+    columns: tuple[str, ...] = ()
+    once: bool = False

@@ -178,7 +178,8 @@ class _Reader:
             raise LeftOutError(f"measured in '{said[0][:40]}', which is not known as blood")
         concept = member(item, "code")
         spoken = [w for w in (text(concept, "text"), *(text(c, "display") for c in members(concept, "coding"))) if w]
-        wrong = next((fluid(w) for w in spoken if fluid(w) not in ("", "unknown", *BLOOD) and _of_code(w)), "")
+        systems = [fluid(_system(w)) for w in spoken]
+        wrong = next((one for one in systems if one not in ("", "unknown", *BLOOD)), "")
         if in_blood and wrong:
             raise LeftOutError(f"its code is of another fluid ({wrong}) than {analyte.specimen or 'blood'}")
         words = " ".join(said).lower()
@@ -471,9 +472,9 @@ def _identity(identifier: Object) -> str:
 # Words
 
 
-def _of_code(words: str) -> bool:
-    """Whether the display of a code names a system, as in ``... in Cerebral spinal fluid``."""
-    return " in " in f" {words.lower()} " or "csf" in words.lower()
+def _system(words: str) -> str:
+    """The system that the display of a code names: ``Cerebral spinal fluid`` of ``... in Cerebral spinal fluid``."""
+    return words.rpartition(" in ")[2] if " in " in words else "CSF" if "csf" in words.lower().split() else ""
 
 
 def _date(words: str, key: str) -> tuple[datetime, str]:

@@ -13,7 +13,7 @@ from crosstalk.panel.cells import MISSING, decimal_evidence, unclear
 from crosstalk.panel.entries import Entry, Kept, Reading
 from crosstalk.panel.header import Column, Header, as_text, is_header, is_unit, understand
 from crosstalk.panel.qualifiers import Qualifiers
-from crosstalk.panel.vocabulary import row_kind
+from crosstalk.panel.vocabulary import row_kind, squeeze
 from crosstalk.units import parse_unit
 
 __all__ = ["SEARCHED", "arrange", "is_header"]
@@ -66,7 +66,10 @@ def arrange(
     table.tell(entries)
     entries = table.with_limits(entries)
     decimal = "." if commas else table.decimal_sign(entries)
-    return Reading(entries, table.problems, table.warnings, content, decimal, table.kept)
+    columns = tuple(text for text in table.header.texts if text)
+    return Reading(
+        entries, table.problems, table.warnings, content, decimal, table.kept, columns, not table.header.long
+    )
 
 
 class _Table:
@@ -83,7 +86,7 @@ class _Table:
         self.rows_read = 0
         self.header_line, texts, self.rows = self._find_header(rows)
         self.header: Header = understand(self.place(self.header_line), texts, known, keep)
-        self.keep = bool(keep)
+        self.keep, self.asked = bool(keep), {squeeze(name) for name in keep}
         self.qualifiers = Qualifiers(self.header)
         self.unnamed = {i: "" for i, name in enumerate(texts) if not name}
         self.aside: dict[str, list[str]] = {}  # why rows were left out: names of the rows
@@ -441,6 +444,10 @@ class _Table:
         for e in entries:
             for text in (e.value, e.lod, e.lloq, e.uloq, e.cv, e.time):
                 texts.setdefault(text, e.place)
+        for row in self.kept if self.keep else ():
+            for name, text in row.cells.items():
+                if squeeze(name) in self.asked:
+                    texts.setdefault(text, row.place)
         comma, point = decimal_evidence(texts)
         if comma and point:
             self.problems.append(

@@ -100,7 +100,10 @@ def read_panel(
     collected = _collect(file, entries, interpreter)
     collected.check(file, known.analytes, remedy)
     doubled, warnings = collected.doubled(file), [*reading.warnings, *told]
-    problems = [*reading.problems, *problems]
+    kept, torn = _kept(file, reading, entries, bool(keep), choice)
+    problems = [*reading.problems, *problems, *torn]
+    for patient_id in kept:
+        collected.values.setdefault(patient_id, {})
     if problems or collected.refused or doubled:
         if problems or not (batch and collected.few()):
             raise PanelError(_all([*problems, *collected.problems(), *doubled]))
@@ -112,10 +115,9 @@ def read_panel(
     warnings += collected.strangers(file, interpreter, kind)
     warnings += [f"{file}: {reason}; left out: {_listed(places)}" for reason, places in collected.aside.items()]
     warnings += alike(str(file), list(collected.values))
-    kept = _kept(file, reading)
     panels = []
     for patient_id, measurements in collected.values.items():
-        if not measurements:
+        if not measurements and entries:
             warnings.append(f"{file}: patient {patient_id} has no value at all")
         if differing := disagreements(measurements):
             warnings.append(f"{file}: patient {patient_id}: {'; '.join(differing)}")
@@ -124,7 +126,9 @@ def read_panel(
         told_ = (*interpreter.notes.get(patient_id, ()), *collected.left_out.get(patient_id, ()), *computed)
         cells, place = kept.get(patient_id, ({}, ""))
         panels.append(Panel(patient_id, {**measurements, **extra}, absent, told_, cells, place))
-    return PanelFile(str(file), hash_bytes(reading.content), tuple(panels), tuple(warnings), kind)
+    return PanelFile(
+        str(file), hash_bytes(reading.content), tuple(panels), tuple(warnings), kind, reading.columns, reading.decimal
+    )
 
 
 def _chosen(
@@ -147,14 +151,34 @@ def _chosen(
     return entries, [*problems, *more], told
 
 
-def _kept(file: Path, reading: Reading) -> dict[str, tuple[dict[str, str], str]]:
-    """Columns beside the panel by patient; of several rows, the first cell that is filled."""
+def _kept(
+    file: Path, reading: Reading, entries: Sequence[Entry], asked: bool, choice: Choice
+) -> tuple[dict[str, tuple[dict[str, str], str]], list[str]]:
+    """Columns beside the panel by patient, from the rows of the occasion that is used; and where rows contradict."""
+    places: dict[str, dict[str, str]] = {}  # patient as in the file: place of a row that is used, patient of the panel
+    for e in entries if reading.kept else ():
+        places.setdefault(e.place, {})[e.patient] = e.patient
     found: dict[str, tuple[dict[str, str], str]] = {}
+    problems: dict[str, list[str]] = {}
+    used = bool(choice.how) and reading.once
     for row in reading.kept:
-        cells, _ = found.setdefault(row.patient, (dict(row.cells), row.place))
-        for name, text in row.cells.items():
-            cells[name] = cells.get(name) or text
-    return found
+        names = places.get(row.place, {}) if used else {row.patient: row.patient}
+        for name in names:
+            if name not in found:
+                found[name] = (dict(row.cells), row.place)
+                continue
+            cells, first = found[name]
+            differing = next((c for c, text in row.cells.items() if text and cells.get(c) and cells[c] != text), "")
+            if asked and (reading.once or differing):
+                words = f"column '{differing}' differs" if differing else "expected one row for each patient"
+                problems.setdefault(f"stands twice (first at {first}), {words}; keep the row that is meant", []).append(
+                    f"{file}, {row.place}: patient {name}"
+                )
+            for c, text in row.cells.items():
+                cells[c] = cells.get(c) or text
+    return found, [
+        f"{who[0]} {words}" + (f" (and {len(who) - 1} more rows)" if len(who) > 1 else "") for words, who in problems.items()
+    ]
 
 
 @dataclass

@@ -83,10 +83,15 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class PanelFile:
-    """The panels of one file, with its path, its SHA-256, its format and the warnings that reading gave."""
+    """The panels of one file, with its path, its SHA-256, its format and the warnings that reading gave.
+
+    ``columns`` are the header of a table, ``decimal`` its decimal sign.
+    """
 
     path: str
     sha256: str
     panels: tuple[Panel, ...]
     warnings: tuple[str, ...] = ()
     format: str = ""
+    columns: tuple[str, ...] = ()
+    decimal: str = "."
