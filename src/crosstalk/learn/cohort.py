@@ -294,7 +294,9 @@ def _numbers(file: Path, panels: PanelFile, column: str) -> Array:
                 found[i] = _number(cell, panels.decimal)
             except PanelError as error:
                 place = panels.panels[i].place
-                raise LearnError(f"{file}, {place}, patient {panels.panels[i].patient}, column '{column}': {error}") from None
+                raise LearnError(
+                    f"{file}, {place}, patient {panels.panels[i].patient}, column '{column}': {error}"
+                ) from None
     return found
 
 
@@ -395,7 +397,10 @@ def _panel_table(
                 table.loc[i, flag] = m.upper if flag.endswith(UPPER) else 1.0
             table.loc[i, name] = value
     for suffix, words in (
-        (BELOW, "below the limit of detection, taken as the limit over the square root of 2 where a step needs a number"),
+        (
+            BELOW,
+            "below the limit of detection, taken as the limit over the square root of 2 where a step needs a number",
+        ),
         (ABOVE, "above a limit, taken as the limit where a step needs a number"),
         (UPPER, "between two limits, taken as their geometric mean where a step needs a number"),
     ):
@@ -418,7 +423,9 @@ def _covariate(file: Path, panels: PanelFile, column: str) -> tuple[Any, bool]:
     known = [cell for cell, gone in zip(cells, absent, strict=True) if not gone]
     if not known or _mostly_numbers(known, panels.decimal):
         return _numbers(file, panels, column), True
-    return np.array(["missing" if gone else cell for cell, gone in zip(cells, absent, strict=True)], dtype=object), False
+    return np.array(
+        ["missing" if gone else cell for cell, gone in zip(cells, absent, strict=True)], dtype=object
+    ), False
 
 
 def _labels(file: Path, panels: PanelFile, column: str | None) -> tuple[str, ...] | None:
@@ -427,7 +434,9 @@ def _labels(file: Path, panels: PanelFile, column: str | None) -> tuple[str, ...
     cells = _cells(panels, column)
     blank = np.flatnonzero(_missing(cells))
     if len(blank):
-        raise LearnError(f"{file}, {panels.panels[blank[0]].place}: column '{column}' is empty; every patient needs one")
+        raise LearnError(
+            f"{file}, {panels.panels[blank[0]].place}: column '{column}' is empty; every patient needs one"
+        )
     return tuple(cells)
 
 

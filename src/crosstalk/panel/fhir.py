@@ -416,9 +416,7 @@ def _without_repeats(reader: _Reader, drafts: list[_Draft]) -> list[_Draft]:
     return kept
 
 
-def _covariates(
-    reader: _Reader, resource: Resource, name: str, whens: list[datetime], held: set[str]
-) -> list[Entry]:
+def _covariates(reader: _Reader, resource: Resource, name: str, whens: list[datetime], held: set[str]) -> list[Entry]:
     """Sex and age of a Patient resource, unless Observations give them; missing ones get a warning.
 
     The age is given for each time of an Observation, since a panel may be of any of them.
@@ -447,11 +445,15 @@ def _covariates(
     ages = [((when - born) / timedelta(days=YEAR_DAYS), when) for when in whens]
     fitting = [(years, when) for years, when in ages if low <= years < high]
     if not fitting:
-        raise LeftOutError(f"age at the first Observation is {ages[0][0]:.1f} a; read are ages of {low:g} to {high:g} a")
+        raise LeftOutError(
+            f"age at the first Observation is {ages[0][0]:.1f} a; read are ages of {low:g} to {high:g} a"
+        )
     for years, when in fitting:
         hours = f"{(when - whens[0]).total_seconds() / 3600:.10g}"
         date = when.date().isoformat()
-        found.append(Entry(resource.place, name, "age", f"{years:.2f}", "a", time=hours, date=date, remarks=tuple(remarks)))
+        found.append(
+            Entry(resource.place, name, "age", f"{years:.2f}", "a", time=hours, date=date, remarks=tuple(remarks))
+        )
     return found
 
 

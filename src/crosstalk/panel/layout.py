@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, islice
@@ -60,7 +61,8 @@ def arrange(
     filled = ((n, row) for n, row in rows if any(map(str.strip, row)))
     table = _Table(file, where, filled, commas, known, keep)
     entries = list(table.long() if table.header.long else table.wide())
-    entries += table.held_back()
+    if held := list(table.held_back(entries)):
+        entries = sorted((*entries, *held), key=lambda e: int(e.place.rpartition(" ")[2]))
     if not table.rows_read and not table.problems:
         raise PanelError(f"{file}: the file holds a header and no row; add the patients' values")
     table.tell(entries)
@@ -92,7 +94,6 @@ class _Table:
         self.aside: dict[str, list[str]] = {}  # why rows were left out: names of the rows
         self.limits: dict[tuple[str, str], dict[str, str]] = {}  # lod, lloq, uloq by analyte and unit
         self.maybe: list[Entry] = []  # of rows whose name may be a statistic or initials
-        self.sure = False  # whether a row is a statistic beyond doubt
         self.counted = 0  # rows whose column id goes up by one
         self.last = 0
 
@@ -188,7 +189,6 @@ class _Table:
                 if kind == "summary?"
                 else self._told("may be control samples and are read as people", name, number, "")
             )
-        self.sure = True
         if kind in ("lod", "lloq", "uloq"):
             for analyte, text, unit in values:
                 if text.lower() not in MISSING:
@@ -306,7 +306,7 @@ class _Table:
             row = self._row(number, who, ((c.name, cells[c.at], c.unit) for c in columns))
             if row == "no":
                 continue
-            if h.kept and not row:
+            if h.kept:
                 self._keep(number, cells)
             visit, date = self._visit(cells, visits) if visits else "", cells[dates[0]] if dates else ""
             for column in columns:
@@ -368,15 +368,17 @@ class _Table:
                 )
         return [c._replace(unit=c.unit or units.get(c.at, "")) for c in columns]
 
-    def held_back(self) -> Iterator[Entry]:
-        """Rows named SD or N: statistics where the table has a row that is one beyond doubt, else people's initials."""
-        if self.maybe and self.sure:
-            for name, place in dict.fromkeys((e.patient, e.place) for e in self.maybe):
-                self.aside.setdefault("are statistics, no patients; left out", []).append(f"'{name}' ({place})")
-        elif self.maybe:
-            names = ", ".join(dict.fromkeys(f"'{e.patient}' ({e.place})" for e in self.maybe))
-            self.warnings.append(f"{self.file}: rows {names} are read as people; delete them if they are statistics")
-            yield from self.maybe
+    def held_back(self, entries: Sequence[Entry]) -> Iterator[Entry]:
+        """Rows named SD or P25: people where others are named in that way, else statistics."""
+        if not self.maybe:
+            return
+        shapes = Counter(_shape(name) for name in {e.patient for e in (*entries, *self.maybe)})
+        people = {e.patient for e in self.maybe if shapes[_shape(e.patient)] > 2}
+        for name, place in dict.fromkeys((e.patient, e.place) for e in self.maybe if e.patient not in people):
+            self.aside.setdefault("are statistics, no patients; left out", []).append(f"'{name}' ({place})")
+        statistics = {e.patient for e in self.maybe} - people
+        self.kept = [row for row in self.kept if row.patient not in statistics]
+        yield from (e for e in self.maybe if e.patient in people)
 
     def with_limits(self, entries: list[Entry]) -> list[Entry]:
         """Entries with the limits that a row of the table gives for their analyte."""
@@ -462,6 +464,11 @@ class _Table:
                 f"other number of the file shows what its points mean; write {open_.replace('.', '')} or {open_}0"
             )
         return "," if comma and not point else "."
+
+
+def _shape(name: str) -> str:
+    """A name with a for its letters and 9 for its digits."""
+    return re.sub(r"\d+", "9", re.sub(r"[^\W\d_]", "a", name))
 
 
 def _same_unit(one: str, other: str) -> bool:

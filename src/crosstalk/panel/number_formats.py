@@ -113,7 +113,12 @@ def shown(value: float, code: str, text: str) -> str:
     >>> shown(0.1, '[<0.15]"<0.15";0.00', "0.1"), shown(5, '0.0"%"', "5")
     ('<0.15', '5 %')
     """
-    if not code or code == "General" or code == "@" or not re.search(r"[^0#?.,]", code + ("," if code.endswith(",") else "")):
+    if (
+        not code
+        or code == "General"
+        or code == "@"
+        or not re.search(r"[^0#?.,]", code + ("," if code.endswith(",") else ""))
+    ):
         return text if not code.rstrip().endswith(",") else _refuse(value, code)
     sections = _sections(code)
     section = _choose(sections, value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from crosstalk.errors import PanelError
@@ -14,6 +14,7 @@ from crosstalk.knowledge.records import Analyte
 from crosstalk.panel.derived import derive
 from crosstalk.panel.entries import Entry, Reading
 from crosstalk.panel.formats import read_cells
+from crosstalk.panel.items import sum_items
 from crosstalk.panel.occasions import Choice, choose
 from crosstalk.panel.plausibility import codes, contradictions, disagreements
 from crosstalk.panel.records import Measurement, Panel, PanelFile
@@ -96,6 +97,10 @@ def read_panel(
     kind, reading = read_cells(file, known, keep)
     remedy = REMEDY.get("xponent" if kind in KITS else kind, REMEDY["table"])
     interpreter = Interpreter(known, reading.decimal, remedy=remedy)
+    summed, wrong, said = sum_items(str(file), reading.entries)
+    reading = replace(
+        reading, entries=summed, problems=[*reading.problems, *wrong], warnings=[*reading.warnings, *said]
+    )
     entries, problems, told = _chosen(file, reading, interpreter, choice)
     collected = _collect(file, entries, interpreter)
     collected.check(file, known.analytes, remedy)
@@ -177,7 +182,8 @@ def _kept(
             for c, text in row.cells.items():
                 cells[c] = cells.get(c) or text
     return found, [
-        f"{who[0]} {words}" + (f" (and {len(who) - 1} more rows)" if len(who) > 1 else "") for words, who in problems.items()
+        f"{who[0]} {words}" + (f" (and {len(who) - 1} more rows)" if len(who) > 1 else "")
+        for words, who in problems.items()
     ]
 
 

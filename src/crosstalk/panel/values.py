@@ -11,6 +11,7 @@ from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.knowledge.records import Analyte
 from crosstalk.panel.cells import PLAIN, Cell, read_cell, read_number
 from crosstalk.panel.entries import Entry
+from crosstalk.panel.items import item_of
 from crosstalk.panel.plausibility import suspicion
 from crosstalk.panel.records import Censoring, Measurement, Quality
 from crosstalk.panel.vocabulary import BLOOD, FED, fasting, fluid
@@ -364,5 +365,6 @@ def _bare(unit: str) -> bool:
 
 
 def knower(knowledge: Knowledge | None) -> Callable[[str], bool]:
-    """Tell whether a name is that of an analyte of these, or of the shipped ones."""
-    return Interpreter(knowledge or load_knowledge()).knows
+    """Tell whether a name is that of an analyte of these, or of the shipped ones, or of an item of a scale."""
+    knows = Interpreter(knowledge or load_knowledge()).knows
+    return lambda name: knows(name) or item_of(name) is not None

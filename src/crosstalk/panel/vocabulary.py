@@ -17,7 +17,7 @@ RowKind = Literal["", "summary", "summary?", "lod", "lloq", "uloq", "laboratory"
 FED = ("glucose", "insulin")  # analytes that mean another thing after a meal
 BLOOD = ("serum", "plasma", "serum or plasma", "blood")
 # behind the name of a row: Standard 1, QC-high, Pool A
-_RUN = re.compile(r"[\s._#-]*(?:\d+(?:[\s._-]+\d+)?|low|mid|medium|high|[a-z]|[ivx]{1,3})?")
+_RUN = re.compile(r"(?: ?\d+(?: \d+)?[a-z]?| (?:low|mid|medium|high|[a-z]|[ivx]{1,3}))?")
 
 
 @cache
@@ -68,7 +68,7 @@ def _rows() -> Mapping[str, RowKind]:
 def row_kind(name: str) -> RowKind:
     """Which row of a table this is by the name in the column of the patient; "" for a patient.
 
-    ``summary?`` are names of one or two letters, which may be initials; ``control?`` may be a healthy person.
+    ``summary?`` are names such as SD and P25, which may be initials or numbers of people; ``control?`` may be a healthy person.
 
     Examples
     --------
@@ -78,7 +78,7 @@ def row_kind(name: str) -> RowKind:
     plain = words(name)
     key = plain.replace(" ", "")
     found = _rows().get(key, "")
-    if found == "summary" and len(key) <= 2:
+    if found == "summary" and (len(key) <= 2 or re.fullmatch(r"[pq]\d+", key)):
         return "summary?"
     if found == "control":  # type: ignore[comparison-overlap]
         return "control?"

@@ -90,14 +90,18 @@ def read(path: Path, knowledge: Knowledge | None = None, keep: Sequence[str] = (
         if row >= header
     ][:LISTED]
     at = {n: where for n, row in enumerate(rows, start=1) if n >= header and any(row)}
-    problems += [f"{path}, {where} {row}, cell {cell}: {words}" for row, cell, words in cells.refused if row in at][:LISTED]
+    problems += [f"{path}, {where} {row}, cell {cell}: {words}" for row, cell, words in cells.refused if row in at][
+        :LISTED
+    ]
     struck = [cell for row, cell in cells.struck if row in at]
     if struck:
         problems.append(
             f"{path}, sheet '{chosen}': {'cells' if len(struck) > 1 else 'cell'} {_listed(struck)}: crossed out; delete "
             f"what does not hold, or take the strike-through away"
         )
-    dated = [cell for row, column, cell in cells.dates if row > header and row in at and column in _names(rows[header - 1])]
+    dated = [
+        cell for row, column, cell in cells.dates if row > header and row in at and column in _names(rows[header - 1])
+    ]
     if dated:
         problems.append(
             f"{path}, sheet '{chosen}', cells {_listed(dated)}: a date where a name is expected; a spreadsheet turns codes "
