@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from crosstalk.errors import PanelError, UnitError
-from crosstalk.panel.vocabulary import fluid, role, squeeze, words
+from crosstalk.panel.vocabulary import fluid, parted, role, squeeze, words
 from crosstalk.units import parse_unit
 
 __all__ = ["OF_VALUE", "Column", "Header", "as_text", "is_header", "is_unit", "normal", "understand"]
@@ -31,6 +31,8 @@ OF_VALUE = (
 # where columns of one meaning may be several
 SEVERAL = ("visit", "date", "quality", "status", "valid", "excluded", "harmed", "flag", "remarks", "source", "stimulus",
            "below", "detected", "row", "scaled", "dilution")  # fmt: skip
+# columns without a unit: high-sensitivity CRP is given in mg/L
+USUAL = {"hscrp": "mg/L", "crphs": "mg/L"}
 PAIRS = ({"testcode", "testname"}, {"lbtestcd", "lbtest"})  # two names of one test
 # parts of a name that say that the column qualifies values, though not which
 TELLING = {"lod", "llod", "loq", "lloq", "uloq", "bdl", "blq", "nondetect", "censored", "operator", "comparator", "stimulation", "stimulus",
@@ -66,6 +68,8 @@ class Header:
         Columns that are no values and change none.
     unknown : list of Column
         Those of them that look like values of something that is no analyte.
+    silent : list of int
+        Notes, visits and dates, which are kept too.
     numbers : int
         Column named ``id`` beside one that names the patient, or -1: it must number the rows.
     long : bool
@@ -78,6 +82,7 @@ class Header:
     attached: dict[int, dict[str, int]] = field(default_factory=dict)
     kept: list[int] = field(default_factory=list)
     unknown: list[Column] = field(default_factory=list)
+    silent: list[int] = field(default_factory=list)
     numbers: int = -1
     long: bool = False
 
@@ -163,15 +168,23 @@ def understand(place: str, texts: list[str], known: Callable[[str], bool], keep:
             header.roles.setdefault(found, []).append(i)
         else:
             rest.append(column)
+    header.silent = [i for key in ("source", "visit", "date") for i in header.roles.get(key, ())]
     _patient(place, header)
     _layout(place, header)
     if header.long:
         header.kept += [column.at for column in rest]
         _refuse_telling(place, header, rest)
         return header
-    header.values = [column for column in rest if known(column.name)]
-    _attach(place, header, [column for column in rest if column not in header.values], known)
+    header.values = [_with_unit(column) for column in rest if known(column.name)]
+    taken = {column.at for column in header.values}
+    _attach(place, header, [column for column in rest if column.at not in taken], known)
     return header
+
+
+def _with_unit(column: Column) -> Column:
+    """A column with the unit that its name ends with, as ``il6_pgml``, or the one in which it is always given."""
+    unit = parted(column.name)[1] or USUAL.get(squeeze(column.name), "")
+    return column._replace(unit=unit) if unit and not column.unit else column
 
 
 def _patient(place: str, header: Header) -> None:
@@ -209,7 +222,7 @@ def _layout(place: str, header: Header) -> None:
 
 def _attach(place: str, header: Header, rest: Sequence[Column], known: Callable[[str], bool]) -> None:
     """Give columns such as ``IL-6 LOD`` to the analyte that they name; keep the others."""
-    owners = {squeeze(column.name): column.at for column in header.values}
+    owners = {squeeze(name): column.at for column in header.values for name in (column.name, parted(column.name)[0])}
     strangers = [column for column in rest if _qualifies(column.name) is None]
     theirs = {squeeze(column.name) for column in strangers}
     for column in rest:

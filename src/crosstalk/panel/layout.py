@@ -280,7 +280,7 @@ class _Table:
             )
 
     def _keep(self, number: int, cells: list[str]) -> None:
-        found = {self.header.texts[i]: cells[i] for i in self.header.kept}
+        found = {self.header.texts[i]: cells[i] for i in (*self.header.kept, *self.header.silent)}
         self.kept.append(Kept(f"{self.where} {number}", cells[self.header.patient], found))
 
     def wide(self) -> Iterator[Entry]:
@@ -306,7 +306,7 @@ class _Table:
             row = self._row(number, who, ((c.name, cells[c.at], c.unit) for c in columns))
             if row == "no":
                 continue
-            if h.kept:
+            if h.kept or h.silent:
                 self._keep(number, cells)
             visit, date = self._visit(cells, visits) if visits else "", cells[dates[0]] if dates else ""
             for column in columns:
@@ -413,6 +413,9 @@ class _Table:
             more = f" and {len(names) - 2 * LISTED} more" if len(names) > 2 * LISTED else ""
             shown = ", ".join(names[: 2 * LISTED])
             self.warnings.append(f"{place}: columns not read: {shown}{more}; they are kept beside the panel")
+        for column in self.header.values:
+            if column.unit and f"{column.unit}" not in self.header.texts[column.at]:
+                self.warnings.append(f"{place}: column '{self.header.texts[column.at]}' is taken in {column.unit}")
         for column in self.header.unknown:
             self.warnings.append(
                 f"{place}: column '{self.header.texts[column.at]}' is no analyte that is known; kept, not used"

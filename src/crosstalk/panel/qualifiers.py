@@ -194,8 +194,9 @@ class Qualifiers:
         for key in ("quality", "status", "valid", "excluded", "harmed", "flag"):
             for i in self._columns(key, own):
                 found = self._judge(key, i, cells[i])
-                if found:
+                if found and words(cells[i]) != found:
                     said.append(f"{self.header.texts[i]}: {cells[i]}")
+                if found:
                     worst = max(worst, found, key=WORSE.__getitem__)
         return replace(entry, quality=worst, remarks=(*entry.remarks, *said)) if worst else entry
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf, log, sqrt
 
-from crosstalk.errors import PanelError, UnitError, UsageError
-from crosstalk.knowledge.loader import Knowledge, load_knowledge
+from crosstalk.errors import PanelError, UnitError
+from crosstalk.knowledge.loader import Knowledge, load_knowledge, normal_name
 from crosstalk.knowledge.records import Analyte
 from crosstalk.panel.cells import PLAIN, Cell, read_cell, read_number
 from crosstalk.panel.entries import Entry
 from crosstalk.panel.items import item_of
 from crosstalk.panel.plausibility import suspicion
 from crosstalk.panel.records import Censoring, Measurement, Quality
-from crosstalk.panel.vocabulary import BLOOD, FED, fasting, fluid
+from crosstalk.panel.vocabulary import BLOOD, FED, also, fasting, fluid
 from crosstalk.units import line, parse_unit
 
 __all__ = ["Interpreter", "knower"]
@@ -78,10 +80,13 @@ class Interpreter:
             raise PanelError("no analyte; name what was measured")
         found = self._names.get(name)
         if found is None:
-            try:
-                found = self.knowledge.analyte(name)
-            except UsageError as error:
-                found = PanelError(f"{str(error).rstrip('.')}; `crosstalk analytes` lists what a panel may hold")
+            id_ = self.knowledge.analyte_names.get(normal_name(name)) or also(name)
+            if id_ in self.knowledge.analytes:
+                found = self.knowledge.analytes[id_]
+            else:
+                found = PanelError(
+                    f"unknown analyte '{name}'{self._near(name)}; `crosstalk analytes` lists what a panel may hold"
+                )
             self._names[name] = found
         if isinstance(found, PanelError):
             raise found
@@ -104,6 +109,14 @@ class Interpreter:
         except PanelError as error:
             return str(error)
         return ""
+
+    def _near(self, name: str) -> str:
+        """At most three names that it may be meant for: alike, and with the same numbers, since IL-6 is not IL-8."""
+        names, plain = self.knowledge.analyte_names, normal_name(name)
+        digits = re.findall(r"\d+", plain)
+        close = difflib.get_close_matches(plain, names, n=8, cutoff=0.75)
+        found = list(dict.fromkeys(names[c] for c in close if re.findall(r"\d+", c) == digits))[:3]
+        return f": did you mean {' or '.join(found)}?" if found else ""
 
     @staticmethod
     def agrees(entry: Entry) -> bool:
@@ -167,7 +180,8 @@ class Interpreter:
             self.assume(cell.assumed, entry.place)
         if cell.kind == "missing":
             return None
-        slope, intercept = rule = self._rule(analyte, self._unit(entry, cell) if cell.unit else entry.unit)
+        unit = self._unit(entry, cell) if cell.unit else entry.unit or self._usual(entry, analyte)
+        _, intercept = rule = self._rule(analyte, unit)
         lod = self._limit(analyte, entry.lod, "lod", rule) if entry.lod else None
         lloq = self._limit(analyte, entry.lloq, "lloq", rule) if entry.lloq else None
         if lod is not None and lloq is not None and lod > lloq:
@@ -222,6 +236,13 @@ class Interpreter:
                 f"received '{entry.value}', though the unit is given as {entry.unit}; keep the one that is right"
             )
         return entry.unit
+
+    def _usual(self, entry: Entry, analyte: Analyte) -> str:
+        """The one unit that is in use, where the file gives none: BMI in kg/m2."""
+        if analyte.id == "BMI":
+            self.assume(f"{entry.analyte} without a unit is taken as {analyte.unit}", entry.place)
+            return analyte.unit
+        return ""
 
     def _rule(self, analyte: Analyte, unit: str) -> tuple[float, float]:
         """Slope and intercept into the analyte's unit."""

@@ -10,7 +10,20 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-__all__ = ["BLOOD", "FED", "RowKind", "cell_is", "fasting", "fluid", "role", "row_kind", "squeeze", "words"]
+__all__ = [
+    "BLOOD",
+    "FED",
+    "RowKind",
+    "also",
+    "cell_is",
+    "fasting",
+    "fluid",
+    "parted",
+    "role",
+    "row_kind",
+    "squeeze",
+    "words",
+]
 
 RowKind = Literal["", "summary", "summary?", "lod", "lloq", "uloq", "laboratory", "control?"]
 
@@ -57,6 +70,46 @@ def role(header: str) -> str:
     ('patient', 'lod', 'specimen', 'visit', '')
     """
     return _roles().get(squeeze(header), "")
+
+
+@cache
+def _others() -> Mapping[str, str]:
+    return {squeeze(name): id_ for id_, names in _lists()["analyte"].items() for name in names}
+
+
+def also(name: str) -> str:
+    """The analyte that tables call so, "" where there is none; a trailing unit or total is part of such names.
+
+    Examples
+    --------
+    >>> also("il6_pgml"), also("Leukozyten"), also("hamd17_total"), also("kyn_umol"), also("ferritin")
+    ('IL-6', 'WBC', 'HAMD17', 'kynurenine', '')
+    """
+    return _others().get(squeeze(name), "") or _others().get(squeeze(parted(name)[0]), "")
+
+
+@cache
+def _tails() -> tuple[tuple[str, str], ...]:
+    found = [(squeeze(name), unit) for unit, names in _lists()["unit"].items() for name in names]
+    return tuple(sorted(found, key=lambda pair: -len(pair[0])))
+
+
+def parted(name: str) -> tuple[str, str]:
+    """Name and unit of a column such as ``il6_pgml``; the unit is "" where the name has none.
+
+    Examples
+    --------
+    >>> parted("il6_pgml"), parted("kyn_umol"), parted("glucose_mg_dl"), parted("hs_crp")
+    (('il6', 'pg/mL'), ('kyn', 'umol/L'), ('glucose', 'mg/dL'), ('hs_crp', ''))
+    """
+    tokens = re.findall(r"[^\s_.\-/]+", name)
+    for n in (2, 1):
+        if len(tokens) > n:
+            tail = squeeze("".join(tokens[-n:]))
+            unit = next((unit for end, unit in _tails() if tail == end), "")
+            if unit:
+                return "_".join(tokens[:-n]), unit
+    return name, ""
 
 
 @cache
