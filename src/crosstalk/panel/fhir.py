@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -390,7 +390,7 @@ def _entries(reader: _Reader) -> list[Entry]:
         hours = [f"{(one.when - start).total_seconds() / 3600:.10g}" if one.when and start else "" for one in kept]
         entries += own
         entries += [
-            replace(one.entry, patient=name, time=time, date=one.when.date().isoformat() if one.when else "")
+            one.entry._replace(patient=name, time=time, date=one.when.date().isoformat() if one.when else "")
             for one, time in zip(kept, hours, strict=True)
         ]
     return entries

@@ -11,7 +11,7 @@ from crosstalk.errors import PanelError, UnitError
 from crosstalk.panel.vocabulary import fluid, parted, role, squeeze, words
 from crosstalk.units import parse_unit
 
-__all__ = ["OF_VALUE", "Column", "Header", "as_text", "is_header", "is_unit", "normal", "understand"]
+__all__ = ["OF_VALUE", "USUAL", "Column", "Header", "as_text", "is_header", "is_unit", "normal", "understand"]
 
 # roles that are of one value: in the wide layout they belong to the column whose name they carry
 OF_VALUE = (
@@ -182,8 +182,8 @@ def understand(place: str, texts: list[str], known: Callable[[str], bool], keep:
 
 
 def _with_unit(column: Column) -> Column:
-    """A column with the unit that its name ends with, as ``il6_pgml``, or the one in which it is always given."""
-    unit = parted(column.name)[1] or USUAL.get(squeeze(column.name), "")
+    """A column with the unit that its name ends with, as ``il6_pgml``."""
+    unit = parted(column.name)[1]
     return column._replace(unit=unit) if unit and not column.unit else column
 
 

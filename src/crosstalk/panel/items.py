@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from crosstalk.panel.cells import MISSING
@@ -118,5 +117,5 @@ def sum_items(file: str, entries: Sequence[Entry]) -> tuple[list[Entry], list[st
             )
             continue
         total = "" if len(filled) < rule.count else str(rule.total({n: int(text) for n, text in filled.items()}))
-        rest.append(replace(first, analyte=scale, value=total, unit="", remarks=(*first.remarks, "sum of its items")))
+        rest.append(first._replace(analyte=scale, value=total, unit="", remarks=(*first.remarks, "sum of its items")))
     return rest, problems, warnings

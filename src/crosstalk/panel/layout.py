@@ -5,16 +5,15 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from itertools import chain, islice
 from sys import intern
 
 from crosstalk.errors import PanelError
 from crosstalk.panel.cells import MISSING, decimal_evidence, unclear
 from crosstalk.panel.entries import Entry, Kept, Reading
-from crosstalk.panel.header import Column, Header, as_text, is_header, is_unit, understand
+from crosstalk.panel.header import USUAL, Column, Header, as_text, is_header, is_unit, understand
 from crosstalk.panel.qualifiers import Qualifiers
-from crosstalk.panel.vocabulary import row_kind, squeeze
+from crosstalk.panel.vocabulary import parted, row_kind, squeeze
 from crosstalk.units import parse_unit
 
 __all__ = ["SEARCHED", "arrange", "is_header"]
@@ -212,7 +211,7 @@ class _Table:
         specimen, method, lod, lloq, uloq = (h.at(key) for key in ("specimen", "method", "lod", "lloq", "uloq"))
         time, confirmed, cv = (h.at(key) for key in ("time", "confirmed", "cv"))
         visits, dates = at.get("visit", []), at.get("date", [])
-        qualified = self.qualifiers.any
+        qualified, limited = self.qualifiers.any, max(lod, lloq, uloq) >= 0
         who, name, row = "", "", ""
         for number, cells in self._clean():
             cells.append("")  # what index -1 finds
@@ -226,10 +225,10 @@ class _Table:
                 continue
             entry = Entry(
                 f"{self.where} {number}", who, intern(cells[analyte] or cells[analytes[-1]]), intern(cells[value]),
-                intern(cells[unit]), intern(cells[specimen]), intern(cells[method]), intern(self._limit(lod, cells)),
-                intern(cells[time]), intern(cells[confirmed]), intern(self._limit(lloq, cells)), cells[cv],
-                uloq=self._limit(uloq, cells),
-                visit=self._visit(cells, visits) if visits else "", date=cells[dates[0]] if dates else "",
+                intern(cells[unit]), cells[specimen], cells[method], self._limit(lod, cells) if limited else "",
+                cells[time], cells[confirmed], self._limit(lloq, cells) if limited else "", cells[cv], "", (),
+                self._limit(uloq, cells) if limited else "", self._visit(cells, visits) if visits else "",
+                cells[dates[0]] if dates else "",
             )  # fmt: skip
             if self.keep and h.kept:
                 self._keep(number, cells)
@@ -296,6 +295,8 @@ class _Table:
                 rows = chain([first], rows)
             else:
                 columns = self._with_units(first[0], columns, units)
+        columns = [c._replace(unit=c.unit or USUAL.get(squeeze(c.name), "")) for c in columns]
+        h.values = columns
         self.rows = rows
         specimen, method, time, confirmed = (h.at(key) for key in ("specimen", "method", "time", "confirmed"))
         visits, dates = h.roles.get("visit", []), h.roles.get("date", [])
@@ -317,8 +318,7 @@ class _Table:
                 if qualified and entry is not None:
                     own = h.attached.get(column.at, {})
                     if own:
-                        entry = replace(
-                            entry, unit=cells[own.get("unit", -1)] or entry.unit,
+                        entry = entry._replace(unit=cells[own.get("unit", -1)] or entry.unit,
                             lod=self._limit(own.get("lod", -1), cells), lloq=self._limit(own.get("lloq", -1), cells),
                             uloq=self._limit(own.get("uloq", -1), cells), cv=cells[own.get("cv", -1)],
                             method=cells[own.get("method", -1)] or entry.method,
@@ -393,8 +393,7 @@ class _Table:
                     f"the row of limits; give both in one unit"
                 )
             if given:
-                entry = replace(
-                    entry, lod=entry.lod or given.get("lod", ""), lloq=entry.lloq or given.get("lloq", ""),
+                entry = entry._replace(lod=entry.lod or given.get("lod", ""), lloq=entry.lloq or given.get("lloq", ""),
                     uloq=entry.uloq or given.get("uloq", ""),
                 )  # fmt: skip
             found.append(entry)
@@ -414,8 +413,13 @@ class _Table:
             shown = ", ".join(names[: 2 * LISTED])
             self.warnings.append(f"{place}: columns not read: {shown}{more}; they are kept beside the panel")
         for column in self.header.values:
-            if column.unit and f"{column.unit}" not in self.header.texts[column.at]:
-                self.warnings.append(f"{place}: column '{self.header.texts[column.at]}' is taken in {column.unit}")
+            text = self.header.texts[column.at]
+            if (
+                column.unit
+                and (parted(text)[1] == column.unit or column.unit == USUAL.get(squeeze(text)))
+                and "[" not in text
+            ):
+                self.warnings.append(f"{place}: column '{text}' is taken in {column.unit}")
         for column in self.header.unknown:
             self.warnings.append(
                 f"{place}: column '{self.header.texts[column.at]}' is no analyte that is known; kept, not used"

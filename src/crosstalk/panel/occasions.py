@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import median
 
@@ -115,7 +115,7 @@ def choose(
             for e in kept:
                 # whole hours, so that no decimal sign is needed
                 time = e.time or (f"{dates[e.date] - start:.0f}" if e.date in dates else "")
-                found.append(e if (name, time) == (e.patient, e.time) else replace(e, patient=name, time=time))
+                found.append(e if (name, time) == (e.patient, e.time) else e._replace(patient=name, time=time))
         found += [e for e in rest if e.analyte not in analytes or analytes[e.analyte].id not in there]
     problems = [f"{file}, {_people(who)}: {words_}" for words_, who in refused.items()]
     warnings += [f"{file}, {_people(who)}: {words_}" for words_, who in left.items()]

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from crosstalk.knowledge.records import Analyte
 from crosstalk.panel.records import Censoring, Measurement
 
-__all__ = ["PARTS", "codes", "contradictions", "disagreements", "suspicion"]
+__all__ = ["CODES", "PARTS", "codes", "contradictions", "disagreements", "fine", "suspicion"]
 
 # asked back whatever the analyte (assumed): most often the unit is wrong, or a point separates thousands
 ABSURD = 1000.0  # times above the upper reference limit; sepsis reaches hundreds
@@ -50,6 +50,9 @@ FOLLOWS = (
     ("KYN/TRP", ("kynurenine",), ("tryptophan",), 1e3, 1.5),
     ("HOMA-IR", ("glucose", "insulin"), (), 1 / 405, 1.5),
 )
+JUDGED = tuple(dict.fromkeys(
+    [n for part in PARTS for n in (*part.parts, part.whole)] + [n for f in FOLLOWS for n in (f[0], *f[1], *f[2])]
+))  # fmt: skip
 
 
 @lru_cache(maxsize=256)
@@ -71,6 +74,13 @@ def _of(analyte: Analyte) -> tuple[float, float]:
         low, high = _limits(analyte.id, tuple(r.p2_5 for r in ranges), tuple(r.p97_5 for r in ranges))
         found = _CACHE[id(analyte)] = (analyte, low, high)
     return found[1], found[2]
+
+
+def fine(analyte: Analyte) -> tuple[float, float]:
+    """Between which numbers nothing is asked back."""
+    tiny, limit = _of(analyte)
+    low, high = analyte.plausible
+    return max(low, tiny), min(high, 0.999 * ABSURD * limit) if limit else high
 
 
 def suspicion(analyte: Analyte, value: float, top: float, censored: Censoring) -> str:
@@ -100,9 +110,21 @@ def suspicion(analyte: Analyte, value: float, top: float, censored: Censoring) -
     return f"{value:g} {analyte.unit} is less than a hundredth of the lower reference limit ({tiny * SCANT:g} {analyte.unit})"
 
 
+def _plain(measurements: Mapping[str, Measurement], names: Iterable[str]) -> dict[str, float]:
+    """Plain numbers among the measurements of these analytes."""
+    found = {}
+    for name in names:
+        m = measurements.get(name)
+        if m is not None and not m.censored and m.quality != "failed" and m.value > 0:
+            found[name] = m.value
+    return found
+
+
 def contradictions(measurements: Mapping[str, Measurement]) -> list[tuple[tuple[str, ...], str]]:
     """What cannot hold together in one panel: the analytes, and the words; only plain numbers are judged."""
-    plain = {a: m.value for a, m in measurements.items() if not m.censored and m.quality != "failed" and m.value > 0}
+    plain = _plain(measurements, JUDGED)
+    if len(plain) < 2 and not ALONE.keys() & plain.keys():
+        return []
     found: list[tuple[tuple[str, ...], str]] = []
     for parts, whole, factor in PARTS:
         if whole not in plain or not all(p in plain for p in parts) or any({*parts} & {*names} for names, _ in found):
@@ -128,7 +150,7 @@ def contradictions(measurements: Mapping[str, Measurement]) -> list[tuple[tuple[
 
 def disagreements(measurements: Mapping[str, Measurement]) -> list[str]:
     """Ratios and indices that are given beside what they follow from, and differ: of another day or rule, or wrong."""
-    plain = {a: m.value for a, m in measurements.items() if not m.censored and m.quality != "failed" and m.value > 0}
+    plain = _plain(measurements, JUDGED)
     found = []
     for name, above, below, factor, tolerance in FOLLOWS:
         if name not in plain or not all(a in plain for a in (*above, *below)):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-
 from crosstalk.errors import PanelError
 from crosstalk.panel.cells import is_word
 from crosstalk.panel.entries import Entry
@@ -75,7 +73,7 @@ class Qualifiers:
                         f"column '{self.header.texts[i]}' says '{cells[i]}', which is no patient's sample", entry
                     )
                     return None
-                entry = replace(entry, specimen="")
+                entry = entry._replace(specimen="")
         for i in self.at.get("stimulus", ()):
             if self._stimulated(i, cells[i]):
                 self._leave(
@@ -88,11 +86,11 @@ class Qualifiers:
         entry = self._quality(cells, entry, own)
         for i in self.at.get("fasting", ()):
             if cells[i]:
-                entry = replace(entry, specimen=f"{entry.specimen or ''}, {self._fasting(i, cells[i])}".lstrip(", "))
+                entry = entry._replace(specimen=f"{entry.specimen or ''}, {self._fasting(i, cells[i])}".lstrip(", "))
         said = [
             cells[i] for i in (*self.at.get("remarks", ()), *([own["remarks"]] if "remarks" in own else ())) if cells[i]
         ]
-        return replace(entry, remarks=(*entry.remarks, *said)) if said else entry
+        return entry._replace(remarks=(*entry.remarks, *said)) if said else entry
 
     def _leave(self, reason: str, entry: Entry) -> None:
         self.left_out.setdefault(reason, []).append(f"{entry.place}, patient {entry.patient}, {entry.analyte}")
@@ -148,7 +146,7 @@ class Qualifiers:
 
     def _value(self, cells: list[str], entry: Entry, own: Mapping[str, int]) -> Entry:
         for i in self._columns("operator", own):
-            entry = replace(entry, value=self._signed(i, cells[i], entry.value))
+            entry = entry._replace(value=self._signed(i, cells[i], entry.value))
         for key, inverse in (("below", False), ("detected", True)):
             for i in self._columns(key, own):
                 entry = self._below(i, cells[i], entry, inverse)
@@ -171,7 +169,7 @@ class Qualifiers:
         if not plain:
             return entry
         if plain == "right" and not inverse:
-            return entry if is_word(entry.value) else replace(entry, value=f">{entry.value.lstrip('>')}")
+            return entry if is_word(entry.value) else entry._replace(value=f">{entry.value.lstrip('>')}")
         under, over = cell_is("yes", cell) or plain in UNDER, cell_is("no", cell) or plain in OVER
         if inverse:
             under, over = cell_is("no", cell) or plain in UNDER, cell_is("yes", cell) or plain in OVER
@@ -186,7 +184,7 @@ class Qualifiers:
                 f"column '{name}' marks the value as below a limit, and no column gives the limit; add a column lod, or "
                 f"write the value as <LIMIT"
             )
-        return replace(entry, value="<LOD" if entry.lod else "<LLOQ")
+        return entry._replace(value="<LOD" if entry.lod else "<LLOQ")
 
     def _quality(self, cells: list[str], entry: Entry, own: Mapping[str, int]) -> Entry:
         worst: Quality = ""
@@ -198,7 +196,7 @@ class Qualifiers:
                     said.append(f"{self.header.texts[i]}: {cells[i]}")
                 if found:
                     worst = max(worst, found, key=WORSE.__getitem__)
-        return replace(entry, quality=worst, remarks=(*entry.remarks, *said)) if worst else entry
+        return entry._replace(quality=worst, remarks=(*entry.remarks, *said)) if worst else entry
 
     def _judge(self, key: str, i: int, cell: str) -> Quality:
         name = self.header.texts[i]

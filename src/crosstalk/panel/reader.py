@@ -16,7 +16,7 @@ from crosstalk.panel.entries import Entry, Reading
 from crosstalk.panel.formats import read_cells
 from crosstalk.panel.items import sum_items
 from crosstalk.panel.occasions import Choice, choose
-from crosstalk.panel.plausibility import codes, contradictions, disagreements
+from crosstalk.panel.plausibility import CODES, codes, contradictions, disagreements
 from crosstalk.panel.records import Measurement, Panel, PanelFile
 from crosstalk.panel.values import Interpreter
 from crosstalk.provenance import hash_bytes
@@ -201,6 +201,7 @@ class _Collected:
     # patient and analyte that are given twice: place of the second and of the first, analyte as written
     twice: dict[tuple[str, str], tuple[str, str, str]] = field(default_factory=dict)
     confirmed: set[tuple[str, str]] = field(default_factory=set)
+    coded: set[str] = field(default_factory=set)  # analytes with values that may be codes for missing
     aside: dict[str, list[str]] = field(default_factory=dict)  # why values are no values of blood: places
     places: dict[str, str] = field(default_factory=dict)  # of unknown names: the first
 
@@ -222,9 +223,8 @@ class _Collected:
                 for taken in names:
                     measurements.pop(taken, None)
         by_analyte: dict[str, list[tuple[str, Measurement]]] = {}
-        for patient, measurements in self.values.items():
-            for name, m in measurements.items():
-                by_analyte.setdefault(name, []).append((patient, m))
+        for name in self.coded:
+            by_analyte[name] = [(p, m[name]) for p, m in self.values.items() if name in m]
         for name, pairs in by_analyte.items():
             who = {id(m): patient for patient, m in pairs}
             for m in list(codes(analytes[name], [m for _, m in pairs])):
@@ -279,12 +279,14 @@ def _collect(file: Path, entries: Sequence[Entry], interpreter: Interpreter) -> 
         patient = found.values.setdefault(entry.patient, {})
         places = seen.setdefault(entry.patient, {})
         found.cells[entry.analyte] = found.cells.get(entry.analyte, 0) + 1
-        if entry.analyte and not interpreter.knows(entry.analyte):
+        analyte = interpreter.find(entry.analyte)
+        if analyte is None and entry.analyte:
             found.unknown[entry.analyte] = found.unknown.get(entry.analyte, 0) + 1
             found.places.setdefault(entry.analyte, f"{entry.place}, patient {entry.patient}")
             continue
         try:
-            analyte = interpreter.analyte(entry.analyte)
+            if analyte is None:
+                analyte = interpreter.analyte(entry.analyte)  # which says what is wrong with it
             if entry.specimen and (reason := interpreter.other_fluid(entry, analyte)):
                 found.aside.setdefault(reason, []).append(f"{entry.place}, patient {entry.patient}, {analyte.id}")
                 continue
@@ -292,13 +294,15 @@ def _collect(file: Path, entries: Sequence[Entry], interpreter: Interpreter) -> 
                 found.twice.setdefault((entry.patient, analyte.id), (entry.place, places[analyte.id], entry.analyte))
                 continue
             places[analyte.id] = entry.place
-            measured = interpreter.measurement(entry, analyte, interpreter.time(entry))
+            measured = interpreter.measurement(entry, analyte, interpreter.time(entry) if entry.time else 0.0)
         except PanelError as error:
             found.refuse(file, entry.patient, entry.analyte, entry.place, str(error))
             continue
         if measured is None:
             found.missing.setdefault(entry.patient, []).append(analyte.id)
             continue
+        if entry.value in CODES:
+            found.coded.add(analyte.id)
         if entry.confirmed and interpreter.agrees(entry):
             found.confirmed.add((entry.patient, analyte.id))
         patient[analyte.id] = measured

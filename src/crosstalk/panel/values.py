@@ -14,7 +14,7 @@ from crosstalk.knowledge.records import Analyte
 from crosstalk.panel.cells import PLAIN, Cell, read_cell, read_number
 from crosstalk.panel.entries import Entry
 from crosstalk.panel.items import item_of
-from crosstalk.panel.plausibility import suspicion
+from crosstalk.panel.plausibility import fine, suspicion
 from crosstalk.panel.records import Censoring, Measurement, Quality
 from crosstalk.panel.vocabulary import BLOOD, FED, also, fasting, fluid
 from crosstalk.units import line, parse_unit
@@ -72,6 +72,7 @@ class Interpreter:
     notes: dict[str, list[str]] = field(default_factory=dict)
     _names: dict[str, Analyte | PanelError] = field(default_factory=dict)
     _rules: dict[tuple[str, str], tuple[float, float] | PanelError] = field(default_factory=dict)
+    _fine: dict[str, tuple[float, float]] = field(default_factory=dict)
     remedy: str = "If the value is right, add a column confirmed with yes"
 
     def analyte(self, name: str) -> Analyte:
@@ -92,15 +93,19 @@ class Interpreter:
             raise found
         return found
 
-    def knows(self, name: str) -> bool:
-        """Whether a name is that of an analyte."""
+    def find(self, name: str) -> Analyte | None:
+        """The analyte of a name; none where it is no analyte's."""
         found = self._names.get(name)
         if found is None:
             try:
-                found = self.analyte(name)
+                return self.analyte(name)
             except PanelError:
-                return False
-        return isinstance(found, Analyte)
+                return None
+        return None if isinstance(found, PanelError) else found
+
+    def knows(self, name: str) -> bool:
+        """Whether a name is that of an analyte."""
+        return self.find(name) is not None
 
     def stranger(self, name: str) -> str:
         """What is to be said of a name that is no analyte's."""
@@ -369,8 +374,13 @@ class Interpreter:
         self, analyte: Analyte, value: float, upper: float | None, censored: Censoring, entry: Entry
     ) -> None:
         """Ask back what a wrong unit most often makes: a value far outside everything known of the analyte."""
-        low, high = analyte.plausible
         top = value if upper is None else upper
+        bounds = self._fine.get(analyte.id)
+        if bounds is None:
+            bounds = self._fine[analyte.id] = fine(analyte)
+        if bounds[0] <= value and top <= bounds[1]:
+            return
+        low, high = analyte.plausible
         if analyte.kind == "scale" and not (low <= value and top <= high):
             raise PanelError(f"received {top:g}; the scale runs from {low:g} to {high:g}; correct the score")
         words = suspicion(analyte, value, top, censored)
