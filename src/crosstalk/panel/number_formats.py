@@ -57,10 +57,11 @@ def _split(code: str) -> list[str]:
 def _section(part: str) -> _Section:
     found = _CONDITION.search(part)
     condition = (found[1], float(found[2])) if found else None
+    coloured = "[" in part
     part = re.sub(r"\[(?!\$)[^\]]*\]", "", part)
     part = re.sub(r"\[\$([^\]-]*)[^\]]*\]", r"\1", part)  # currency
     before, after, percent, digits, scaled, at = "", "", False, False, False, 0
-    general = "general" in part.lower() or part.strip() in ("@", "")
+    general = "general" in part.lower() or part.strip() == "@" or (coloured and not part.strip())
     part = re.sub("general", "0", part, flags=re.IGNORECASE)
     while at < len(part):
         sign, literal = part[at], ""

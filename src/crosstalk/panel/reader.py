@@ -332,7 +332,7 @@ def alike(file: str, patients: Sequence[str]) -> list[str]:
     odd = [name for name in patients if _MADE.fullmatch(name)]
     if odd:
         found.append(
-            f"{file}: names that a spreadsheet may have made of other ones: {_listed(odd)}; it turns codes such as 1-3 or "
+            f"{file}: names that a spreadsheet may have made of other ones: {_listed([repr(name) for name in odd])}; it turns codes such as 1-3 or "
             f"MAR1 into dates, and 1E5 into a number"
         )
     return found

@@ -215,6 +215,8 @@ def _cells() -> Mapping[str, frozenset[str]]:
 def cell_is(kind: str, text: str) -> bool:
     """Whether a cell is among the words of ``[cell]`` under this name; a star stands for any ending."""
     plain = words(text)
+    if not plain and text.strip(" -\u2013\u2014."):
+        return False  # a sign that is no word, such as a question mark
     if plain in _cells()[kind]:
         return True
     if kind != "stimulated":

@@ -146,8 +146,8 @@ def _opened(path: Path, content: bytes) -> Iterator[Workbook]:
 def _has_struck_words(content: bytes) -> bool:
     """Whether words within a cell are crossed out."""
     with zipfile.ZipFile(BytesIO(content)) as archive:
-        part = "xl/sharedStrings.xml"
-        return part in archive.namelist() and b"<strike" in archive.read(part)
+        parts = [n for n in archive.namelist() if n == "xl/sharedStrings.xml" or n.startswith("xl/worksheets/sheet")]
+        return any(b"<strike" in archive.read(part) for part in parts)
 
 
 def _head(sheet: Any) -> list[list[str]]:
