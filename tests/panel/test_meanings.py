@@ -169,7 +169,9 @@ def test_a_row_of_limits_gives_the_limits(tmp_path: Path) -> None:
 
 
 def test_notes_around_a_table_are_told(tmp_path: Path) -> None:
-    file = read(tmp_path, "Ward 3,\n\npatient,TNF [pg/mL]\nK1,2\n\n* sample was lipaemic,\nn = 1,\nValues of the new kit only\n")
+    file = read(
+        tmp_path, "Ward 3,\n\npatient,TNF [pg/mL]\nK1,2\n\n* sample was lipaemic,\nn = 1,\nValues of the new kit only\n"
+    )
     assert values(file) == {"K1": {"TNF": ("", 2.0)}}
     assert sum("a note, no patient" in w for w in file.warnings) == 3
 
@@ -260,11 +262,16 @@ def test_items_are_summed_where_all_are_there(tmp_path: Path) -> None:
     assert values(some) == {"K1": {"TNF": ("", 2.0)}}
     assert any("are items of the PHQ9" in w for w in some.warnings)
     assert values(read(tmp_path, "patient,PHQ9\nK1,14\n")) == {"K1": {"PHQ9": ("", 14.0)}}
-    assert "runs from 0 to 3" in refusal(tmp_path, "patient," + ",".join(f"phq{i}" for i in range(1, 10)) + "\nK1" + ",1" * 8 + ",14\n")
+    assert "runs from 0 to 3" in refusal(
+        tmp_path, "patient," + ",".join(f"phq{i}" for i in range(1, 10)) + "\nK1" + ",1" * 8 + ",14\n"
+    )
 
 
 def test_names_of_the_message_for_an_unknown_one(tmp_path: Path) -> None:
-    file = read(tmp_path, "patient,analyte,value,unit\nK1,TNF,2,pg/mL\nK1,IL-8,3,pg/mL\nK1,ferritin,90,ug/L\nK1,leptine2,3,ng/mL\n")
+    file = read(
+        tmp_path,
+        "patient,analyte,value,unit\nK1,TNF,2,pg/mL\nK1,IL-8,3,pg/mL\nK1,ferritin,90,ug/L\nK1,leptine2,3,ng/mL\n",
+    )
     assert len(file.warnings) == 3
     assert not any("did you mean" in w for w in file.warnings)
 

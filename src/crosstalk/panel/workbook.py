@@ -93,7 +93,7 @@ def read(path: Path, knowledge: Knowledge | None = None, keep: Sequence[str] = (
     problems += [f"{path}, {where} {row}, cell {cell}: {words}" for row, cell, words in cells.refused if row in at][
         :LISTED
     ]
-    struck = [cell for row, cell in cells.struck if row in at]
+    struck = list(dict.fromkeys(cell for row, cell in (*cells.struck, *structure.struck) if row in at))
     if struck:
         problems.append(
             f"{path}, sheet '{chosen}': {'cells' if len(struck) > 1 else 'cell'} {_listed(struck)}: crossed out; delete "
@@ -146,8 +146,8 @@ def _opened(path: Path, content: bytes) -> Iterator[Workbook]:
 def _has_struck_words(content: bytes) -> bool:
     """Whether words within a cell are crossed out."""
     with zipfile.ZipFile(BytesIO(content)) as archive:
-        parts = [n for n in archive.namelist() if n == "xl/sharedStrings.xml" or n.startswith("xl/worksheets/sheet")]
-        return any(b"<strike" in archive.read(part) for part in parts)
+        part = "xl/sharedStrings.xml"
+        return part in archive.namelist() and b"<strike" in archive.read(part)
 
 
 def _head(sheet: Any) -> list[list[str]]:
@@ -224,6 +224,12 @@ class _Structure:
     hidden_columns: str = ""
     merged: list[tuple[int, int, str]] = field(default_factory=list)
     uncomputed: list[tuple[int, str]] = field(default_factory=list)
+    struck: list[tuple[int, str]] = field(default_factory=list)
+
+
+def _row_of(cell: str) -> int:
+    """The row of a cell such as B12."""
+    return int("".join(c for c in cell if c.isdigit()) or 0)
 
 
 def _structure(path: Path, content: bytes, title: str) -> _Structure:
@@ -234,10 +240,13 @@ def _structure(path: Path, content: bytes, title: str) -> _Structure:
             number = 0
             for _, element in ElementTree.iterparse(xml):
                 if element.tag == f"{MAIN}c":
+                    inline = element.find(f"{MAIN}is")
+                    if inline is not None and inline.find(f".//{MAIN}strike") is not None:
+                        found.struck.append((_row_of(element.get("r", "")), element.get("r", "")))
                     formula, value = element.find(f"{MAIN}f"), element.find(f"{MAIN}v")
-                    if formula is not None and (value is None or not value.text) and element.find(f"{MAIN}is") is None:
+                    if formula is not None and (value is None or not value.text) and inline is None:
                         cell = element.get("r", "")
-                        found.uncomputed.append((int("".join(c for c in cell if c.isdigit()) or 0), cell))
+                        found.uncomputed.append((_row_of(cell), cell))
                 elif element.tag == f"{MAIN}row":
                     number = int(element.get("r", number + 1))
                     if element.get("hidden") in ("1", "true"):
@@ -247,7 +256,7 @@ def _structure(path: Path, content: bytes, title: str) -> _Structure:
                     hidden_columns.append(f"{element.get('min')} to {element.get('max')}")
                 elif element.tag == f"{MAIN}mergeCell":
                     area = element.get("ref", "")
-                    ends = [int("".join(c for c in end if c.isdigit()) or 0) for end in area.split(":")]
+                    ends = [_row_of(end) for end in area.split(":")]
                     found.merged.append((ends[0], ends[-1], area))
     except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, ElementTree.ParseError, OSError, EOFError) as error:
         raise PanelError(
