@@ -1,7 +1,7 @@
 """How many values of NHANES the reader asks back: ``python scripts/plausibility.py TABLE.csv [TABLE.csv ...]``.
 
-A table has a row per adult and the columns of `crosstalk.panel.nhanes.tidy`. The reader's limits should ask back at most
-1 in 10,000 of these real values.
+A table has a row per adult and the columns of `crosstalk.panel.nhanes.tidy`. The reader's limits should ask back
+at most 1 in 10,000 of these real values.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Tables whose other columns, rows and words change what a value means: read as meant, left out and told, or refused."""
+"""Tables whose other columns, rows and words change what a value means: read so, left out and told, or refused."""
 
 from __future__ import annotations
 
@@ -15,6 +15,24 @@ from crosstalk.panel.reader import read_panel
 from crosstalk.panel.records import PanelFile
 
 Found = dict[str, dict[str, tuple[str, float]]]
+
+
+OTHER = (
+    "CSF|Liquor|LCR|liquide céphalo-rachidien|líquido cefalorraquídeo|258450006|saliva|Speichel|"
+    "salive|SAL|urine|24h-Urin|Sammelurin|orina|urina|Amnio fld|Fruchtwasser|vitreous|Vitr fld|"
+    "semen|sperme|bile|Galle|BAL|lavage broncho-alvéolaire|dried blood spot|Trockenblut|DBS|Bld.dot|"
+    "cord blood|Nabelschnurblut|BldCo|sang du cordon|sweat|Schweiß|tears|breast milk|Muttermilch|"
+    "hair|Haar|stool|Stuhl|heces|feci|synovial fluid|pleural effusion|dialysate|PBMC supernatant|"
+    "Zellkulturüberstand|brain homogenate|menstrual blood|tube 7|UR|XXX"
+).split("|")
+BLOOD = (
+    "serum|Serum|plasma|EDTA-Plasma|Li-heparin plasma|SER|PLAS|Ser/Plas|Blut|EDTA-Blut|sang veineux|"
+    "suero|siero|plasme|119364003|Bld|venous blood|citrate plasma"
+).split("|")
+NO_PATIENTS = (
+    "Mittelwert|Moyenne|Promedio|Media|Standardabweichung|écart-type|% CV|QC low|QC-2|Blank|"
+    "Pool plasma|Std 3|Calibrator 1|Median (IQR)|Normbereich|Max|Geometric mean"
+).split("|")
 
 
 def read(folder: Path, text: str, **options: str) -> PanelFile:
@@ -101,14 +119,7 @@ def test_decimal_points_are_known_by_any_number_that_shows_them(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     "word",
-    [
-        "CSF", "Liquor", "LCR", "liquide céphalo-rachidien", "líquido cefalorraquídeo", "258450006", "saliva", "Speichel",
-        "salive", "SAL", "urine", "24h-Urin", "Sammelurin", "orina", "urina", "Amnio fld", "Fruchtwasser", "vitreous", "Vitr fld",
-        "semen", "sperme", "bile", "Galle", "BAL", "lavage broncho-alvéolaire", "dried blood spot", "Trockenblut", "DBS",
-        "Bld.dot", "cord blood", "Nabelschnurblut", "BldCo", "sang du cordon", "sweat", "Schweiß", "tears", "breast milk",
-        "Muttermilch", "hair", "Haar", "stool", "Stuhl", "heces", "feci", "synovial fluid", "pleural effusion", "dialysate",
-        "PBMC supernatant", "Zellkulturüberstand", "brain homogenate", "menstrual blood", "tube 7", "UR", "XXX",
-    ],
+    OTHER,
 )  # fmt: skip
 def test_no_other_fluid_is_read_as_blood(tmp_path: Path, word: str) -> None:
     for column in ("specimen", "Probenmaterial", "Sample Type"):
@@ -118,8 +129,7 @@ def test_no_other_fluid_is_read_as_blood(tmp_path: Path, word: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["serum", "Serum", "plasma", "EDTA-Plasma", "Li-heparin plasma", "SER", "PLAS", "Ser/Plas", "Blut", "EDTA-Blut",
-             "sang veineux", "suero", "siero", "plasme", "119364003", "Bld", "venous blood", "citrate plasma"],
+    "word", BLOOD,
 )  # fmt: skip
 def test_blood_is_read(tmp_path: Path, word: str) -> None:
     file = read(tmp_path, f"patient,analyte,value,unit,specimen\nK1,IL-6,4,pg/mL,{word}\n")
@@ -140,8 +150,7 @@ def test_samples_of_the_laboratory_and_stimuli_are_left_out(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "name", ["Mittelwert", "Moyenne", "Promedio", "Media", "Standardabweichung", "écart-type", "% CV", "QC low", "QC-2", "Blank",
-             "Pool plasma", "Std 3", "Calibrator 1", "Median (IQR)", "Normbereich", "Max", "Geometric mean"],
+    "name", NO_PATIENTS,
 )  # fmt: skip
 def test_rows_that_are_no_patients(tmp_path: Path, name: str) -> None:
     file = read(tmp_path, f"patient,TNF [pg/mL]\nK1,2.1\nK2,1.4\n{name},1.75\n")
@@ -194,7 +203,8 @@ def test_a_column_that_numbers_the_rows(tmp_path: Path) -> None:
         ("WBC [10*9/L],lymphocytes [10*9/L]\nK1,6,12", "exceeds WBC"),
         ("HDL [mg/dL],cholesterol [mg/dL]\nK1,180,150", "exceeds cholesterol"),
         ("neutrophils [10*9/L],lymphocytes [10*9/L],monocytes [10*9/L]\nK1,55,14,3.5", "percentage"),
-        ("hsCRP [mg/L]\nK1,999", "upper reference limit"), ("hsCRP [mg/L]\nK1,99", "code for missing"), ("age\nK1,99", "code for missing"),
+        ("hsCRP [mg/L]\nK1,999", "upper reference limit"), ("hsCRP [mg/L]\nK1,99", "code for missing"),
+        ("age\nK1,99", "code for missing"),
     ],
 )  # fmt: skip
 def test_slips_of_units_and_codes_are_asked_back(tmp_path: Path, body: str, words: str) -> None:

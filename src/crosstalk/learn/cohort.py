@@ -95,10 +95,10 @@ class Cohort:
     path, sha256 : str
     patients : tuple of str
     table : pandas.DataFrame, shape (n, k)
-        A column per analyte in its own unit, per covariate, NaN where missing; categories are texts. A censored value is
-        marked, so that steps can take it as such: below the limit of detection, the limit over the square root of 2 and
-        1 in ``NAME below``; above a limit, the limit and 1 in ``NAME above``; between two, their geometric mean and the
-        upper one in ``NAME upper``.
+        A column per analyte in its own unit, per covariate, NaN where missing; categories are texts. A censored value
+        is marked, so that steps can take it as such: below the limit of detection, the limit over the square root of 2
+        and 1 in ``NAME below``; above a limit, the limit and 1 in ``NAME above``; between two, their geometric mean and
+        the upper one in ``NAME upper``.
     y : array, shape (n,)
         0 and 1, or a score; empty without outcome.
     kind : {"event", "score"}
@@ -169,8 +169,8 @@ def read_cohort(
     UsageError
         If a named column is absent or named twice.
     LearnError
-        If the outcome has one value or more than two and is no score, a predictor is the outcome under another name, or a
-        cell cannot be read; with the place and what to do.
+        If the outcome has one value or more than two and is no score, a predictor is the outcome under another name, or
+        a cell cannot be read; with the place and what to do.
     PanelError
         From the reader of panels, with the line.
     """

@@ -75,7 +75,8 @@ def derive(measurements: Mapping[str, Measurement], known: Container[str]) -> tu
     Returns
     -------
     (dict of Measurement, list of str)
-        Where an input is censored, zero, failed, not said to be fasting (HOMA-IR) or of another time than the rest, a note and no value.
+        Where an input is censored, zero, failed, not said to be fasting (HOMA-IR) or of another time than the rest,
+        a note and no value.
 
     References
     ----------

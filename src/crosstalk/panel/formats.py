@@ -28,16 +28,19 @@ FORMATS = {
 TABLES = ("table", "workbook")
 TABLE = "save its concentrations as a table with the columns patient, analyte, value, unit"
 # files that are known and not read: a sign of them, what they are, what to do
-REFUSED = (
-    (re.compile(r"^\x0b?(?:MSH|FHS|BHS)\|"), "an HL7 v2 message", f"export the results as FHIR Observations, or {TABLE}"),
-    (re.compile(r"^\W*Type\W+Well\W+Description\b", re.MULTILINE), "an export of Bio-Plex Manager", f"{TABLE}, with 'OOR <' and '*' as they stand and a column lloq"),
-    (re.compile(r"(?:^|[,;\t\"])NPX(?:[,;\t\"\r\n]|$)", re.MULTILINE), "an export of Olink in NPX, a relative scale", "ask for quantified values in pg/mL (Target 48, Flex)"),
-    (re.compile(r"^##BLOCKS=", re.MULTILINE), "an export of SoftMax Pro", TABLE),
-    (re.compile(r"^\W*(?:Software Version\W+[\d.]+(?s:.{0,400})Reader Type|Gen5)", re.MULTILINE), "an export of Gen5", TABLE),
-    (re.compile(r"^\W*STUDYID\W+DOMAIN\W+USUBJID", re.MULTILINE), "a CDISC data set", f"{TABLE} (USUBJID, LBTESTCD, LBSTRESN, LBSTRESU)"),
-    (re.compile(r"\bmeasurement_concept_id\b"), "a table of OMOP (MEASUREMENT)", f"join it with CONCEPT and {TABLE}"),
-    (re.compile(r"^DATE,PATIENT,ENCOUNTER,(?:CATEGORY,)?CODE,DESCRIPTION,VALUE,UNITS", re.MULTILINE), "a table of Synthea", "export FHIR from Synthea"),
-)  # fmt: skip
+REFUSED = tuple((re.compile(sign, re.MULTILINE), name, remedy) for sign, name, remedy in (
+    (r"\A\x0b?(?:MSH|FHS|BHS)\|", "an HL7 v2 message", f"export the results as FHIR Observations, or {TABLE}"),
+    (r"^\W*Type\W+Well\W+Description\b", "an export of Bio-Plex Manager",
+     f"{TABLE}, with 'OOR <' and '*' as they stand and a column lloq"),
+    (r"(?:^|[,;\t\"])NPX(?:[,;\t\"\r\n]|$)", "an export of Olink in NPX, a relative scale",
+     "ask for quantified values in pg/mL (Target 48, Flex)"),
+    (r"^##BLOCKS=", "an export of SoftMax Pro", TABLE),
+    (r"^\W*(?:Software Version\W+[\d.]+(?s:.{0,400})Reader Type|Gen5)", "an export of Gen5", TABLE),
+    (r"^\W*STUDYID\W+DOMAIN\W+USUBJID", "a CDISC data set", f"{TABLE} (USUBJID, LBTESTCD, LBSTRESN, LBSTRESU)"),
+    (r"\bmeasurement_concept_id\b", "a table of OMOP (MEASUREMENT)", f"join it with CONCEPT and {TABLE}"),
+    (r"^DATE,PATIENT,ENCOUNTER,(?:CATEGORY,)?CODE,DESCRIPTION,VALUE,UNITS", "a table of Synthea",
+     "export FHIR from Synthea"),
+))  # fmt: skip
 WORKBOOKS = (".xlsx", ".xlsm")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 from crosstalk.errors import PanelError, UnitError
@@ -35,7 +36,8 @@ SEVERAL = ("visit", "date", "quality", "status", "valid", "excluded", "harmed", 
 USUAL = {"hscrp": "mg/L", "crphs": "mg/L"}
 PAIRS = ({"testcode", "testname"}, {"lbtestcd", "lbtest"})  # two names of one test
 # parts of a name that say that the column qualifies values, though not which
-TELLING = {"lod", "llod", "loq", "lloq", "uloq", "bdl", "blq", "nondetect", "censored", "operator", "comparator", "stimulation", "stimulus",
+TELLING = {"lod", "llod", "loq", "lloq", "uloq", "bdl", "blq", "nondetect", "censored", "operator", "comparator",
+           "stimulation", "stimulus",
            "stimulated", "unstimulated", "dilution", "specimen", "timepoint"}  # fmt: skip
 _BRACKETS = re.compile(r"^(?P<name>.+?)\s*[\[(](?P<unit>[^\])]*(?:\[[^\]]*\][^\])]*)?)[\])]\s*$")
 _AS_TEXT = re.compile(r'="(.*)"', re.DOTALL)
@@ -267,9 +269,9 @@ def _refuse_telling(place: str, header: Header, columns: Sequence[Column]) -> No
     """A column that may change what values mean is never left unread."""
     for column in columns:
         tokens = words(column.name).split()
-        if TELLING & {*tokens, *("".join(pair) for pair in zip(tokens, tokens[1:], strict=False))}:
+        if TELLING & {*tokens, *("".join(pair) for pair in pairwise(tokens))}:
             raise PanelError(
-                f"{place}: column '{header.texts[column.at]}' may change what the values mean, and it is not known how; "
-                f"name it lod, lloq, operator, specimen, visit or stimulus, or by its analyte as in 'IL-6 LOD', or "
-                f"leave it out"
+                f"{place}: column '{header.texts[column.at]}' may change what the values mean, and it is not known "
+                f"how; name it lod, lloq, operator, specimen, visit or stimulus, or by its analyte as in 'IL-6 LOD', "
+                f"or leave it out"
             )

@@ -15,7 +15,7 @@ __all__ = ["item_of", "sum_items"]
 class Scale(NamedTuple):
     """Items of a scale: how many, the highest of one, and how they sum."""
 
-    count: int
+    size: int
     highest: int
     total: Callable[[Mapping[int, int]], int]
 
@@ -38,7 +38,8 @@ SCALES: Mapping[str, Scale] = {
     "QIDS16": Scale(16, 3, _qids),
 }
 _ITEM = re.compile(
-    r"(?P<scale>phq[ _-]?9|phq|ham[ _-]?d[ _-]?17|ham[ _-]?d|hdrs[ _-]?17|hdrs|hrsd|madrs|qids[ _-]?(?:sr|c)?[ _-]?16|qids[ _-]?(?:sr|c)?)"
+    r"(?P<scale>phq[ _-]?9|phq|ham[ _-]?d[ _-]?17|ham[ _-]?d|hdrs[ _-]?17|hdrs|hrsd|madrs|"
+    r"qids[ _-]?(?:sr|c)?[ _-]?16|qids[ _-]?(?:sr|c)?)"
     r"(?P<word>[ _.-]*(?:item|itm|i|q|question|frage)?[ _.-]*)0*(?P<number>[1-9]|1[0-7])",
     re.IGNORECASE,
 )
@@ -58,7 +59,7 @@ def item_of(name: str) -> tuple[str, int] | None:
         return None
     scale = next(id_ for start, id_ in _NAMES if match["scale"].lower().startswith(start))
     number = int(match["number"])
-    if number > SCALES[scale].count or (re.search(r"\d$", match["scale"]) and not match["word"].strip()):
+    if number > SCALES[scale].size or (re.search(r"\d$", match["scale"]) and not match["word"].strip()):
         return None
     return scale, number
 
@@ -92,19 +93,19 @@ def sum_items(file: str, entries: Sequence[Entry]) -> tuple[list[Entry], list[st
             scale, number = items[e.analyte]
             answers.setdefault((e.patient, scale, e.visit, e.date or e.time), {})[number] = e
     for scale, own in names.items():
-        count = SCALES[scale].count
+        count = SCALES[scale].size
         listed = f"{own[min(own)]} to {own[max(own)]}"
         lacking = [n for n in range(1, count + 1) if n not in own]
         if lacking:
             warnings.append(
-                f"{file}: {listed} are items of the {scale}, of which {len(lacking)} are not in the file; left out; give "
-                f"the total as {scale}"
+                f"{file}: {listed} are items of the {scale}, of which {len(lacking)} are not in the file; left out; "
+                f"give the total as {scale}"
             )
         else:
             warnings.append(f"{file}: {listed} are items of the {scale}; summed")
     for (patient, scale, _, _), found in answers.items():
         rule = SCALES[scale]
-        if len(names[scale]) < rule.count:
+        if len(names[scale]) < rule.size:
             continue
         first = found[min(found)]
         filled = {n: e.value.strip() for n, e in found.items() if e.value.strip().lower() not in MISSING}
@@ -116,6 +117,6 @@ def sum_items(file: str, entries: Sequence[Entry]) -> tuple[list[Entry], list[st
                 f"from 0 to {rule.highest}; name the total {scale} total, or empty the cell"
             )
             continue
-        total = "" if len(filled) < rule.count else str(rule.total({n: int(text) for n, text in filled.items()}))
+        total = "" if len(filled) < rule.size else str(rule.total({n: int(text) for n, text in filled.items()}))
         rest.append(first._replace(analyte=scale, value=total, unit="", remarks=(*first.remarks, "sum of its items")))
     return rest, problems, warnings

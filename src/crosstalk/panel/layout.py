@@ -178,7 +178,7 @@ class _Table:
         self.last = value
 
     def _row(self, number: int, name: str, values: Iterable[tuple[str, str, str]]) -> str:
-        """What to do with a row by its name: "" to read it, ``maybe``, or ``no``; takes limits from rows that give them."""
+        """What to do with a row by its name: "" to read it, ``maybe``, or ``no``; limits in it are kept."""
         kind = row_kind(name)
         if not kind:
             return ""
@@ -334,8 +334,8 @@ class _Table:
     def _own_columns(self) -> None:
         """Columns such as ``lod`` without an analyte belong to the one analyte of the table, or to none."""
         h = self.header
-        bare = [key for key in ("lod", "lloq", "uloq", "operator", "below", "detected", "cv", "unit", "value", "analyte")
-                if key in h.roles]  # fmt: skip
+        alone = ("lod", "lloq", "uloq", "operator", "below", "detected", "cv", "unit", "value", "analyte")
+        bare = [key for key in alone if key in h.roles]
         if not bare:
             return
         own = h.attached.setdefault(h.values[0].at, {}) if len(h.values) == 1 else None
@@ -405,7 +405,8 @@ class _Table:
         for i, where in self.unnamed.items():
             if where:
                 self.problems.append(
-                    f"{place}: column {i + 1} has no name, though it is filled on {where}; name its analyte or delete it"
+                    f"{place}: column {i + 1} has no name, though it is filled on {where}; name its analyte or "
+                    f"delete it"
                 )
         if self.header.kept:
             names = [self.header.texts[i] for i in sorted(self.header.kept)]
@@ -443,8 +444,8 @@ class _Table:
                 )
         elif counted and h.long and self.rows_read > 2 and len({e.analyte for e in entries}) > 1:
             self.problems.append(
-                f"{place}: the column 'id' numbers the rows, so no row shares its patient with another; name the column "
-                f"of the patient 'patient'"
+                f"{place}: the column 'id' numbers the rows, so no row shares its patient with another; name the "
+                f"column of the patient 'patient'"
             )
 
     def decimal_sign(self, entries: list[Entry]) -> str:
@@ -467,8 +468,8 @@ class _Table:
             self.warnings.append(f"{self.file}: numbers are read with decimal commas, as in '{comma}' ({texts[comma]})")
         elif not point and (open_ := next((text for text in texts if unclear(text)), "")):
             self.problems.append(
-                f"{self.file}, {texts[open_]}: received '{open_}', which may be a thousand or a thousandth of it, and no "
-                f"other number of the file shows what its points mean; write {open_.replace('.', '')} or {open_}0"
+                f"{self.file}, {texts[open_]}: received '{open_}', which may be a thousand or a thousandth of it, and "
+                f"no other number of the file shows what its points mean; write {open_.replace('.', '')} or {open_}0"
             )
         return "," if comma and not point else "."
 

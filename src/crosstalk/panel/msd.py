@@ -63,7 +63,8 @@ _DATA = re.compile(r"=+\s*Data\s*=+")
 _TITLE = re.compile(r"(unknown|standard|control|calibrator|blank|sample)s?\s*:\s*(.+)", re.IGNORECASE)
 # words of MSD's own columns and headers
 _OWN = re.compile(
-    r"^(?:spot|detection range|calc\.? concentration.*|calc\.? conc.*|adjusted signal|detection limits: .*|msd .*|plate_.*|[VUSR]-?PLEX.*)$|"
+    r"^(?:spot|detection range|calc\.? concentration.*|calc\.? conc.*|adjusted signal|detection limits: .*|"
+    r"msd .*|plate_.*|[VUSR]-?PLEX.*)$|"
     r"\bMSD\b|Meso ?Scale|Discovery Workbench|\b[VUSR]-PLEX\b",
     re.IGNORECASE,
 )

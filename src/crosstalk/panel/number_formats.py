@@ -1,4 +1,4 @@
-"""What a spreadsheet shows of a number: its format may add ``<``, a unit or a percent sign, or put a word in its place."""
+"""What a spreadsheet shows of a number: its format may add ``<``, a unit or a percent sign, or put a word in place."""
 
 from __future__ import annotations
 
@@ -114,13 +114,8 @@ def shown(value: float, code: str, text: str) -> str:
     >>> shown(0.1, '[<0.15]"<0.15";0.00', "0.1"), shown(5, '0.0"%"', "5")
     ('<0.15', '5 %')
     """
-    if (
-        not code
-        or code == "General"
-        or code == "@"
-        or not re.search(r"[^0#?.,]", code + ("," if code.endswith(",") else ""))
-    ):
-        return text if not code.rstrip().endswith(",") else _refuse(value, code)
+    if code in ("", "General", "@") or not re.search(r"[^0#?.,]", code):
+        return _refuse(value, code) if code.endswith(",") else text
     sections = _sections(code)
     section = _choose(sections, value)
     if section.general and not section.before and not section.after:
@@ -156,6 +151,6 @@ def _choose(sections: tuple[_Section, ...], value: float) -> _Section:
 
 def _refuse(value: float, code: str) -> str:
     raise PanelError(
-        f"the cell holds {value:g} and its number format ({code}) shows it in another way; write it as it is meant, in the "
-        f"format General"
+        f"the cell holds {value:g} and its number format ({code}) shows it in another way; write it as it is meant, in "
+        f"the format General"
     )

@@ -12,7 +12,7 @@ from crosstalk.errors import PanelError, UsageError
 from crosstalk.knowledge.records import Analyte
 from crosstalk.panel.cells import MISSING
 from crosstalk.panel.entries import Entry
-from crosstalk.panel.vocabulary import words
+from crosstalk.panel.vocabulary import visits, words
 
 __all__ = ["CHOICES", "Choice", "choose"]
 
@@ -20,13 +20,8 @@ APART_H = 14 * 24.0  # values of one occasion lie within two weeks, the recall o
 LASTING = ("sex", "height", "CTQ")  # of a person, not of an occasion: the nearest value is used whenever it was taken
 CHOICES = "first, last, each, or nearest-to SCORE"
 LISTED = 5
-_FIRST = {"baseline", "bl", "base", "screening", "screen", "scr", "pre", "enrolment", "enrollment", "initial", "before", "t0", "aufnahme", "ausgangswert", "inclusion", "basal", "before treatment", "pre treatment", "vor therapie"}  # fmt: skip
-_LAST = {"post", "end", "eot", "endpoint", "final", "discharge", "after", "follow up", "followup", "fu", "entlassung", "nach therapie", "post treatment", "after treatment", "end of treatment"}  # fmt: skip
-_WEEKS = {"w": 1.0, "wk": 1.0, "week": 1.0, "weeks": 1.0, "woche": 1.0, "wochen": 1.0, "semaine": 1.0, "semana": 1.0, "settimana": 1.0,
-          "d": 1 / 7, "day": 1 / 7, "days": 1 / 7, "tag": 1 / 7, "jour": 1 / 7, "dia": 1 / 7, "giorno": 1 / 7,
-          "m": 4.35, "month": 4.35, "months": 4.35, "monat": 4.35, "mois": 4.35, "mes": 4.35, "mese": 4.35,
-          "y": 52.2, "year": 52.2, "jahr": 52.2}  # fmt: skip
 _NUMBERED = re.compile(r"([a-z]*) ?(\d+(?:[.,]\d+)?) ?([a-z]*)(?: arm \d+)?")
+_NUMBERED_VISITS = {"", "v", "t", "visit", "visite", "visita", "tp", "timepoint", "wave", "session", "besuch"}
 _ISO = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)(?:[T ]?(\d\d):?(\d\d).*)?")
 _PARTS = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4}|\d\d)(?:[ T,]+(\d{1,2}):(\d\d).*)?")
 
@@ -139,8 +134,8 @@ def _of_patient(
     if not choice.how:
         shown = "; ".join(names[:LISTED]) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
         raise PanelError(
-            f"its values are of {len(names)} occasions ({shown}), and a panel holds one; choose with --occasion (first, "
-            f"last, each, or nearest-to SCORE)"
+            f"its values are of {len(names)} occasions ({shown}), and a panel holds one; choose with --occasion "
+            f"(first, last, each, or nearest-to SCORE)"
         )
     if choice.how == "each":
         return [(label, _once(inside, points)) for label, inside in occasions], []
@@ -149,8 +144,8 @@ def _of_patient(
     else:
         if any(_rank(label, inside, unclear) is None for label, inside in occasions):
             raise PanelError(
-                f"which of its occasions ({'; '.join(names[:LISTED])}) is the {choice.how} cannot be told; give a column "
-                f"date or time, or names such as Baseline and Week 8"
+                f"which of its occasions ({'; '.join(names[:LISTED])}) is the {choice.how} cannot be told; give a "
+                f"column date or time, or names such as Baseline and Week 8"
             )
         ranked = sorted(range(len(occasions)), key=lambda i: _rank(*occasions[i], unclear) or 0.0)
         at, said = (ranked[0] if choice.how == "first" else ranked[-1]), []
@@ -260,22 +255,22 @@ def _order(label: str) -> float | None:
     (-1.0, 8.0, 2.0, 13.049999999999999, None)
     """
     plain = re.sub(r" arm \d+$", "", words(label))
-    if plain in _FIRST:
+    if plain in visits()[0]:
         return -1.0
-    if plain in _LAST:
+    if plain in visits()[1]:
         return 1e6
-    match = _NUMBERED.fullmatch(plain)
+    match, weeks = _NUMBERED.fullmatch(plain), visits()[2]
     if match is None:
         return None
     before, number, after = match[1], float(match[2].replace(",", ".")), match[3]
-    if after and after not in _WEEKS:
+    if after and after not in weeks:
         return None
     if (
         before
         in ("", "v", "t", "visit", "visite", "visita", "tp", "timepoint", "wave", "session", "besuch", "time point")
-        or before in _WEEKS
+        or before in weeks
     ):
-        return number * _WEEKS.get(after or before, 1.0)
+        return number * weeks.get(after or before, 1.0)
     return 1e6 + number if before in ("fu", "followup") else None
 
 

@@ -150,7 +150,8 @@ def entries_of(plates: Sequence[Plate]) -> Reading:
 
     Replicates of one sample and analyte on one plate become one entry: the geometric mean of their positive
     concentrations, with their coefficient of variation. Several dilutions give what is known best of them, see
-    `crosstalk.panel.replicates`. A number beyond the standards is a bound. A replicate that is censored is never averaged with a number:
+    `crosstalk.panel.replicates`. A number beyond the standards is a bound. A replicate that is censored is
+    never averaged with a number:
     ``<0.4`` and 0.9 become ``<0.9``, ``>1200`` and 1000 become ``>1000``, with a remark; ``<0.4`` and ``>1200``
     contradict each other and give a warning and no entry. A concentration without a unit is a problem; a sample without
     a concentration gives a warning.

@@ -107,7 +107,8 @@ def suspicion(analyte: Analyte, value: float, top: float, censored: Censoring) -
         return f"{top:g} {analyte.unit} lies above anything possible ({high:g} {analyte.unit})"
     if value < low:
         return f"{value:g} {analyte.unit} lies below what people have ({low:g} {analyte.unit} and more)"
-    return f"{value:g} {analyte.unit} is less than a hundredth of the lower reference limit ({tiny * SCANT:g} {analyte.unit})"
+    words = f"{value:g} {analyte.unit} is less than a hundredth of the lower reference limit"
+    return f"{words} ({tiny * SCANT:g} {analyte.unit})"
 
 
 def _plain(measurements: Mapping[str, Measurement], names: Iterable[str]) -> dict[str, float]:
@@ -132,7 +133,8 @@ def contradictions(measurements: Mapping[str, Measurement]) -> list[tuple[tuple[
         total = factor * sum(plain[p] for p in parts)
         if total > ROUND * plain[whole]:
             said = " and ".join(f"{p} {plain[p]:g}" for p in parts)
-            found.append((parts, f"{said} exceed{'s' if len(parts) == 1 else ''} {whole} {plain[whole]:g}, whose part it is; percentages under a unit of counts?"))  # fmt: skip
+            said += f" exceed{'s' if len(parts) == 1 else ''} {whole} {plain[whole]:g}, whose part it is"
+            found.append((parts, f"{said}; percentages under a unit of counts?"))
     if "WBC" not in plain and all(c in plain for c in CELLS) and 85 <= sum(plain[c] for c in CELLS) <= 101:
         total = sum(plain[c] for c in CELLS)
         found.append((CELLS, f"neutrophils, lymphocytes and monocytes sum to {total:g}: percentages, not counts?"))
@@ -167,7 +169,7 @@ def disagreements(measurements: Mapping[str, Measurement]) -> list[str]:
 
 
 def codes(analyte: Analyte, values: Sequence[Measurement]) -> Iterable[Measurement]:
-    """Values of one analyte of a file that are written as codes for missing are (99, 999) and lie far from the others."""
+    """Values of one analyte of a file that are written as codes for missing (99, 999) and lie far from the others."""
     if analyte.kind == "scale":
         return
     written = [m for m in values if m.given.split(" ")[0].strip() in CODES and not m.censored]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+
 from crosstalk.errors import PanelError
 from crosstalk.panel.cells import is_word
 from crosstalk.panel.entries import Entry
@@ -111,8 +112,8 @@ class Qualifiers:
         if cell_is("stimulated", cell):
             return True
         raise PanelError(
-            f"column '{self.header.texts[i]}' says '{cell}', and it is not known whether that is a stimulus of cells or a "
-            f"group of people; name the column stimulus (cells: unstimulated, LPS) or group (people)"
+            f"column '{self.header.texts[i]}' says '{cell}', and it is not known whether that is a stimulus of cells "
+            f"or a group of people; name the column stimulus (cells: unstimulated, LPS) or group (people)"
         )
 
     def _scale(self, i: int, cell: str) -> None:
@@ -181,8 +182,8 @@ class Qualifiers:
             return entry
         if not entry.lod and not entry.lloq:
             raise PanelError(
-                f"column '{name}' marks the value as below a limit, and no column gives the limit; add a column lod, or "
-                f"write the value as <LIMIT"
+                f"column '{name}' marks the value as below a limit, and no column gives the limit; add a column lod, "
+                f"or write the value as <LIMIT"
             )
         return entry._replace(value="<LOD" if entry.lod else "<LLOQ")
 

@@ -36,7 +36,10 @@ REMEDY = {
     "table": "If the value is right, add a column confirmed with yes",
     "fhir": "If the value is right, write it into a table with a column confirmed that says yes",
     "nhanes": "If the value is right, write it into a table with a column confirmed that says yes",
-    "xponent": "If the value is right, take the concentrations as a table (`crosstalk plate FILE --csv TABLE`) and add a column confirmed that says yes",
+    "xponent": (
+        "If the value is right, take the concentrations as a table (`crosstalk plate FILE --csv TABLE`) and add a "
+        "column confirmed that says yes"
+    ),
 }
 
 
@@ -331,8 +334,9 @@ def alike(file: str, patients: Sequence[str]) -> list[str]:
     )
     odd = [name for name in patients if _MADE.fullmatch(name)]
     if odd:
+        shown = _listed([repr(name) for name in odd])
         found.append(
-            f"{file}: names that a spreadsheet may have made of other ones: {_listed([repr(name) for name in odd])}; it turns codes such as 1-3 or "
+            f"{file}: names that a spreadsheet may have made of other ones: {shown}; it turns codes such as 1-3 or "
             f"MAR1 into dates, and 1E5 into a number"
         )
     return found

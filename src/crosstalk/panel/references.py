@@ -166,7 +166,7 @@ def _fits(r: ReferenceRange, measurement: Measurement, sex: float | None, age: f
 
 
 def _same_specimen(of_range: str, measurement: Measurement) -> bool:
-    """Whether the fluids agree, as far as both are named, and a range of fasting people is held against fasting ones."""
+    """Whether the fluids agree, as far as both are named, and a range of fasting people is for fasting ones."""
     of_value = measurement.specimen
     fluids = [text.lower().split(",")[0].strip() for text in (of_range, of_value)]
     fluids = ["" if text in ("fasting", "not fasting") else text for text in fluids]

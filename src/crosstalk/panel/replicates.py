@@ -1,4 +1,4 @@
-"""Several measurements of one sample and analyte as one value: replicates first, then dilutions by what each can say."""
+"""Several measurements of one sample and analyte as one value: replicates, then dilutions by what each can say."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def bound_of(sign: str, value: float, dilution: float, levels: Sequence[float]) 
     """A vendor's bound as that of the undiluted sample, and what was done to it.
 
     Software writes the lowest or highest standard as the bound, some multiplied by the dilution as numbers are and some
-    not. Which one it is, the levels of the standard tell; without them the bound is multiplied, as numbers are taken to be
-    those of the undiluted sample.
+    not. Which one it is, the levels of the standard tell; without them the bound is multiplied, as numbers are taken to
+    be those of the undiluted sample.
 
     Examples
     --------
@@ -88,7 +88,8 @@ def of_wells(
 ) -> Outcome | None:
     """One value of the replicates of one dilution; None where they contradict each other.
 
-    A censored replicate is never averaged with a number: ``<0.4`` and 0.9 become ``<0.9``, ``>1200`` and 1000 ``>1000``.
+    A censored replicate is never averaged with a number: ``<0.4`` and 0.9 become ``<0.9``, ``>1200`` and 1000
+    ``>1000``.
     """
     if below and above:
         return None
@@ -110,8 +111,8 @@ def of_wells(
 def of_dilutions(outcomes: Sequence[Outcome], unit: str) -> Outcome:
     """One value of several dilutions: the number that is known best, else the bounds that say most.
 
-    ``<15.6`` at 1:50 says nothing against 10 at 1:2; two numbers, or a number and a bound, that cannot both be true make
-    the value doubtful. Every outcome that is not the value is a remark.
+    ``<15.6`` at 1:50 says nothing against 10 at 1:2; two numbers, or a number and a bound, that cannot both be true
+    make the value doubtful. Every outcome that is not the value is a remark.
     """
     if len(outcomes) == 1:
         return outcomes[0]

@@ -121,7 +121,8 @@ def _rows() -> Mapping[str, RowKind]:
 def row_kind(name: str) -> RowKind:
     """Which row of a table this is by the name in the column of the patient; "" for a patient.
 
-    ``summary?`` are names such as SD and P25, which may be initials or numbers of people; ``control?`` may be a healthy person.
+    ``summary?`` are names such as SD and P25, which may be initials or numbers of people; ``control?`` may be a
+    healthy person.
 
     Examples
     --------
@@ -205,6 +206,14 @@ def fasting(text: str) -> bool | None:
     if found["no"].search(plain):
         return False
     return True if found["yes"].search(plain) else None
+
+
+@cache
+def visits() -> tuple[frozenset[str], frozenset[str], Mapping[str, float]]:
+    """Names of first visits, of last ones, and how many weeks a unit of time in the name of a visit has."""
+    listed = _lists()["visit"]
+    weeks = {name: float(n) for n, names in listed["weeks"].items() for name in names}
+    return frozenset(listed["first"]), frozenset(listed["last"]), weeks
 
 
 @cache

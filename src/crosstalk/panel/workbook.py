@@ -96,16 +96,16 @@ def read(path: Path, knowledge: Knowledge | None = None, keep: Sequence[str] = (
     struck = list(dict.fromkeys(cell for row, cell in (*cells.struck, *structure.struck) if row in at))
     if struck:
         problems.append(
-            f"{path}, sheet '{chosen}': {'cells' if len(struck) > 1 else 'cell'} {_listed(struck)}: crossed out; delete "
-            f"what does not hold, or take the strike-through away"
+            f"{path}, sheet '{chosen}': {'cells' if len(struck) > 1 else 'cell'} {_listed(struck)}: crossed out; "
+            f"delete what does not hold, or take the strike-through away"
         )
     dated = [
         cell for row, column, cell in cells.dates if row > header and row in at and column in _names(rows[header - 1])
     ]
     if dated:
         problems.append(
-            f"{path}, sheet '{chosen}', cells {_listed(dated)}: a date where a name is expected; a spreadsheet turns codes "
-            f"such as 1-3 or MAR1 into dates: format the column as text and enter them again"
+            f"{path}, sheet '{chosen}', cells {_listed(dated)}: a date where a name is expected; a spreadsheet turns "
+            f"codes such as 1-3 or MAR1 into dates: format the column as text and enter them again"
         )
     return replace(reading, problems=[*problems, *reading.problems], warnings=[*notes, *reading.warnings])
 
