@@ -17,22 +17,101 @@ from crosstalk.panel.records import PanelFile
 Found = dict[str, dict[str, tuple[str, float]]]
 
 
-OTHER = (
-    "CSF|Liquor|LCR|liquide céphalo-rachidien|líquido cefalorraquídeo|258450006|saliva|Speichel|"
-    "salive|SAL|urine|24h-Urin|Sammelurin|orina|urina|Amnio fld|Fruchtwasser|vitreous|Vitr fld|"
-    "semen|sperme|bile|Galle|BAL|lavage broncho-alvéolaire|dried blood spot|Trockenblut|DBS|Bld.dot|"
-    "cord blood|Nabelschnurblut|BldCo|sang du cordon|sweat|Schweiß|tears|breast milk|Muttermilch|"
-    "hair|Haar|stool|Stuhl|heces|feci|synovial fluid|pleural effusion|dialysate|PBMC supernatant|"
-    "Zellkulturüberstand|brain homogenate|menstrual blood|tube 7|UR|XXX"
-).split("|")
-BLOOD = (
-    "serum|Serum|plasma|EDTA-Plasma|Li-heparin plasma|SER|PLAS|Ser/Plas|Blut|EDTA-Blut|sang veineux|"
-    "suero|siero|plasme|119364003|Bld|venous blood|citrate plasma"
-).split("|")
-NO_PATIENTS = (
-    "Mittelwert|Moyenne|Promedio|Media|Standardabweichung|écart-type|% CV|QC low|QC-2|Blank|"
-    "Pool plasma|Std 3|Calibrator 1|Median (IQR)|Normbereich|Max|Geometric mean"
-).split("|")
+OTHER = [
+    "CSF",
+    "Liquor",
+    "LCR",
+    "liquide céphalo-rachidien",
+    "líquido cefalorraquídeo",
+    "258450006",
+    "saliva",
+    "Speichel",
+    "salive",
+    "SAL",
+    "urine",
+    "24h-Urin",
+    "Sammelurin",
+    "orina",
+    "urina",
+    "Amnio fld",
+    "Fruchtwasser",
+    "vitreous",
+    "Vitr fld",
+    "semen",
+    "sperme",
+    "bile",
+    "Galle",
+    "BAL",
+    "lavage broncho-alvéolaire",
+    "dried blood spot",
+    "Trockenblut",
+    "DBS",
+    "Bld.dot",
+    "cord blood",
+    "Nabelschnurblut",
+    "BldCo",
+    "sang du cordon",
+    "sweat",
+    "Schweiß",
+    "tears",
+    "breast milk",
+    "Muttermilch",
+    "hair",
+    "Haar",
+    "stool",
+    "Stuhl",
+    "heces",
+    "feci",
+    "synovial fluid",
+    "pleural effusion",
+    "dialysate",
+    "PBMC supernatant",
+    "Zellkulturüberstand",
+    "brain homogenate",
+    "menstrual blood",
+    "tube 7",
+    "UR",
+    "XXX",
+]
+BLOOD = [
+    "serum",
+    "Serum",
+    "plasma",
+    "EDTA-Plasma",
+    "Li-heparin plasma",
+    "SER",
+    "PLAS",
+    "Ser/Plas",
+    "Blut",
+    "EDTA-Blut",
+    "sang veineux",
+    "suero",
+    "siero",
+    "plasme",
+    "119364003",
+    "Bld",
+    "venous blood",
+    "citrate plasma",
+]
+NO_PATIENTS = [
+    "Mittelwert",
+    "Moyenne",
+    "Promedio",
+    "Media",
+    "Standardabweichung",
+    "écart-type",
+    "% CV",
+    "QC low",
+    "QC-2",
+    "Blank",
+    "Pool plasma",
+    "Std 3",
+    "Calibrator 1",
+    "Median (IQR)",
+    "Normbereich",
+    "Max",
+    "Geometric mean",
+]
 
 
 def read(folder: Path, text: str, **options: str) -> PanelFile:
