@@ -23,7 +23,7 @@ from crosstalk.knowledge import load_knowledge
 from crosstalk.knowledge.loader import PARAMETER_COLUMNS
 from crosstalk.knowledge.schema import AnalyteTable, DiagnosisTable, DistributionTable, DrugFile, ScaleTable, ScoreTable
 from crosstalk.model.equations import equations
-from crosstalk.panel.layout import LONG, PATIENT
+from crosstalk.panel.vocabulary import roles
 from crosstalk.study.records import Endpoint
 from crosstalk.study.tables import ALLOWED
 from crosstalk.twin.records import Forecast
@@ -161,7 +161,7 @@ def test_every_key_of_the_knowledge_files_is_explained() -> None:
 
 
 def test_every_column_of_a_panel_is_explained() -> None:
-    assert {name for names in LONG.values() for name in names} | set(PATIENT) <= in_code("panels.md")
+    assert {next(name for name in names) for names in roles().values()} <= in_code("panels.md")
 
 
 def test_every_status_of_the_engine_is_explained() -> None:

@@ -20,8 +20,10 @@ __all__ = [
     "fluid",
     "parted",
     "role",
+    "roles",
     "row_kind",
     "squeeze",
+    "visits",
     "words",
 ]
 
@@ -54,6 +56,12 @@ def words(text: str) -> str:
 def squeeze(text: str) -> str:
     """`words` without blanks: names that people join and part in their own ways."""
     return words(text).replace(" ", "")
+
+
+def roles() -> Mapping[str, list[str]]:
+    """What columns may hold, and their names."""
+    found: Mapping[str, list[str]] = _lists()["header"]
+    return found
 
 
 @cache
