@@ -402,3 +402,13 @@ def test_cells_that_a_workbook_takes_back_are_refused(tmp_path: Path, what: str)
     words = {"struck": "crossed out", "words": "crossed out", "hidden": "shows it in another way", "date": "into dates"}
     with pytest.raises(PanelError, match=words[what]):
         read_panel(tmp_path / "shown.xlsx")
+
+
+def test_a_table_without_any_analyte_is_refused(tmp_path: Path) -> None:
+    assert "no column is an analyte that is known" in refusal(tmp_path, "patient,ferritin [ug/L],site\nK1,90,A\n")
+
+
+def test_columns_are_kept_beside_the_panel(tmp_path: Path) -> None:
+    file = read(tmp_path, "patient,TNF [pg/mL],site,note\nK1,2,Ulm,haemolysed\n")
+    assert file.panels[0].extra == {"site": "Ulm", "note": "haemolysed"}
+    assert (file.panels[0].place, file.columns) == ("line 2", ("patient", "TNF [pg/mL]", "site", "note"))

@@ -114,8 +114,14 @@ def read_panel(
         collected.values.setdefault(patient_id, {})
     if problems or collected.refused or doubled:
         if problems or not (batch and collected.few()):
-            raise PanelError(_all([*problems, *collected.problems(), *doubled]))
+            strange = collected.strangers(file, interpreter, kind) if kind not in KITS else []
+            raise PanelError(_all([*problems, *collected.problems(), *doubled, *strange]))
         warnings += [f"left out: {words}" for words in (*collected.problems(), *doubled)]
+    if reading.once and not reading.entries and not keep:
+        raise PanelError(
+            f"{file}: no column is an analyte that is known; expected such as 'hsCRP [mg/L]'; received "
+            f"{', '.join(reading.columns[:8])}; `crosstalk analytes` lists what a panel may hold"
+        )
     if collected.unknown and not any(collected.values.values()):
         raise PanelError(_all(collected.strangers(file, interpreter, kind)))
     for words, (place, n) in interpreter.assumed.items():
