@@ -41,6 +41,7 @@ PARTS = (
 CELLS = ("neutrophils", "lymphocytes", "monocytes")
 # counts beyond which a panel should show the white cells that they are part of: leukaemia, or a percentage [10*9/L]
 ALONE = {"neutrophils": 36.0, "lymphocytes": 15.0, "monocytes": 4.0}
+PERCENT = 20.0  # of white cells: fewer are hardly ever neutrophils [%] (assumed)
 # ratio or index given beside what it follows from: analyte, numerators, denominators, factor, tolerance
 FOLLOWS = (
     ("BMI", ("weight",), ("height", "height"), 1e4, 1.05),
@@ -140,7 +141,9 @@ def contradictions(measurements: Mapping[str, Measurement]) -> list[tuple[tuple[
         found.append((CELLS, f"neutrophils, lymphocytes and monocytes sum to {total:g}: percentages, not counts?"))
     elif "WBC" not in plain:
         for name, limit in ALONE.items():
-            if plain.get(name, 0.0) > limit:
+            # beside neutrophils that are no percentage, it is a count of leukaemia
+            others = plain.get("neutrophils", inf) if name != "neutrophils" else inf
+            if plain.get(name, 0.0) > limit and others > PERCENT:
                 found.append(
                     (
                         (name,),

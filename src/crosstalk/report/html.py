@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 __all__ = ["assessment_html", "forecast_html", "page", "pool_html", "simulation_html"]
 
 TEMPLATES = Path(__file__).parent / "templates"
-USES = {"fitted": "fitted", "covariate": "covariate", "score": "baseline score", "shown": "shown only"}
+USES = {
+    "fitted": "fitted",
+    "covariate": "covariate",
+    "score": "baseline score",
+    "failed": "failed, not used",
+    "shown": "shown only",
+}
 
 
 def assessment_html(assessment: Assessment) -> str:
