@@ -11,6 +11,8 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
+from crosstalk.engine.jit import compiled
+
 __all__ = ["CODES", "integrate"]
 
 # what became of a patient, in the order of `ensemble.Status`
@@ -37,7 +39,7 @@ def _call(context, address, arguments):
     return signature, generate
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def integrate(
     kernel,  # addresses of hoist, rhs, outputs, step, prepare, dense
     parameters,  # (n_patients, n_parameters)
@@ -304,7 +306,7 @@ def integrate(
                 running -= 1
 
 
-@njit(nogil=True, cache=True, inline="always")
+@njit(nogil=True, inline="always")
 def _show(values, sources, i, k, lane, y, shown, p):
     for j in range(len(sources)):
         table, place = sources[j, 0], sources[j, 1]
@@ -316,7 +318,7 @@ def _show(values, sources, i, k, lane, y, shown, p):
             values[i, j, k] = p[place, lane]
 
 
-@njit(nogil=True, cache=True, inline="always")
+@njit(nogil=True, inline="always")
 def _fill(p, y, parameters, states, first, count):
     """Put some patients into the lanes; idle lanes repeat the last."""
     for lane in range(p.shape[1]):
@@ -327,7 +329,7 @@ def _fill(p, y, parameters, states, first, count):
             y[k, lane] = states[i, k]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def evaluate(kernel, parameters, states, sizes, with_variables, with_jacobian):
     """Rates, variables and entries of the Jacobian of many patients at given states, a row each."""
     width, n_hoisted, n_entries, n_variables = sizes[0], sizes[1], sizes[2], sizes[3]
@@ -360,7 +362,7 @@ def evaluate(kernel, parameters, states, sizes, with_variables, with_jacobian):
     return rates, variables, entries
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def output_gradient(kernel, parameters, states, sizes, place, floor):
     """Central differences of one variable by every state, shape (n_patients, n_states)."""
     width, n_hoisted, n_variables = sizes[0], sizes[1], sizes[3]
@@ -390,7 +392,7 @@ def output_gradient(kernel, parameters, states, sizes, place, floor):
     return gradient
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def take_step(kernel, parameters, start, duration, sizes):
     """States after one step of given length from one start, whatever its error, shape (n_states,)."""
     width, n_hoisted, n_work = sizes[0], sizes[1], sizes[2]

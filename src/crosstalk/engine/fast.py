@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosstalk.engine.chunk import Chunk, simulate_chunk
-from crosstalk.engine.ensemble import Array, Ensemble, Failure, Problem, SteadyStates
+from crosstalk.engine.ensemble import Array, Ensemble, Failure, Problem, SteadyStates, check_rtol
 from crosstalk.engine.sensitivity import Sensitivities, SensitivityChunk, join, sensitivity_chunk
 from crosstalk.engine.steady import SteadyChunk, join_steady_states, steady_chunk
 
@@ -50,6 +50,7 @@ class FastEngine:
             A file (``.npy``) that the values are written to chunk by chunk, for more patients than memory holds; the
             ensemble's values are then read from it as needed.
         """
+        check_rtol(rtol)
         shape = (problem.n, len(problem.outputs), len(problem.times_h))
         if out is None:
             values: Array = np.empty(shape)

@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 
-from crosstalk.engine.ensemble import Array, Ensemble, Problem, SteadyStates
+from crosstalk.engine.ensemble import Array, Ensemble, Problem, SteadyStates, check_rtol
 from crosstalk.engine.reference import simulate_serial, steady_state_serial
 
 __all__ = ["ReferenceEngine"]
@@ -38,6 +38,7 @@ class ReferenceEngine:
 
     def simulate(self, problem: Problem, *, rtol: float = 1e-6, strict: bool = False) -> Ensemble:
         """Integrate every patient, see `Engine.simulate`."""
+        check_rtol(rtol)
         if self.jobs == 1 or problem.n <= CHUNK:
             result = simulate_serial(problem, rtol)
         else:

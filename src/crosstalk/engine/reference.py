@@ -12,6 +12,7 @@ import roadrunner
 from numpy.typing import NDArray
 
 from crosstalk.engine.ensemble import Array, Ensemble, Event, Failure, Problem, Status, SteadyStates
+from crosstalk.engine.nesting import check_nesting
 from crosstalk.errors import ModelError
 
 __all__ = ["compile_model", "simulate_serial", "steady_state_serial"]
@@ -41,6 +42,7 @@ class CompiledModel:
         roadrunner.Logger.disableLogging()
         roadrunner.Config.setValue(roadrunner.Config.LLVM_BACKEND, roadrunner.Config.LLJIT)
         roadrunner.Config.setValue(roadrunner.Config.ROADRUNNER_DISABLE_PYTHON_DYNAMIC_PROPERTIES, True)
+        check_nesting(sbml)
         try:
             self.runner = roadrunner.RoadRunner(sbml)
         except RuntimeError as error:

@@ -12,6 +12,7 @@ from typing import Any
 
 from crosstalk.engine.expressions import PATIENT, STATE, Graph
 from crosstalk.engine.mathematics import TIME, Mathematics
+from crosstalk.engine.nesting import TOO_DEEP, check_calls, check_nesting
 from crosstalk.errors import ModelError
 
 __all__ = ["TIME", "OdeSystem", "TimedEvent", "read_sbml"]
@@ -63,6 +64,7 @@ def read_sbml(text: str) -> OdeSystem:
     """
     import libsbml
 
+    check_nesting(text)
     document = libsbml.readSBMLFromString(text)
     if document.getNumErrors(libsbml.LIBSBML_SEV_ERROR) or document.getModel() is None:
         reason = document.getError(0).getMessage().strip() if document.getNumErrors() else "no model"
@@ -71,12 +73,16 @@ def read_sbml(text: str) -> OdeSystem:
         package = document.getPlugin(i).getPackageName()
         if package != "l3v2extendedmath" and document.getPackageRequired(package):
             raise ModelError(f"the model needs the SBML package '{package}', which is not supported")
+    check_calls(document.getModel())
     for converter in ("expandFunctionDefinitions", "promoteLocalParameters"):
         options = libsbml.ConversionProperties()
         options.addOption(converter, True)
         if document.convert(options) != libsbml.LIBSBML_OPERATION_SUCCESS:
             raise ModelError(f"libSBML could not apply '{converter}' to the model")
-    return _Reader(document.getModel()).system()
+    try:
+        return _Reader(document.getModel()).system()
+    except RecursionError:
+        raise ModelError(TOO_DEEP) from None
 
 
 def _refuse(feature: str) -> ModelError:

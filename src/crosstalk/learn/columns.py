@@ -7,7 +7,6 @@ their own units, beside a censored value a column ``IL-6 below`` or ``IL-6 above
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from crosstalk.knowledge.loader import load_knowledge
 from crosstalk.knowledge.records import Analyte
 from crosstalk.panel.derived import derive
 from crosstalk.panel.entries import Entry
+from crosstalk.panel.header import split_header
 from crosstalk.panel.records import Measurement, Panel
 from crosstalk.panel.values import Interpreter
 
@@ -32,7 +32,6 @@ Others = Literal["refuse", "ignore", "pass"]
 
 BELOW, ABOVE, UPPER = " below", " above", " upper"  # as in crosstalk.learn.cohort
 FLAGS = (BELOW, ABOVE, UPPER)
-_HEADER = re.compile(r"^(?P<name>.+?)\s*[\[(](?P<unit>[^\])]*(?:\[[^\]]*\][^\])]*)?)[\])]\s*$")
 
 
 class ColumnError(LearnError, ValueError):
@@ -130,11 +129,9 @@ class TableReader:
             )
 
     def _column(self, i: int, header: str, flags: dict[str, int]) -> Column | None:
-        match = _HEADER.match(header) if self.layout == "wide" else None
-        name, unit = (match["name"], match["unit"]) if match else (header, "")
-        try:
-            analyte = self._interpreter.analyte(name)
-        except PanelError:
+        name, unit = split_header(header) if self.layout == "wide" else (header, "")
+        analyte = self._interpreter.find(name)
+        if analyte is None:
             return None
         if self.layout == "cohort":
             return Column(i, header, analyte, analyte.unit, *(flags.get(header + suffix, -1) for suffix in FLAGS))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -67,7 +67,8 @@ class Reading:
 
     Attributes
     ----------
-    entries : list of Entry
+    entries : iterable of Entry
+        A list, or made while they are asked for; problems and warnings are whole after the last.
     problems : list of str
         What must be mended before anything can be trusted; one line each, with the place and the remedy.
     warnings : list of str
@@ -82,9 +83,11 @@ class Reading:
         The header of a table.
     once : bool
         Whether a patient has one row: the wide layout.
+    sha256 : str
+        The hash itself, where the content is too large to be kept.
     """
 
-    entries: list[Entry]
+    entries: Iterable[Entry]
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     content: bytes = b""
@@ -92,3 +95,4 @@ class Reading:
     kept: list[Kept] = field(default_factory=list)
     columns: tuple[str, ...] = ()
     once: bool = False
+    sha256: str = ""

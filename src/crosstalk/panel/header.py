@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
 from crosstalk.errors import PanelError, UnitError
+from crosstalk.limits import shown
 from crosstalk.panel.vocabulary import fluid, parted, role, squeeze, words
+from crosstalk.spreadsheets import unescape
 from crosstalk.units import parse_unit
 
-__all__ = ["OF_VALUE", "USUAL", "Column", "Header", "as_text", "is_header", "is_unit", "normal", "understand"]
+__all__ = [
+    "NAME", "OF_VALUE", "USUAL", "Column", "Header", "as_text", "is_header", "is_unit", "normal", "split_header",
+    "understand",
+]  # fmt: skip
 
 # roles that are of one value: in the wide layout they belong to the column whose name they carry
 OF_VALUE = (
@@ -39,7 +45,8 @@ PAIRS = ({"testcode", "testname"}, {"lbtestcd", "lbtest"})  # two names of one t
 TELLING = {"lod", "llod", "loq", "lloq", "uloq", "bdl", "blq", "nondetect", "censored", "operator", "comparator",
            "stimulation", "stimulus",
            "stimulated", "unstimulated", "dilution", "specimen", "timepoint"}  # fmt: skip
-_BRACKETS = re.compile(r"^(?P<name>.+?)\s*[\[(](?P<unit>[^\])]*(?:\[[^\]]*\][^\])]*)?)[\])]\s*$")
+NAME = 200  # characters of a patient's id or of an analyte's name
+LISTED = 6  # columns of a header named in a message
 _AS_TEXT = re.compile(r'="(.*)"', re.DOTALL)
 
 
@@ -94,12 +101,15 @@ class Header:
 
 
 def as_text(cell: str) -> str:
-    """A cell without blanks around it, and without Excel's ="..." that keeps a number as text."""
+    """A cell without blanks around it, and without what makes a spreadsheet take it as text: ="...", or an apostrophe.
+
+    An apostrophe stays where nothing follows that a spreadsheet would run.
+    """
     plain = cell.strip()
     if plain.startswith('="'):
         match = _AS_TEXT.fullmatch(plain)
         return match[1].strip() if match else plain
-    return plain
+    return unescape(plain)
 
 
 def normal(cell: str) -> str:
@@ -123,15 +133,40 @@ def is_unit(text: str) -> bool:
     return True
 
 
+def split_header(text: str) -> tuple[str, str]:
+    """The name and the unit of a header such as ``insulin [u[IU]/mL]``; the unit is empty where there is none.
+
+    Examples
+    --------
+    >>> split_header("hsCRP [mg/L]"), split_header("insulin [u[IU]/mL]"), split_header("age")
+    (('hsCRP', 'mg/L'), ('insulin', 'u[IU]/mL'), ('age', ''))
+    """
+    whole = text.rstrip()
+    if len(whole) > NAME or not whole.endswith(("]", ")")):
+        return text, ""
+    body = whole[:-1]
+    last = max(body.rfind("]"), body.rfind(")"))
+    # the unit itself may hold one pair of square brackets
+    earlier = body.rfind("]", 0, last) if body[last : last + 1] == "]" else last
+    for at in range(max(1, earlier + 1), len(body)):
+        if body[at] not in "[(":
+            continue
+        inner = body.find("[", at + 1, last)
+        closed = body.find(")", at + 1, last)
+        if at > last or (inner >= 0 and (closed < 0 or inner < closed)):
+            return body[:at].rstrip(), body[at + 1 :]
+    return text, ""
+
+
 def split(text: str) -> Column:
     """Name, unit and fluid of a header such as ``IL-6 (CSF) [pg/mL]``; its position is not known yet."""
     name, unit, specimen = text, "", ""
-    while match := _BRACKETS.match(name):
-        inside = match["unit"].strip()
+    while (found := split_header(name))[0] != name:
+        inside = found[1].strip()
         other = not is_unit(inside) and fluid(inside) not in ("", "unknown")
         if (other and specimen) or (not other and unit):
             break
-        name, unit, specimen = match["name"], unit if other else inside, inside if other else specimen
+        name, unit, specimen = found[0], unit if other else inside, inside if other else specimen
     return Column(-1, name, unit, specimen)
 
 
@@ -155,9 +190,9 @@ def understand(place: str, texts: list[str], known: Callable[[str], bool], keep:
     """
     header = Header(texts)
     names = [normal(text) for text in texts]
-    twice = next((name for i, name in enumerate(names) if name and name in names[:i]), None)
+    twice = next((name for name, n in Counter(names).items() if name and n > 1), None)
     if twice is not None:
-        raise PanelError(f"{place}: column '{twice}' stands twice; keep one")
+        raise PanelError(f"{place}: column '{shown(twice)}' stands twice; keep one")
     apart = {squeeze(name) for name in keep}
     rest: list[Column] = []
     for i, text in enumerate(texts):
@@ -193,7 +228,7 @@ def _patient(place: str, header: Header) -> None:
     named = header.roles.get("patient", [])
     numbered = [i for i in header.roles.get("row", []) if normal(header.texts[i]) == "id"]
     if len(named) > 1:
-        both = " and ".join(normal(header.texts[i]) for i in named)
+        both = " and ".join(shown(normal(header.texts[i])) for i in named[:LISTED])
         raise PanelError(f"{place}: columns {both} both name the patient; rename all but one")
     if named:
         header.patient = named[0]
@@ -204,7 +239,7 @@ def _patient(place: str, header: Header) -> None:
 
 
 def _layout(place: str, header: Header) -> None:
-    received = ", ".join(header.texts[:6])
+    received = ", ".join(map(shown, header.texts[:LISTED]))
     lost = [key for key in ("analyte", "value") if key not in header.roles]
     if lost and {"analyte", "unit"} & header.roles.keys():
         raise PanelError(f"{place}: no column '{lost[0]}'; expected patient, analyte, value, unit; received {received}")
@@ -216,10 +251,10 @@ def _layout(place: str, header: Header) -> None:
     header.long = not lost
     for key, at in header.roles.items():
         both = [squeeze(header.texts[i]) for i in at]
-        if len(at) > 1 and key not in SEVERAL and not (key == "analyte" and {*both} in PAIRS):
-            shown = " and ".join(normal(header.texts[i]) for i in at)
-            if header.long or key not in OF_VALUE:
-                raise PanelError(f"{place}: columns {shown} both give the {key}; rename all but one")
+        several = len(at) > 1 and key not in SEVERAL and not (key == "analyte" and {*both} in PAIRS)
+        if several and (header.long or key not in OF_VALUE):
+            listed = " and ".join(shown(normal(header.texts[i])) for i in at[:LISTED])
+            raise PanelError(f"{place}: columns {listed} both give the {key}; rename all but one")
 
 
 def _attach(place: str, header: Header, rest: Sequence[Column], known: Callable[[str], bool]) -> None:
@@ -237,7 +272,8 @@ def _attach(place: str, header: Header, rest: Sequence[Column], known: Callable[
             taken = header.attached.setdefault(owners[own], {})
             if key in taken:
                 raise PanelError(
-                    f"{place}: '{header.texts[taken[key]]}' and '{header.texts[column.at]}' both give the {key}"
+                    f"{place}: '{shown(header.texts[taken[key]])}' and '{shown(header.texts[column.at])}' both give "
+                    f"the {key}"
                 )
             taken[key] = column.at
         elif own in theirs or not (known(name) or squeeze(column.name) in theirs):
@@ -271,7 +307,7 @@ def _refuse_telling(place: str, header: Header, columns: Sequence[Column]) -> No
         tokens = words(column.name).split()
         if TELLING & {*tokens, *("".join(pair) for pair in pairwise(tokens))}:
             raise PanelError(
-                f"{place}: column '{header.texts[column.at]}' may change what the values mean, and it is not known "
-                f"how; name it lod, lloq, operator, specimen, visit or stimulus, or by its analyte as in 'IL-6 LOD', "
-                f"or leave it out"
+                f"{place}: column '{shown(header.texts[column.at])}' may change what the values mean, and it is not "
+                f"known how; name it lod, lloq, operator, specimen, visit or stimulus, or by its analyte as in "
+                f"'IL-6 LOD', or leave it out"
             )

@@ -9,9 +9,10 @@ from itertools import chain, islice
 from sys import intern
 
 from crosstalk.errors import PanelError
+from crosstalk.limits import CELL, CELLS, COLUMNS, ROWS, shown
 from crosstalk.panel.cells import MISSING, decimal_evidence, unclear
 from crosstalk.panel.entries import Entry, Kept, Reading
-from crosstalk.panel.header import USUAL, Column, Header, as_text, is_header, is_unit, understand
+from crosstalk.panel.header import NAME, USUAL, Column, Header, as_text, is_header, is_unit, split_header, understand
 from crosstalk.panel.qualifiers import Qualifiers
 from crosstalk.panel.vocabulary import parted, row_kind, squeeze
 from crosstalk.units import parse_unit
@@ -19,7 +20,7 @@ from crosstalk.units import parse_unit
 __all__ = ["SEARCHED", "arrange", "is_header"]
 
 SEARCHED = 20  # rows in which the header is looked for
-LISTED = 8  # columns or rows named in one message
+LISTED, UNREAD = 8, 40  # columns or rows named in one message; unknown columns with a line of their own
 _NOTE_SIGN = re.compile(r"\s*[*†‡§#¹²³]|\s*\(?[a-z]\)|\s*[\w. ]{1,14}\s*[=:]")
 
 
@@ -116,9 +117,14 @@ class _Table:
         header = [" ".join(as_text(cell).split()) for cell in row]
         while header and not header[-1] and not self.commas:
             header.pop()
+        if len(header) > COLUMNS:
+            raise PanelError(
+                f"{self.place(number)}: has {len(header)} columns; read are at most {COLUMNS}, as many as a sheet of "
+                f"Excel holds; leave out what no panel needs"
+            )
         if sum(map(bool, header)) < 2:
             raise PanelError(
-                f"{self.place(number)}: '{' '.join(header)[:60]}' is not the header of a table; expected columns "
+                f"{self.place(number)}: '{shown(' '.join(header))}' is not the header of a table; expected columns "
                 f"patient, analyte, value, unit, or patient and one column per analyte such as 'hsCRP [mg/L]'"
             )
         return number, header, chain(head[at + 1 :], rows)
@@ -131,8 +137,15 @@ class _Table:
         counts = self.header.numbers if self.header.numbers >= 0 else patient if texts[patient].lower() == "id" else -1
         for number, row in self.rows:
             cells = list(map(str.strip, row))
-            if '="' in "".join(cells):
+            joined = "".join(cells)
+            if '="' in joined or "'" in joined:
                 cells = [as_text(cell) for cell in cells]
+            if len(joined) > CELL and any(len(cell) > CELL for cell in cells):
+                at, long = next((i, cell) for i, cell in enumerate(cells) if len(cell) > CELL)
+                raise PanelError(
+                    f"{self.place(number)}, column {at + 1}: '{shown(long)}'; a cell holds at most {CELL} characters; "
+                    f"are its quotes right?"
+                )
             if len(cells) > width and not self.commas and not any(cells[width:]):
                 del cells[width:]
             if cells[patient : patient + 1] == [texts[patient]] and lower == [
@@ -145,6 +158,11 @@ class _Table:
             ):
                 continue
             self.rows_read += 1
+            if self.rows_read > ROWS or self.rows_read * width > CELLS:
+                raise PanelError(
+                    f"{self.place(number)}: more than {ROWS} rows, or {CELLS} cells in {width} columns; split the "
+                    f"file, or leave out what no panel needs"
+                )
             if len(cells) != width:
                 self.problems.append(
                     f"{self.place(number)}: has {len(cells)} columns, expected {width}; a decimal comma or an unquoted "
@@ -152,7 +170,15 @@ class _Table:
                 )
                 continue
             if not cells[patient]:
-                self.problems.append(f"{self.place(number)}: names no patient; fill the column '{texts[patient]}'")
+                self.problems.append(
+                    f"{self.place(number)}: names no patient; fill the column '{shown(texts[patient])}'"
+                )
+                continue
+            if len(cells[patient]) > NAME:
+                self.problems.append(
+                    f"{self.place(number)}: the patient's id '{shown(cells[patient])}' is too long; expected at most "
+                    f"{NAME} characters"
+                )
                 continue
             for i in self.unnamed:
                 self.unnamed[i] = self.unnamed[i] or (f"{self.where} {number}" if cells[i] else "")
@@ -168,7 +194,7 @@ class _Table:
         text = filled[0]
         is_note = bool(_NOTE_SIGN.match(text)) or len(text.split()) > 3 or len(text) > 40
         if is_note:
-            self.warnings.append(f"{self.place(number)}: a note, no patient: '{text[:80]}'")
+            self.warnings.append(f"{self.place(number)}: a note, no patient: '{shown(text, 80)}'")
         return is_note
 
     def _count(self, cell: str) -> None:
@@ -198,8 +224,8 @@ class _Table:
 
     def _told(self, reason: str, name: str, number: int, answer: str) -> str:
         names = self.aside.setdefault(reason, [])
-        if not names or not names[-1].startswith(f"'{name}'"):
-            names.append(f"'{name}' ({self.where} {number})")
+        if not names or not names[-1].startswith(f"'{shown(name)}'"):
+            names.append(f"'{shown(name)}' ({self.where} {number})")
         return answer
 
     def long(self) -> Iterator[Entry]:
@@ -254,8 +280,8 @@ class _Table:
         return f"{text} {unit}" if unit else text
 
     def _unit_of(self, at: int) -> str:
-        match = re.search(r"[\[(]([^\])]+)[\])]\s*$", self.header.texts[at])
-        return match[1] if match and is_unit(match[1]) else ""
+        unit = split_header(self.header.texts[at])[1].strip()
+        return unit if is_unit(unit) else ""
 
     def _qualified(self, number: int, cells: list[str], entry: Entry, own: dict[str, int]) -> Entry | None:
         """An entry with what other columns of its row say of it; None where they say that it is none of blood's."""
@@ -264,7 +290,7 @@ class _Table:
         try:
             return self.qualifiers.apply(cells, entry, own)
         except PanelError as error:
-            self.problems.append(f"{self.place(number)}, patient {entry.patient}, {entry.analyte}: {error}")
+            self.problems.append(f"{self.place(number)}, patient {entry.patient}, {shown(entry.analyte)}: {error}")
             return None
 
     def _check_cv(self, number: int, text: str) -> None:
@@ -275,7 +301,7 @@ class _Table:
             return  # with its sign, or no number: told with the patient and the analyte
         if doubtful:
             self.problems.append(
-                f"{self.place(number)}: column cv: received '{text}'; write a fraction or the sign: 0.05 or 5%"
+                f"{self.place(number)}: column cv: received '{shown(text)}'; write a fraction or the sign: 0.05 or 5%"
             )
 
     def _keep(self, number: int, cells: list[str]) -> None:
@@ -343,8 +369,8 @@ class _Table:
             name = h.texts[h.roles[key][0]]
             if own is None or key in own or key in ("value", "analyte"):
                 raise PanelError(
-                    f"{self.place(self.header_line)}: column '{name}' may change what the values mean, and it is not "
-                    f"known of which analyte; name it with its analyte as in 'IL-6 {name}'"
+                    f"{self.place(self.header_line)}: column '{shown(name)}' may change what the values mean, and it "
+                    f"is not known of which analyte; name it with its analyte as in 'IL-6 {shown(name)}'"
                 )
             own[key] = h.roles[key][0]
 
@@ -363,8 +389,8 @@ class _Table:
             unit = units.get(column.at, "")
             if column.unit and unit and not _same_unit(column.unit, unit):
                 self.problems.append(
-                    f"{self.place(number)}: {column.name} has the unit {column.unit} in the header and {unit} below "
-                    f"it; keep the one that is right"
+                    f"{self.place(number)}: {shown(column.name)} has the unit {shown(column.unit)} in the header and "
+                    f"{shown(unit)} below it; keep the one that is right"
                 )
         return [c._replace(unit=c.unit or units.get(c.at, "")) for c in columns]
 
@@ -375,7 +401,7 @@ class _Table:
         shapes = Counter(_shape(name) for name in {e.patient for e in (*entries, *self.maybe)})
         people = {e.patient for e in self.maybe if shapes[_shape(e.patient)] > 2}
         for name, place in dict.fromkeys((e.patient, e.place) for e in self.maybe if e.patient not in people):
-            self.aside.setdefault("are statistics, no patients; left out", []).append(f"'{name}' ({place})")
+            self.aside.setdefault("are statistics, no patients; left out", []).append(f"'{shown(name)}' ({place})")
         statistics = {e.patient for e in self.maybe} - people
         self.kept = [row for row in self.kept if row.patient not in statistics]
         yield from (e for e in self.maybe if e.patient in people)
@@ -389,8 +415,8 @@ class _Table:
             given = self.limits.get((entry.analyte, entry.unit))
             if given is None and any(name == entry.analyte for name, _ in self.limits):
                 self.problems.append(
-                    f"{self.file}, {entry.place}, patient {entry.patient}, {entry.analyte}: its unit is not that of "
-                    f"the row of limits; give both in one unit"
+                    f"{self.file}, {entry.place}, patient {entry.patient}, {shown(entry.analyte)}: its unit is not "
+                    f"that of the row of limits; give both in one unit"
                 )
             if given:
                 entry = entry._replace(lod=entry.lod or given.get("lod", ""), lloq=entry.lloq or given.get("lloq", ""),
@@ -411,8 +437,8 @@ class _Table:
         if self.header.kept:
             names = [self.header.texts[i] for i in sorted(self.header.kept)]
             more = f" and {len(names) - 2 * LISTED} more" if len(names) > 2 * LISTED else ""
-            shown = ", ".join(names[: 2 * LISTED])
-            self.warnings.append(f"{place}: columns not read: {shown}{more}; they are kept beside the panel")
+            listed = ", ".join(map(shown, names[: 2 * LISTED]))
+            self.warnings.append(f"{place}: columns not read: {listed}{more}; they are kept beside the panel")
         for column in self.header.values:
             text = self.header.texts[column.at]
             if (
@@ -420,11 +446,14 @@ class _Table:
                 and (parted(text)[1] == column.unit or column.unit == USUAL.get(squeeze(text)))
                 and "[" not in text
             ):
-                self.warnings.append(f"{place}: column '{text}' is taken in {column.unit}")
-        for column in self.header.unknown:
+                self.warnings.append(f"{place}: column '{shown(text)}' is taken in {shown(column.unit)}")
+        unknown = self.header.unknown
+        for column in unknown[:UNREAD]:
             self.warnings.append(
-                f"{place}: column '{self.header.texts[column.at]}' is no analyte that is known; kept, not used"
+                f"{place}: column '{shown(self.header.texts[column.at])}' is no analyte that is known; kept, not used"
             )
+        if len(unknown) > UNREAD:
+            self.warnings.append(f"{place}: {len(unknown) - UNREAD} more columns are no analytes; kept, not used")
         for reason, names in self.aside.items():
             more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
             self.warnings.append(f"{self.file}: rows {', '.join(names[:LISTED])}{more} {reason}")
@@ -461,15 +490,18 @@ class _Table:
         comma, point = decimal_evidence(texts)
         if comma and point:
             self.problems.append(
-                f"{self.file}: '{comma}' ({texts[comma]}) has a decimal comma and '{point}' ({texts[point]}) a decimal "
-                f"point; use one of them in the whole file"
+                f"{self.file}: '{shown(comma)}' ({texts[comma]}) has a decimal comma and '{shown(point)}' "
+                f"({texts[point]}) a decimal point; use one of them in the whole file"
             )
         elif comma:
-            self.warnings.append(f"{self.file}: numbers are read with decimal commas, as in '{comma}' ({texts[comma]})")
+            self.warnings.append(
+                f"{self.file}: numbers are read with decimal commas, as in '{shown(comma)}' ({texts[comma]})"
+            )
         elif not point and (open_ := next((text for text in texts if unclear(text)), "")):
             self.problems.append(
-                f"{self.file}, {texts[open_]}: received '{open_}', which may be a thousand or a thousandth of it, and "
-                f"no other number of the file shows what its points mean; write {open_.replace('.', '')} or {open_}0"
+                f"{self.file}, {texts[open_]}: received '{shown(open_)}', which may be a thousand or a thousandth of "
+                f"it, and no other number of the file shows what its points mean; write "
+                f"{shown(open_.replace('.', ''))} or {shown(open_)}0"
             )
         return "," if comma and not point else "."
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from crosstalk.errors import PanelError
 
-__all__ = ["shown"]
+__all__ = ["formatted"]
 
-_CONDITION = re.compile(r"\[(<=|>=|<>|<|>|=)\s*(-?[0-9.]+(?:[eE][+-]?[0-9]+)?)\]")
+_CONDITION = re.compile(r"\[(<=|>=|<>|<|>|=)\s*(-?[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)\]")
 _DIGITS = re.compile(r"[0#?]")
 _COMPARE = {
     "<": lambda a, b: a < b, "<=": lambda a, b: a <= b, ">": lambda a, b: a > b, ">=": lambda a, b: a >= b,
@@ -91,7 +91,7 @@ def _section(part: str) -> _Section:
     return _Section(before.strip(), after.strip(), digits, percent, scaled and digits, condition, general)
 
 
-def shown(value: float, code: str, text: str) -> str:
+def formatted(value: float, code: str, text: str) -> str:
     """The number as a person sees it, with all its digits.
 
     Parameters
@@ -109,9 +109,9 @@ def shown(value: float, code: str, text: str) -> str:
 
     Examples
     --------
-    >>> shown(0.15, '"<"0.00', "0.15"), shown(0.057, "0.0%", "0.057"), shown(5.2, '0.0" mg/L"', "5.2")
+    >>> formatted(0.15, '"<"0.00', "0.15"), formatted(0.057, "0.0%", "0.057"), formatted(5.2, '0.0" mg/L"', "5.2")
     ('<0.15', '5.7%', '5.2 mg/L')
-    >>> shown(0.1, '[<0.15]"<0.15";0.00', "0.1"), shown(5, '0.0"%"', "5")
+    >>> formatted(0.1, '[<0.15]"<0.15";0.00', "0.1"), formatted(5, '0.0"%"', "5")
     ('<0.15', '5 %')
     """
     if code in ("", "General", "@") or not re.search(r"[^0#?.,]", code):

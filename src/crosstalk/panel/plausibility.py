@@ -19,6 +19,7 @@ __all__ = ["CODES", "PARTS", "codes", "contradictions", "disagreements", "fine",
 # asked back whatever the analyte (assumed): most often the unit is wrong, or a point separates thousands
 ABSURD = 1000.0  # times above the upper reference limit; sepsis reaches hundreds
 SCANT = 100.0  # times below the lower one
+TRACE = 1e-12  # of the highest plausible value: less is no measurement, whatever the unit
 CODES = {"77", "88", "99", "777", "888", "999", "7777", "8888", "9999", "99999", "99.9", "999.9", "99.99", "999.99"}
 FAR = 10.0  # times the upper reference limit, from which such a number is asked back where it stands alone (assumed)
 ROUND = 1.05  # a part may exceed its whole by rounding
@@ -57,8 +58,8 @@ JUDGED = tuple(dict.fromkeys(
 
 
 @lru_cache(maxsize=256)
-def _limits(id_: str, lows: tuple[float, ...], highs: tuple[float, ...]) -> tuple[float, float]:
-    return min(lows, default=0.0) / SCANT, min(highs, default=0.0)
+def _limits(id_: str, lows: tuple[float, ...], highs: tuple[float, ...], highest: float) -> tuple[float, float]:
+    return min((low / SCANT for low in lows), default=TRACE * highest), min(highs, default=0.0)
 
 
 _CACHE: dict[int, tuple[Analyte, float, float]] = {}
@@ -72,7 +73,9 @@ def _of(analyte: Analyte) -> tuple[float, float]:
     found = _CACHE.get(id(analyte))
     if found is None or found[0] is not analyte:
         ranges = analyte.references
-        low, high = _limits(analyte.id, tuple(r.p2_5 for r in ranges), tuple(r.p97_5 for r in ranges))
+        low, high = _limits(
+            analyte.id, tuple(r.p2_5 for r in ranges), tuple(r.p97_5 for r in ranges), analyte.plausible[1]
+        )
         found = _CACHE[id(analyte)] = (analyte, low, high)
     return found[1], found[2]
 
@@ -103,10 +106,13 @@ def suspicion(analyte: Analyte, value: float, top: float, censored: Censoring) -
     if not (too_high or too_low):
         return ""
     if too_high and limit and top >= 2 * limit:
-        return f"{top:g} {analyte.unit} is {top / limit:.0f} times the upper reference limit ({limit:g} {analyte.unit})"
+        times = top / limit
+        often = f"{times:.0f}" if times < 1e6 else f"{times:.2g}"
+        return f"{top:g} {analyte.unit} is {often} times the upper reference limit ({limit:g} {analyte.unit})"
     if too_high:
         return f"{top:g} {analyte.unit} lies above anything possible ({high:g} {analyte.unit})"
-    if value < low:
+    if value < low or not limit:
+        low = low or tiny
         return f"{value:g} {analyte.unit} lies below what people have ({low:g} {analyte.unit} and more)"
     words = f"{value:g} {analyte.unit} is less than a hundredth of the lower reference limit"
     return f"{words} ({tiny * SCANT:g} {analyte.unit})"

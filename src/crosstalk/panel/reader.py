@@ -6,11 +6,13 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 from crosstalk.errors import PanelError
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.knowledge.records import Analyte
+from crosstalk.limits import shown
 from crosstalk.panel.derived import derive
 from crosstalk.panel.entries import Entry, Reading
 from crosstalk.panel.formats import read_cells
@@ -41,6 +43,9 @@ REMEDY = {
         "column confirmed that says yes"
     ),
 }
+LONGEST = 2000  # characters of one problem
+NAMED = 10  # patients named in a line on many; each has it in his notes
+UNKNOWN = 40  # unknown names with a line of their own
 
 
 def read_panel(
@@ -100,11 +105,10 @@ def read_panel(
     kind, reading = read_cells(file, known, keep)
     remedy = REMEDY.get("xponent" if kind in KITS else kind, REMEDY["table"])
     interpreter = Interpreter(known, reading.decimal, remedy=remedy)
-    summed, wrong, said = sum_items(str(file), reading.entries)
-    reading = replace(
-        reading, entries=summed, problems=[*reading.problems, *wrong], warnings=[*reading.warnings, *said]
-    )
-    entries, problems, told = _chosen(file, reading, interpreter, choice)
+    given = list(reading.entries)  # which completes the problems and the warnings
+    given, wrong, said = sum_items(str(file), given)
+    reading = replace(reading, problems=[*reading.problems, *wrong], warnings=[*reading.warnings, *said])
+    entries, problems, told = _chosen(file, given, interpreter, choice)
     collected = _collect(file, entries, interpreter)
     collected.check(file, known.analytes, remedy)
     doubled, warnings = collected.doubled(file), [*reading.warnings, *told]
@@ -117,10 +121,10 @@ def read_panel(
             strange = collected.strangers(file, interpreter, kind) if kind not in KITS else []
             raise PanelError(_all([*problems, *collected.problems(), *doubled, *strange]))
         warnings += [f"left out: {words}" for words in (*collected.problems(), *doubled)]
-    if reading.once and not reading.entries and not keep:
+    if reading.once and not given and not keep:
         raise PanelError(
             f"{file}: no column is an analyte that is known; expected such as 'hsCRP [mg/L]'; received "
-            f"{', '.join(reading.columns[:8])}; `crosstalk analytes` lists what a panel may hold"
+            f"{', '.join(map(shown, reading.columns[:8]))}; `crosstalk analytes` lists what a panel may hold"
         )
     if collected.unknown and not any(collected.values.values()):
         raise PanelError(_all(collected.strangers(file, interpreter, kind)))
@@ -137,31 +141,36 @@ def read_panel(
             warnings.append(f"{file}: patient {patient_id}: {'; '.join(differing)}")
         extra, computed = derive(measurements, known.analytes)
         absent = tuple(a for a in dict.fromkeys(collected.missing.get(patient_id, ())) if a not in measurements)
-        told_ = (*interpreter.notes.get(patient_id, ()), *collected.left_out.get(patient_id, ()), *computed)
+        refused = {a: words for a, words in collected.left_out.get(patient_id, {}).items() if a not in measurements}
+        notes = (
+            *interpreter.notes.get(patient_id, ()),
+            *(f"{a} is left out: {words}" for a, words in collected.left_out.get(patient_id, {}).items()),
+            *collected.notes.get(patient_id, ()),
+            *computed,
+        )
         cells, place = kept.get(patient_id, ({}, ""))
-        panels.append(Panel(patient_id, {**measurements, **extra}, absent, told_, cells, place))
-    return PanelFile(
-        str(file), hash_bytes(reading.content), tuple(panels), tuple(warnings), kind, reading.columns, reading.decimal
-    )
+        panels.append(Panel(patient_id, {**measurements, **extra}, absent, notes, refused, cells, place))
+    sha256 = reading.sha256 or hash_bytes(reading.content)
+    return PanelFile(str(file), sha256, tuple(panels), tuple(warnings), kind, reading.columns, reading.decimal)
 
 
 def _chosen(
-    file: Path, reading: Reading, interpreter: Interpreter, choice: Choice
+    file: Path, given: list[Entry], interpreter: Interpreter, choice: Choice
 ) -> tuple[list[Entry], list[str], list[str]]:
     """The entries of one occasion for each patient."""
-    if not any(e.visit or e.date or e.time for e in reading.entries):
-        return reading.entries, [], []
-    names = {e.analyte for e in reading.entries}
+    if not any(e.visit or e.date or e.time for e in given):
+        return given, [], []
+    names = {e.analyte for e in given}
     analytes = {name: interpreter.analyte(name) for name in names if interpreter.knows(name)}
     hours, problems = dict[str, float](), list[str]()
-    for e in reading.entries:
+    for e in given:
         if e.time and e.time not in hours:
             try:
                 hours[e.time] = interpreter.time(e)
             except PanelError as error:
                 hours[e.time] = 0.0
-                problems.append(f"{file}, {e.place}, patient {e.patient}, {e.analyte}: {error}")
-    entries, more, told = choose(str(file), reading.entries, analytes, choice, hours)
+                problems.append(f"{file}, {e.place}, patient {shown(e.patient)}, {shown(e.analyte)}: {error}")
+    entries, more, told = choose(str(file), given, analytes, choice, hours)
     return entries, [*problems, *more], told
 
 
@@ -202,10 +211,12 @@ class _Collected:
 
     values: dict[str, dict[str, Measurement]] = field(default_factory=dict)
     missing: dict[str, list[str]] = field(default_factory=dict)
-    # analyte as written and words of the refusal: place of the first, and how many there are
-    refused: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
+    # analyte as written and words of the refusal: place of the first, and the patients
+    refused: dict[tuple[str, str], tuple[str, list[str]]] = field(default_factory=dict)
     cells: dict[str, int] = field(default_factory=dict)
-    left_out: dict[str, list[str]] = field(default_factory=dict)
+    # patient: analyte and the words of its refusal
+    left_out: dict[str, dict[str, str]] = field(default_factory=dict)
+    notes: dict[str, list[str]] = field(default_factory=dict)
     unknown: dict[str, int] = field(default_factory=dict)
     # patient and analyte that are given twice: place of the second and of the first, analyte as written
     twice: dict[tuple[str, str], tuple[str, str, str]] = field(default_factory=dict)
@@ -214,12 +225,13 @@ class _Collected:
     aside: dict[str, list[str]] = field(default_factory=dict)  # why values are no values of blood: places
     places: dict[str, str] = field(default_factory=dict)  # of unknown names: the first
 
-    def refuse(self, file: Path, patient: str, analyte: str, place: str, words: str) -> None:
-        """Keep a refusal: told once for each kind, with the first place and how many there are."""
-        first, n = self.refused.get((analyte, words), ("", 0))
-        where = f"{file}, {place}, patient {patient}, {analyte or 'no analyte'}"
-        self.refused[(analyte, words)] = (first or where, n + 1)
-        self.left_out.setdefault(patient, []).append(f"{analyte} is left out: {words}")
+    def refuse(self, file: Path, patient: str, analyte: str, place: str, words: str, taken: Sequence[str]) -> None:
+        """Keep a refusal: told once for each kind, and for each analyte that its patient loses."""
+        where = f"{file}, {place}, patient {shown(patient)}, {shown(analyte) or 'no analyte'}"
+        self.refused.setdefault((analyte, words), (where, []))[1].append(patient)
+        own = self.left_out.setdefault(patient, {})
+        for name in taken:
+            own.setdefault(name, words)
 
     def check(self, file: Path, analytes: Mapping[str, Analyte], remedy: str) -> None:
         """Ask back what cannot hold together, and codes for missing; such values are taken out."""
@@ -228,7 +240,7 @@ class _Collected:
                 if any((patient, name) in self.confirmed for name in names):
                     continue
                 name = names[0]
-                self.refuse(file, patient, name, measurements[name].place, f"{words} {remedy}")
+                self.refuse(file, patient, name, measurements[name].place, f"{words} {remedy}", names)
                 for taken in names:
                     measurements.pop(taken, None)
         by_analyte: dict[str, list[tuple[str, Measurement]]] = {}
@@ -241,44 +253,51 @@ class _Collected:
                 if (patient, name) in self.confirmed:
                     continue
                 words = f"{m.given} may be a code for missing, far from the other values; empty the cell. {remedy}"
-                self.refuse(file, patient, name, m.place, words)
+                self.refuse(file, patient, name, m.place, words, (name,))
                 self.values[patient].pop(name, None)
 
     def strangers(self, file: Path, interpreter: Interpreter, kind: str) -> list[str]:
         """One line per name that is no analyte's, with names that it may be meant for."""
         found = []
-        for name, n in self.unknown.items():
+        for name, n in islice(self.unknown.items(), UNKNOWN):
             if kind in KITS:
-                found.append(f"{file}: analyte '{name}' of the kit is unknown to Crosstalk; left out ({n} values)")
+                found.append(
+                    f"{file}: analyte '{shown(name)}' of the kit is unknown to Crosstalk; left out ({n} values)"
+                )
                 continue
             more = f" (and {n - 1} more rows)" if n > 1 else ""
             found.append(
-                f"{file}, {self.places[name]}, {name or 'no analyte'}: {interpreter.stranger(name)}; left out{more}"
+                f"{file}, {self.places[name]}, {shown(name) or 'no analyte'}: {interpreter.stranger(name)}; left "
+                f"out{more}"
             )
+        if len(self.unknown) > UNKNOWN:
+            found.append(f"{file}: {len(self.unknown) - UNKNOWN} more names are no analytes; left out")
         return found
 
     def few(self) -> bool:
         """Whether refusals are single values of a cohort, not the mistake of a whole column."""
         lost: dict[str, int] = {}
-        for (name, _), (_, n) in self.refused.items():
-            lost[name] = lost.get(name, 0) + n
+        for (name, _), (_, who) in self.refused.items():
+            lost[name] = lost.get(name, 0) + len(who)
         for _, _, name in self.twice.values():
             lost[name] = lost.get(name, 0) + 1
         return all(n <= FEW * self.cells.get(name, 0) for name, n in lost.items())
 
     def problems(self) -> list[str]:
-        """One line per kind of refusal, with the place of the first."""
-        return [
-            f"{first}: {words}" + (f" (and {n - 1} more rows)" if n > 1 else "")
-            for (_, words), (first, n) in self.refused.items()
-        ]
+        """One line per kind of refusal, with the place of the first and the other patients."""
+        return [f"{first}: {words}{_others(who[1:])}" for (_, words), (first, who) in self.refused.items()]
 
     def doubled(self, file: Path) -> list[str]:
-        """One line per value that is given twice."""
-        return [
-            f"{file}, {place}, patient {p}, {a}: is given twice, first at {first}; keep one"
-            for (p, a), (place, first, _) in self.twice.items()
-        ]
+        """One line per value that is given twice; each is told in the notes of its patient too."""
+        found = []
+        for (p, a), (place, first, _) in self.twice.items():
+            found.append(f"{file}, {place}, patient {shown(p)}, {a}: is given twice, first at {first}; keep one")
+            self.note(p, f"{a} is given twice, at {first} and at {place}; the first is used.")
+        return found
+
+    def note(self, patient: str, words: str) -> None:
+        """Keep what is said of one patient."""
+        self.notes.setdefault(patient, []).append(words)
 
 
 def _collect(file: Path, entries: Sequence[Entry], interpreter: Interpreter) -> _Collected:
@@ -297,7 +316,10 @@ def _collect(file: Path, entries: Sequence[Entry], interpreter: Interpreter) -> 
             if analyte is None:
                 analyte = interpreter.analyte(entry.analyte)  # which says what is wrong with it
             if entry.specimen and (reason := interpreter.other_fluid(entry, analyte)):
-                found.aside.setdefault(reason, []).append(f"{entry.place}, patient {entry.patient}, {analyte.id}")
+                found.aside.setdefault(reason, []).append(
+                    f"{entry.place}, patient {shown(entry.patient)}, {analyte.id}"
+                )
+                found.note(entry.patient, f"{analyte.id} at {entry.place} is left out: {reason}.")
                 continue
             if analyte.id in places:
                 found.twice.setdefault((entry.patient, analyte.id), (entry.place, places[analyte.id], entry.analyte))
@@ -305,7 +327,8 @@ def _collect(file: Path, entries: Sequence[Entry], interpreter: Interpreter) -> 
             places[analyte.id] = entry.place
             measured = interpreter.measurement(entry, analyte, interpreter.time(entry) if entry.time else 0.0)
         except PanelError as error:
-            found.refuse(file, entry.patient, entry.analyte, entry.place, str(error))
+            named = shown(entry.analyte) if analyte is None else analyte.id
+            found.refuse(file, entry.patient, entry.analyte, entry.place, str(error), (named,))
             continue
         if measured is None:
             found.missing.setdefault(entry.patient, []).append(analyte.id)
@@ -332,7 +355,7 @@ def alike(file: str, patients: Sequence[str]) -> list[str]:
         plain = re.sub(r"(?<=\d)[\W_]+(?=\d)", "-", plain)
         plain = re.sub(r"(?<![\d-])0+(?=\d)", "", re.sub(r"[^\w-]|_|(?<!\d)-|-(?!\d)", "", plain))
         groups.setdefault(plain, []).append(name)
-    same = [" and ".join(f"'{name}'" for name in names) for names in groups.values() if len(names) > 1]
+    same = [" and ".join(f"'{shown(name)}'" for name in names[:LISTED]) for names in groups.values() if len(names) > 1]
     found = (
         [f"{file}: names that may be one patient's: {_listed(same)}; write each patient's name in one way"]
         if same
@@ -340,9 +363,9 @@ def alike(file: str, patients: Sequence[str]) -> list[str]:
     )
     odd = [name for name in patients if _MADE.fullmatch(name)]
     if odd:
-        shown = _listed([repr(name) for name in odd])
+        listed = _listed([repr(name) for name in odd])
         found.append(
-            f"{file}: names that a spreadsheet may have made of other ones: {shown}; it turns codes such as 1-3 or "
+            f"{file}: names that a spreadsheet may have made of other ones: {listed}; it turns codes such as 1-3 or "
             f"MAR1 into dates, and 1E5 into a number"
         )
     return found
@@ -378,9 +401,17 @@ def one_patient(file: PanelFile, patient: str | None = None) -> Panel:
 
 
 def _all(problems: list[str]) -> str:
-    shown = problems[:SHOWN]
-    rest = len(problems) - len(shown)
+    first = [shown(problem, LONGEST) for problem in problems[:SHOWN]]
+    rest = len(problems) - len(first)
     if len(problems) == 1:
-        return problems[0]
+        return first[0]
     more = [f"... and {rest} more"] if rest else []
-    return "\n  ".join([f"{len(problems)} problems; nothing was read:", *shown, *more])
+    return "\n  ".join([f"{len(problems)} problems; nothing was read:", *first, *more])
+
+
+def _others(who: list[str]) -> str:
+    """The further patients of whom the same is said."""
+    if not who:
+        return ""
+    named = ", ".join(map(shown, who[:NAMED])) + (", ..." if len(who) > NAMED else "")
+    return f" (and {len(who)} more rows); also patient{'s' if len(who) > 1 else ''} {named}"

@@ -67,6 +67,9 @@ class Panel:
     missing : tuple of str
         Analytes that the file names without a value.
     notes : tuple of str
+        What was assumed or left out.
+    refused : mapping of str to str
+        Analytes whose value could not be read, each with what was wrong.
     extra : mapping of str to str
         Columns of the patient's rows that are no values of the panel, as text.
     place : str
@@ -77,6 +80,7 @@ class Panel:
     measurements: Mapping[str, Measurement]
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, str] = field(default_factory=dict)
     place: str = ""
 
