@@ -25,7 +25,9 @@ def write(path: Path, patients: int) -> int:
     """Write the file: log-normal values of the shipped analytes with four digits; return the number of rows."""
     rng = np.random.default_rng(SEED)
     analytes = [a for a in load_knowledge().analytes.values() if a.covariate != "female"][:ANALYTES]
-    draws = np.exp(0.5 * rng.standard_normal((patients, len(analytes))))
+    # a factor of the person and little else, so that no part exceeds its whole
+    person = 0.5 * rng.standard_normal((patients, 1))
+    draws = np.exp(person + 0.02 * rng.standard_normal((patients, len(analytes))))
     below = rng.random((patients, len(analytes))) < BELOW
     with path.open("w", encoding="utf-8") as file:
         file.write("patient,analyte,value,unit\n")
@@ -33,6 +35,7 @@ def write(path: Path, patients: int) -> int:
             for j, analyte in enumerate(analytes):
                 low, high = analyte.plausible
                 usual = analyte.references[0].median if analyte.references else (max(low, 1) * high) ** 0.5
+                usual = 900.0 if analyte.id == "CD4" else usual
                 value = min(max(float(draws[i, j]) * usual, low), high)
                 text = f"<{analyte.lod}" if below[i, j] and analyte.lod else f"{value:.4g}"
                 file.write(f"P{i:05d},{analyte.id},{text},{analyte.unit}\n")

@@ -24,7 +24,7 @@ from crosstalk.knowledge.loader import PARAMETER_COLUMNS
 from crosstalk.knowledge.scales import ScaleTable
 from crosstalk.knowledge.schema import AnalyteTable, DiagnosisTable, DistributionTable, DrugFile, ScoreTable
 from crosstalk.model.equations import equations
-from crosstalk.panel.layout import LONG, PATIENT
+from crosstalk.panel.vocabulary import roles
 from crosstalk.study.records import Endpoint
 from crosstalk.study.tables import ALLOWED
 from crosstalk.twin.records import Forecast
@@ -162,7 +162,7 @@ def test_every_key_of_the_knowledge_files_is_explained() -> None:
 
 
 def test_every_column_of_a_panel_is_explained() -> None:
-    assert {name for names in LONG.values() for name in names} | set(PATIENT) <= in_code("panels.md")
+    assert {next(name for name in names) for names in roles().values()} <= in_code("panels.md")
 
 
 def test_every_status_of_the_engine_is_explained() -> None:

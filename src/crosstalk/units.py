@@ -158,7 +158,9 @@ def _tidy(text: str) -> str:
     clean = re.sub(r"\bmc(?=(g|mol|L|l|IU|U)\b)", "u", clean)
     clean = re.sub(r"(?<![A-Za-z])([muMk]?)(U|UI|I\.U\.)(?=/|$)", r"\1IU", clean)
     clean = re.sub(r"(?<![A-Za-z])([mdun]?)l\b", r"\1L", clean)
-    return re.sub(r"^(K|k|thou|thousand|Tsd\.?)(?=/uL)", "10*3", clean)
+    clean = re.sub(r"/UL$", "/uL", clean)
+    clean = re.sub(r"^giga(?=/L$)", "G", clean, flags=re.IGNORECASE)
+    return re.sub(r"^(K|thous?|thousands?|tsd\.?)(?=/uL)", "10*3", clean, flags=re.IGNORECASE)
 
 
 # UCUM's case-insensitive code: M is milli there, and mega is MA

@@ -400,7 +400,8 @@ MUST = {"as_it_is", "separator", "repeated_header", "blank_lines", "empty_leadin
 # what a warning must say where values were changed by it
 NAMED = re.compile(
     r"line break|quoted cell|decimal comma|separates thousands|read as|repeats the header|unit is taken|given at|"
-    r"above the header|not read|taken as missing|character was lost|no value at all|disagrees"
+    r"above the header|not read|unknown analyte|no analyte|note, no patient|are statistics|"
+    r"taken as missing|character was lost|no value at all|disagrees"
 )
 
 

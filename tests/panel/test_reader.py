@@ -68,7 +68,7 @@ def test_detection_limits(tmp_path: Path) -> None:
 
 def test_derived_values_are_noted_and_never_replace_measured_ones(tmp_path: Path) -> None:
     body = "A,weight,90,kg\nA,height,180,cm\nA,tryptophan,60,umol/L\nA,kynurenine,2.4,umol/L\n"
-    body += "A,glucose,90,mg/dL\nA,insulin,9,uIU/mL\n"
+    body += "A,fasting glucose,90,mg/dL\nA,fasting insulin,9,uIU/mL\n"
     panel = read(tmp_path, LONG + body)
     assert panel.measurements["BMI"].value == pytest.approx(90 / 1.8**2)
     assert panel.measurements["KYN/TRP"].value == pytest.approx(40.0)
@@ -245,12 +245,12 @@ def test_units_below_the_header_and_columns_for_the_row(tmp_path: Path) -> None:
     text = (
         "patient,specimen,time,hsCRP,IL-6,HAMD17,note\n,,,mg/dL,pg/mL,,\nA,serum,0,0.5,2,20,x\nA,serum,24,0.6,3,18,\n"
     )
-    file = read_panel(write(tmp_path, text))
+    file = read_panel(write(tmp_path, text), occasion="first")
     panel = one_patient(file)
     assert {k: (m.value, m.specimen) for k, m in panel.measurements.items()} == {
         "hsCRP": (5, "serum"), "IL-6": (2, "serum"), "HAMD17": (20, "serum"),
     }  # fmt: skip
-    assert len(file.warnings) == 3
+    assert len(file.warnings) == 1
     with pytest.raises(PanelError, match=r"hsCRP has the unit mg/L in the header and mg/dL below it"):
         read_panel(write(tmp_path, text.replace("hsCRP", "hsCRP [mg/L]")))
     with pytest.raises(PanelError, match="line 2: names no patient"):
@@ -330,19 +330,22 @@ def test_a_line_joins_two_scales(tmp_path: Path) -> None:
     assert found.log_sd == pytest.approx(0.03 * (1 - 2.152 / found.value), rel=0.01)
 
 
-def test_a_value_given_twice_matters_only_where_it_is_used(tmp_path: Path) -> None:
+def test_a_value_given_twice_for_one_time_is_refused(tmp_path: Path) -> None:
     rows = "patient,analyte,value,unit,time\nA,glucose,90,mg/dL,0\n"
     again = rows + "A,glucose,95,mg/dL,24\nA,glucose,99,mg/dL,24\n"
-    found = read_panel(write(tmp_path, again))
+    found = read_panel(write(tmp_path, again), occasion="first")
     assert found.panels[0].measurements["glucose"].value == 90
-    assert any("given twice for one later time" in w for w in found.warnings)
+    with pytest.raises(PanelError, match="line 4, patient A, glucose: is given twice, first at line 3; keep one"):
+        read_panel(write(tmp_path, again), occasion="last")
     with pytest.raises(PanelError, match="line 3, patient A, glucose: is given twice, first at line 2; keep one"):
         read_panel(write(tmp_path, rows + "A,glucose,95,mg/dL,0\n"))
 
 
-def test_values_far_apart_are_told(tmp_path: Path) -> None:
-    found = read_panel(write(tmp_path, "patient,analyte,value,unit,time\nA,glucose,90,mg/dL,0\nA,hsCRP,2,mg/L,1000\n"))
-    assert any("42 days apart" in w for w in found.warnings)
+def test_values_far_apart_are_no_one_panel(tmp_path: Path) -> None:
+    path = write(tmp_path, "patient,analyte,value,unit,time\nA,glucose,90,mg/dL,0\nA,hsCRP,2,mg/L,1000\n")
+    with pytest.raises(PanelError, match=r"its values are of 2 occasions .* choose with --occasion"):
+        read_panel(path)
+    assert list(read_panel(path, occasion="last").panels[0].measurements) == ["hsCRP"]
 
 
 def test_gated_percentages_become_counts(tmp_path: Path) -> None:

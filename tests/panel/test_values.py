@@ -172,7 +172,7 @@ def test_values_beside_their_limits(
         ("A;IL-6;2;pg/mL;;;;maybe;", "column quality: received 'maybe'"),
         ("A;hsCRP;0.5 mg/dL;mg/L;;;;;", "though the unit is given as mg/L"),
         ("A;hsCRP;0.5 zork;;;;;;", "unknown unit 'zork'"),
-        ("A;platelets;0.3;10*9/L;;;;;", "less than a hundredth of the lower reference limit"),
+        ("A;platelets;0.3;10*9/L;;;;;", "lies below what people have (3 10*9/L and more)"),
         ("A;;2;pg/mL;;;;;", "no analyte"),
     ],
 )
@@ -219,12 +219,15 @@ def test_words_for_missing_are_told_where_they_may_hide_a_fault(tmp_path: Path) 
     assert "line 3: '---'" in second
 
 
-def test_one_warning_for_several_times(tmp_path: Path) -> None:
+def test_several_times_need_a_choice(tmp_path: Path) -> None:
     rows = "".join(f"A;IL-6;{t + 1};pg/mL;{t}\n" for t in (8, 0, 24))
-    file = read(tmp_path, "patient;analyte;value;unit;time\n" + rows)
+    (tmp_path / "times.csv").write_text("patient;analyte;value;unit;time\n" + rows)
+    with pytest.raises(PanelError, match=r"of 3 occasions \(0 h; 8 h; 24 h\)"):
+        read_panel(tmp_path / "times.csv")
+    file = read_panel(tmp_path / "times.csv", occasion="first")
     assert file.panels[0].measurements["IL-6"].value == 1
     (warning,) = file.warnings
-    assert "line 3: patient A, IL-6: given at 3 times; the first is used" in warning
+    assert "the occasion 0 h is used" in warning
     with pytest.raises(PanelError, match="given twice"):
         read(tmp_path, "patient;analyte;value;unit;time\nA;IL-6;1;pg/mL;0\nA;IL-6;2;pg/mL;0.0\n")
 

@@ -157,7 +157,7 @@ def test_the_samples_become_entries(tmp_path: Path) -> None:
     assert not reading.problems
     assert [(e.patient, e.analyte, e.value, e.unit) for e in reading.entries] == [
         ("P-17", "IL-6", f"{(12.5 * 13.5) ** 0.5:.12g}", "pg/mL"),
-        ("P-17", "TNF", "<0.4", "pg/mL"),
+        ("P-17", "TNF", "<0.8", "pg/mL"),  # the bound of the plate, at dilution 2
     ]
     assert "Comments: Insufficient bead count" in reading.entries[0].remarks
     assert any("samples were diluted (factor 2)" in w for w in reading.warnings)

@@ -379,8 +379,8 @@ def test_adults_of_a_survey(shared_data: Path, tmp_path: Path) -> None:
     """NHANES 2017-2018: counts are those of the file, and what is known of the population comes out."""
     columns = {
         "age": "age [a]", "bmi": "BMI [kg/m2]", "crp_mgL": "hsCRP [mg/L]", "neut_1e9L": "neutrophils [10*9/L]",
-        "lymph_1e9L": "lymphocytes [10*9/L]", "glucose_fast_mgdl": "glucose [mg/dL]",
-        "insulin_uUml": "insulin [u[IU]/mL]", "phq9_total": "PHQ9",
+        "lymph_1e9L": "lymphocytes [10*9/L]", "glucose_fast_mgdl": "fasting glucose [mg/dL]",
+        "insulin_uUml": "fasting insulin [u[IU]/mL]", "phq9_total": "PHQ9",
     }  # fmt: skip
     with gzip.open(shared_data / "nhanes_2017_2018_adults_raw.csv.gz", "rt") as file:
         rows = list(csv.DictReader(file))[:3000]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from crosstalk.cli.common import check_outputs, console, progress, render, say_written, warn, write_wanted
-from crosstalk.cli.options import HtmlFile, JsonFile, Quiet, Seed
+from crosstalk.cli.options import HtmlFile, JsonFile, Occasion, Quiet, Seed
 from crosstalk.errors import UsageError
 from crosstalk.limits import printable
 
@@ -22,7 +22,7 @@ __all__ = ["learn", "predict"]
 
 
 def learn(
-    cohort: Annotated[Path, typer.Argument(metavar="COHORT", help="CSV with one row per patient.")],
+    cohort: Annotated[Path, typer.Argument(metavar="COHORT", help="Table with one row per patient.")],
     outcome: Annotated[str, typer.Option("--outcome", metavar="COLUMN", help="Two values, or a score.")],
     positive: Annotated[
         str | None, typer.Option("--positive", metavar="VALUE", help="Which value is the event, if not 1 or yes.")
@@ -64,6 +64,7 @@ def learn(
     expected_r2: Annotated[
         float, typer.Option("--expected-r2", min=0.01, max=0.85, help="Expected share of the largest R2, for the size.")
     ] = 0.15,
+    occasion: Occasion = None,
     json: JsonFile = None,
     html: HtmlFile = None,
     out: Annotated[
@@ -89,7 +90,7 @@ def learn(
 
     names = tuple(c.strip() for c in covariates.split(",") if c.strip())
     columns = CohortColumns(outcome, positive, site, group, treatment, treated, names, week2, baseline)
-    read = read_cohort(cohort, columns)
+    read = read_cohort(cohort, columns, occasion=occasion)
     warn(read.warnings, quiet)
     work = Work(cache_folder() / "learn")
     try:
@@ -117,13 +118,14 @@ def learn(
 
 def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model that `crosstalk learn --out` locked.")],
-    panel: Annotated[Path, typer.Argument(metavar="PANEL", help="CSV with one row per patient.")],
+    panel: Annotated[Path, typer.Argument(metavar="PANEL", help="Panels of any format.")],
     outcome: Annotated[
         str | None, typer.Option("--outcome", metavar="COLUMN", help="Known outcome: validate the model on it.")
     ] = None,
     positive: Annotated[
         str | None, typer.Option("--positive", metavar="VALUE", help="Which value is the event, if not the model's.")
     ] = None,
+    occasion: Occasion = None,
     json: JsonFile = None,
     html: HtmlFile = None,
     quiet: Quiet = False,
@@ -141,7 +143,7 @@ def predict(
     locked = read_locked(model)
     event = positive or (locked.positive if outcome is not None and locked.kind == "event" else None)
     columns = replace(locked.columns(header_of(panel)), outcome=outcome, positive=event)
-    read = read_patients(panel, columns)
+    read = read_patients(panel, columns, occasion=occasion)
     warn(read.warnings, quiet)
     found = predict_locked(locked, read, str(model))
     write_wanted((json, lambda: dump(found)), (html, lambda: predict_html(found)))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Draws", "EngineName", "HtmlFile", "Jobs", "JsonFile", "PanelFile", "Patient", "Quiet", "Seed"]
+__all__ = ["Draws", "EngineName", "HtmlFile", "Jobs", "JsonFile", "Occasion", "PanelFile", "Patient", "Quiet", "Seed"]
 
 
 def _hush(quiet: bool) -> bool:
@@ -19,6 +19,14 @@ def _hush(quiet: bool) -> bool:
 
 PanelFile = Annotated[Path, typer.Argument(metavar="PANEL", help="CSV of one or more patients, long or wide.")]
 Patient = Annotated[str | None, typer.Option("--patient", help="Which patient of the file.")]
+Occasion = Annotated[
+    str | None,
+    typer.Option(
+        "--occasion",
+        metavar="first|last|each|'nearest-to SCORE'",
+        help="Which occasion, where a patient has values of several.",
+    ),
+]
 JsonFile = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON.")]
 HtmlFile = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a self-contained report.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Fixes everything random.")]

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crosstalk.cli.common import check_outputs, console, open_engine, progress, say_written, status, warn, write_wanted
-from crosstalk.cli.options import Draws, EngineName, HtmlFile, Jobs, JsonFile, PanelFile, Patient, Quiet, Seed
+from crosstalk.cli.options import (
+    Draws,
+    EngineName,
+    HtmlFile,
+    Jobs,
+    JsonFile,
+    Occasion,
+    PanelFile,
+    Patient,
+    Quiet,
+    Seed,
+)
 from crosstalk.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,6 +31,7 @@ __all__ = ["assess", "forecast"]
 def assess(
     panel: PanelFile,
     patient: Patient = None,
+    occasion: Occasion = None,
     json: JsonFile = None,
     html: HtmlFile = None,
     csv: Annotated[
@@ -43,7 +55,7 @@ def assess(
     from crosstalk.twin.twin import assess as run
 
     with status("reading the panels", quiet):
-        file = read_panel(panel, batch=patient is None)
+        file = read_panel(panel, batch=patient is None, occasion=occasion)
     warn(file.warnings, quiet)
     if patient is None and len(file.panels) > 1:
         if draws is not None:
@@ -107,6 +119,7 @@ def forecast(
         typer.Option("--on", metavar="REGIMEN", help="Regimen of the early scores (default: the reference)."),
     ] = None,
     patient: Patient = None,
+    occasion: Occasion = None,
     json: JsonFile = None,
     html: HtmlFile = None,
     seed: Seed = 1,
@@ -127,7 +140,7 @@ def forecast(
     for name in (*(regimen or ()), *([on] if on else ())):
         load_knowledge().regimen(name)
     early = [EarlyScore.read(text) for text in scores or ()]
-    file = read_panel(panel)
+    file = read_panel(panel, occasion=occasion)
     warn(file.warnings, quiet)
     with open_engine(engine_name, jobs) as engine, status("forecasting", quiet) as say:
         result = run(

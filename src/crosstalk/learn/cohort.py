@@ -1,13 +1,12 @@
 """A cohort from a file: one row per patient, the outcome, who belongs together, clinical columns and the panel.
 
-Columns that options name are read here; the rest are read as a panel by `crosstalk.panel.reader.read_panel`, with its
-names, units, limits of detection and messages. A column that is neither is left out with a warning.
+The file is read by `crosstalk.panel.reader.read_panel`, as all verbs read it; columns that options name are kept as
+texts beside the panels and understood here.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,20 +16,20 @@ from numpy.typing import NDArray
 
 from crosstalk.errors import LearnError, PanelError, UsageError
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
-from crosstalk.panel.layout import LONG, PATIENT
+from crosstalk.panel.cells import read_number
+from crosstalk.panel.formats import read_cells
 from crosstalk.panel.reader import read_panel
-from crosstalk.panel.records import PanelFile
-from crosstalk.provenance import hash_file, temporary_folder
-from crosstalk.spreadsheets import frame_csv, unescape
+from crosstalk.panel.records import Panel, PanelFile
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["BELOW", "Cohort", "CohortColumns", "header_of", "read_cohort", "read_frame", "read_patients"]
+__all__ = ["ABOVE", "BELOW", "UPPER", "Cohort", "CohortColumns", "header_of", "read_cohort", "read_patients"]
 
 Array = NDArray[np.float64]
 Kind = Literal["event", "score"]
-BELOW = " below"  # suffix of the column that marks values below the limit of detection
+# suffixes of the columns that say that a value is censored: below its limit, above it, between two with this upper end
+BELOW, ABOVE, UPPER = " below", " above", " upper"
 MISSING = {"", "na", "nan", "n/a", "null", "none", ".", "missing", "unknown"}
 YES, NO = {"1", "1.0", "yes", "true", "y"}, {"0", "0.0", "no", "false", "n"}
 SCORE_VALUES = 10  # a score takes more values than this (assumed); fewer are categories, which are not modelled
@@ -96,8 +95,10 @@ class Cohort:
     path, sha256 : str
     patients : tuple of str
     table : pandas.DataFrame, shape (n, k)
-        A column per analyte in its own unit (below the limit of detection: the limit over the square root of 2, and a
-        column ``NAME below`` of 0 and 1), per covariate, NaN where missing; categories are texts.
+        A column per analyte in its own unit, per covariate, NaN where missing; categories are texts. A censored value
+        is marked, so that steps can take it as such: below the limit of detection, the limit over the square root of 2
+        and 1 in ``NAME below``; above a limit, the limit and 1 in ``NAME above``; between two, their geometric mean and
+        the upper one in ``NAME upper``.
     y : array, shape (n,)
         0 and 1, or a score; empty without outcome.
     kind : {"event", "score"}
@@ -149,41 +150,46 @@ class Cohort:
 EARLY = 0.2  # fall of the score by week 2 that counts as improved: Szegedi et al. 2009, doi 10.4088/JCP.07m03780
 
 
-def read_cohort(path: str | Path, columns: CohortColumns, *, knowledge: Knowledge | None = None) -> Cohort:
+def read_cohort(
+    path: str | Path, columns: CohortColumns, *, knowledge: Knowledge | None = None, occasion: str | None = None
+) -> Cohort:
     """Read a cohort.
 
     Parameters
     ----------
     path : str or Path
-        CSV (or separated by semicolons or tabulators), a header, one row per patient.
+        Any file that `read_panel` reads; the outcome and other named columns need a table.
     columns : CohortColumns
     knowledge : Knowledge, optional
+    occasion : str, optional
+        See `read_panel`.
 
     Raises
     ------
     UsageError
         If a named column is absent or named twice.
     LearnError
-        If a patient stands twice, the outcome has one value or more than two and is no score, a predictor is the
-        outcome under another name, or a cell cannot be read; with the place and what to do.
+        If the outcome has one value or more than two and is no score, a predictor is the outcome under another name, or
+        a cell cannot be read; with the place and what to do.
     PanelError
         From the reader of panels, with the line.
     """
     file, known = Path(path), knowledge or load_knowledge()
-    frame, separator = read_frame(file)
     named = columns.named()
+    found = read_panel(file, knowledge=known, occasion=occasion, keep=(*named, *_more(columns)))
+    header = {" ".join(text.split()): text for text in found.columns}
     for column, option in named.items():
-        if column not in frame:
-            near = ", ".join(map(str, frame.columns[:12]))
+        if column not in header:
+            near = ", ".join(found.columns[:12]) or "none, since it is no table"
             raise UsageError(f"{file}: no column '{column}' (--{option}); its columns are {near}")
-    who = _patient_column(file, frame)
     told: list[str] = []
-    y, kind, positive, keep = _outcome(file, frame, columns, separator, told)
-    frame = frame.loc[keep].reset_index(names="row")
-    line = (frame["row"] + 2).to_numpy()
-    analytes, headers = _analyte_columns(frame, who, {*named, "row"}, known, told, file)
-    panels = _panels(file, frame, who, headers, separator, known, line) if headers else None
-    table, laboratory, clinical, units = _panel_table(panels, analytes, known, told)
+    y, kind, positive, keep = _outcome(file, found, columns, told)
+    panels = [panel for panel, wanted in zip(found.panels, keep, strict=True) if wanted]
+    kept = PanelFile(
+        found.path, found.sha256, tuple(panels), found.warnings, found.format, found.columns, found.decimal
+    )
+    analytes = list(dict.fromkeys(a for p in panels for a in _given(p)))
+    table, laboratory, clinical, units = _panel_table(kept, analytes, known, told)
     categories: list[str] = []
     numbers = [
         *columns.covariates,
@@ -193,12 +199,13 @@ def read_cohort(path: str | Path, columns: CohortColumns, *, knowledge: Knowledg
         assert name is not None
         if name in table:
             raise UsageError(f"{file}: covariate '{name}' has the name of an analyte of the file; rename it")
-        values, is_number = _covariate(frame[name], separator)
+        values, is_number = _covariate(file, kept, name)
         table[name] = values
         (clinical if is_number else categories).append(name)
     arm, treated = None, ("", "")
     if columns.treatment is not None:
-        arm, value = _two(file, frame[columns.treatment], columns.treatment, columns.treated, line, "--treated")
+        cells = _cells(kept, columns.treatment)
+        arm, value = _two(file, cells, _places(kept), columns.treatment, columns.treated, "--treated")
         treated = (columns.treatment, value)
         table[columns.treatment] = arm
         clinical.append(columns.treatment)
@@ -208,147 +215,138 @@ def read_cohort(path: str | Path, columns: CohortColumns, *, knowledge: Knowledg
     table = table.drop(columns=empty)
     _refuse_copies(file, table, categories, y[keep] if columns.outcome else np.array([]))
     return Cohort(
-        str(file), hash_file(file), tuple(frame[who]), table, y[keep] if columns.outcome else np.array([]), kind,
-        columns.outcome or "", positive, _kept(table, clinical), _kept(table, categories), _kept(table, laboratory),
-        {k: v for k, v in units.items() if k in table},
-        _labels(file, frame, columns.site, line), _labels(file, frame, columns.group, line), arm,
-        _improved(file, frame, columns, separator), panels, (*(panels.warnings if panels else ()), *told),
-        treated,
+        str(file), found.sha256, tuple(p.patient for p in panels), table, y[keep] if columns.outcome else np.array([]),
+        kind, columns.outcome or "", positive, _kept(table, clinical), _kept(table, categories),
+        _kept(table, laboratory), {k: v for k, v in units.items() if k in table},
+        _labels(file, kept, columns.site), _labels(file, kept, columns.group), arm, _improved(file, kept, columns),
+        kept if analytes else None, (*found.warnings, *told), treated,
     )  # fmt: skip
+
+
+def _more(columns: CohortColumns) -> tuple[str, ...]:
+    return tuple(c for c in (columns.baseline, columns.week2) if c is not None)
+
+
+def _given(panel: Panel) -> list[str]:
+    """Analytes of a panel as given, and BMI; ratios that follow from others tell a regression nothing new."""
+    return [a for a, m in panel.measurements.items() if m.place or a == "BMI"]
 
 
 def header_of(path: str | Path) -> tuple[str, ...]:
-    """Columns of a table with a row per patient; none for other formats."""
-    file = Path(path)
-    return tuple(read_frame(file)[0].columns) if file.suffix.lower() in (".csv", ".tsv", ".txt") else ()
+    """Columns of a table; none for other formats."""
+    return read_cells(Path(path))[1].columns
 
 
-def read_patients(path: str | Path, columns: CohortColumns, *, knowledge: Knowledge | None = None) -> Cohort:
-    """Read patients of any format that `read_panel` knows; a table with a row per patient as `read_cohort` does.
-
-    Other formats hold no columns besides the panel, so no outcome can be named in them.
-    """
-    file = Path(path)
-    if file.suffix.lower() in (".csv", ".tsv", ".txt"):
-        header = {c.lower() for c in read_frame(file)[0].columns}
-        if not (header & set(LONG["analyte"]) and header & set(LONG["value"])):
-            return read_cohort(file, columns, knowledge=knowledge)
-    if named := columns.named():
-        raise UsageError(
-            f"{file}: holds panels, not a row per patient; column '{next(iter(named))}' cannot be read from it"
-        )
-    known, told = knowledge or load_knowledge(), list[str]()
-    panels = read_panel(file, knowledge=known)
-    analytes = list(dict.fromkeys(a for p in panels.panels for a in p.measurements))
-    table, laboratory, clinical, units = _panel_table(panels, analytes, known, told)
-    return Cohort(
-        str(file), panels.sha256, tuple(p.patient for p in panels.panels), table, np.array([]), "event", "", "",
-        tuple(clinical), (), tuple(laboratory), units, panels=panels, warnings=(*panels.warnings, *told),
-    )  # fmt: skip
+def read_patients(
+    path: str | Path, columns: CohortColumns, *, knowledge: Knowledge | None = None, occasion: str | None = None
+) -> Cohort:
+    """Read patients of any format that `read_panel` knows, as `read_cohort` does."""
+    return read_cohort(path, columns, knowledge=knowledge, occasion=occasion)
 
 
 def _kept(table: pd.DataFrame, names: list[str]) -> tuple[str, ...]:
     return tuple(c for c in names if c in table)
 
 
-def read_frame(file: Path) -> tuple[pd.DataFrame, str]:
-    """Read the cells of a table as texts without blanks, and what separates them.
+def _cells(panels: PanelFile, column: str) -> list[str]:
+    """Cells of a column beside the panels, in their order; empty where there is none."""
+    wanted = " ".join(column.split())
+    return [next((t for c, t in p.extra.items() if " ".join(c.split()) == wanted), "") for p in panels.panels]
+
+
+def _places(panels: PanelFile) -> list[str]:
+    return [p.place for p in panels.panels]
+
+
+def _missing(cells: Sequence[str]) -> NDArray[np.bool_]:
+    return np.array([cell.lower() in MISSING for cell in cells], dtype=bool)
+
+
+def _number(text: str, decimal: str) -> float:
+    """A number of either sign.
 
     Raises
     ------
-    UsageError, LearnError
-        If the file cannot be read or is no table.
+    PanelError
+        If it is none.
     """
-    import pandas as pd
+    plain = text.strip().replace("\u2212", "-")
+    negative = plain.startswith("-")
+    value, assumed = read_number(plain.removeprefix("-").removeprefix("+"), decimal)
+    if assumed:
+        raise PanelError(f"received '{text}'; expected a number without marks between its digits")
+    return -value if negative else value
 
+
+def _numbers(file: Path, panels: PanelFile, column: str) -> Array:
+    """Cells as numbers, NaN where missing.
+
+    Raises
+    ------
+    LearnError
+        If one is no number, with its place.
+    """
+    cells = _cells(panels, column)
+    found = np.full(len(cells), np.nan)
+    for i, (cell, absent) in enumerate(zip(cells, _missing(cells), strict=True)):
+        if not absent:
+            try:
+                found[i] = _number(cell, panels.decimal)
+            except PanelError as error:
+                place = panels.panels[i].place
+                raise LearnError(
+                    f"{file}, {place}, patient {panels.panels[i].patient}, column '{column}': {error}"
+                ) from None
+    return found
+
+
+def _is_number(text: str, decimal: str) -> bool:
     try:
-        with file.open(encoding="utf-8-sig") as stream:
-            header = stream.readline()
-        separator = max(",;\t", key=header.count)
-        frame = pd.read_csv(file, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"{file}: cannot be read ({error.strerror}); check the path and its permissions") from error
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise LearnError(
-            f"{file}: is no table of text in UTF-8 ({str(error).strip()}); expected CSV with a header"
-        ) from error
-    if not isinstance(frame.index, pd.RangeIndex):
-        raise LearnError(
-            f"{file}: rows have more cells than the header; a decimal comma or an unquoted separator adds cells"
-        )
-    frame.columns = [" ".join(unescape(str(c)).split()) for c in frame.columns]
-    if not len(frame):
-        raise LearnError(f"{file}: a header and no row; expected one row per patient")
-    return frame.apply(lambda column: column.str.strip().map(unescape)), separator
-
-
-def _patient_column(file: Path, frame: pd.DataFrame) -> str:
-    found = [c for c in map(str, frame) if re.sub(r"[\s_.-]+", "_", c.lower()) in PATIENT]
-    if len(found) != 1:
-        raise LearnError(
-            f"{file}: {len(found)} columns for the patient ({', '.join(found) or 'none'}); expected one named "
-            f"{', '.join(PATIENT[:4])}"
-        )
-    who = found[0]
-    blank = frame.index[frame[who] == ""]
-    if len(blank):
-        raise LearnError(f"{file}, line {blank[0] + 2}: no patient; fill the column '{who}'")
-    twice = frame.index[frame[who].duplicated()]
-    if len(twice):
-        raise LearnError(
-            f"{file}, line {twice[0] + 2}: patient {frame[who][twice[0]]} stands twice; expected one row per patient. "
-            "Keep the baseline row"
-        )
-    return who
-
-
-def _missing(cells: pd.Series[str]) -> pd.Series[bool]:
-    return cells.str.lower().isin(MISSING)
-
-
-def _numbers(cells: pd.Series[str], separator: str) -> pd.Series[float]:
-    import pandas as pd
-
-    text = cells if separator == "," else cells.str.replace(",", ".", regex=False)
-    return pd.to_numeric(text.mask(_missing(cells)), errors="coerce")
+        _number(text, decimal)
+    except PanelError:
+        return False
+    return True
 
 
 def _outcome(
-    file: Path, frame: pd.DataFrame, columns: CohortColumns, separator: str, told: list[str]
+    file: Path, panels: PanelFile, columns: CohortColumns, told: list[str]
 ) -> tuple[Array, Kind, str, NDArray[np.bool_]]:
     if columns.outcome is None:
-        return np.array([]), "event", "", np.ones(len(frame), dtype=bool)
-    cells, name = frame[columns.outcome], columns.outcome
-    absent = _missing(cells).to_numpy()
+        return np.array([]), "event", "", np.ones(len(panels.panels), dtype=bool)
+    cells, name = _cells(panels, columns.outcome), columns.outcome
+    absent = _missing(cells)
     if absent.all():
         raise LearnError(f"{file}: column '{name}' holds no outcome at all")
     if absent.any():
-        lines = np.flatnonzero(absent) + 2
-        first = ", ".join(map(str, lines[:5])) + (" ..." if len(lines) > 5 else "")
+        lines = [p.place for p, gone in zip(panels.panels, absent, strict=True) if gone]
+        first = ", ".join(place.removeprefix("line ") for place in lines[:5]) + (" ..." if len(lines) > 5 else "")
         told.append(
             f"{file}: {len(lines)} of {len(cells)} patients have no outcome (lines {first}) and are left out; if who "
             "drops out differs from who stays, every result is biased"
         )
-    known = cells[~absent]
-    values = known.unique()
-    number = _numbers(known, separator)
-    if columns.positive is None and len(values) > SCORE_VALUES and number.notna().all():
-        y = np.full(len(cells), np.nan)
-        y[~absent] = number
-        return y, "score", "", ~absent
-    line = np.flatnonzero(~absent) + 2
-    coded, positive = _two(file, known, name, columns.positive, line, "--positive")
+    known = [cell for cell, gone in zip(cells, absent, strict=True) if not gone]
     y = np.full(len(cells), np.nan)
+    if columns.positive is None and len(set(known)) > SCORE_VALUES and _mostly_numbers(known, panels.decimal):
+        return _numbers(file, panels, name), "score", "", ~absent
+    places = [place for place, gone in zip(_places(panels), absent, strict=True) if not gone]
+    coded, positive = _two(file, known, places, name, columns.positive, "--positive")
     y[~absent] = coded
     return y, "event", positive, ~absent
 
 
-def _two(file: Path, cells: pd.Series[str], name: str, chosen: str | None, line: Any, option: str) -> tuple[Array, str]:
+def _mostly_numbers(cells: Sequence[str], decimal: str) -> bool:
+    """Whether a column is one of numbers, of which single cells may be mistakes."""
+    return sum(_is_number(cell, decimal) for cell in cells) > len(cells) / 2
+
+
+def _two(
+    file: Path, cells: Sequence[str], places: Sequence[str], name: str, chosen: str | None, option: str
+) -> tuple[Array, str]:
     """Cells of two values as 0 and 1, and the value that is 1."""
     blank = np.flatnonzero(_missing(cells))
     if len(blank):
-        raise LearnError(f"{file}, line {line[blank[0]]}: column '{name}' is empty; every patient needs a value")
-    values = sorted(cells.unique())
+        raise LearnError(f"{file}, {places[blank[0]]}: column '{name}' is empty; every patient needs a value")
+    values = sorted(set(cells))
     shown = ", ".join(values[:6]) + (" ..." if len(values) > 6 else "")
     if len(values) < 2:
         raise LearnError(
@@ -367,62 +365,15 @@ def _two(file: Path, cells: pd.Series[str], name: str, chosen: str | None, line:
         chosen = yes[0]
     if chosen not in values:
         raise UsageError(f"{file}: {option} {chosen}: column '{name}' holds {shown}")
-    return np.asarray(cells == chosen, dtype=float), chosen
-
-
-def _analyte_columns(
-    frame: pd.DataFrame, who: str, taken: set[str], known: Knowledge, told: list[str], file: Path
-) -> tuple[list[str], list[str]]:
-    """Analytes and their headers; the rest is told."""
-    analytes, headers, rest = [], [], []
-    for column in map(str, frame):
-        if column == who or column in taken:
-            continue
-        found = known.find_analyte(re.split(r"[\[(]", column, maxsplit=1)[0].rstrip())
-        if found is None:
-            rest.append(column)
-        else:
-            analytes.append(found.id)
-            headers.append(column)
-    if rest:
-        told.append(
-            f"{file}: columns not used, being no analyte and named by no option: {', '.join(rest)}; clinical ones are "
-            "named with --covariates"
-        )
-    return analytes, headers
-
-
-def _panels(
-    file: Path, frame: pd.DataFrame, who: str, headers: list[str], separator: str, known: Knowledge, line: Any
-) -> PanelFile:
-    """The analytes of the cohort through the reader of panels; blank lines keep the numbers of lines."""
-    with temporary_folder() as folder:
-        part = folder / file.with_suffix(".csv").name
-        blocks = frame_csv(frame[[who, *headers]], separator=separator).splitlines()
-        rows, at = [blocks[0]], 2
-        for number, text in zip(line, blocks[1:], strict=True):
-            rows += [""] * (int(number) - at)
-            rows.append(text)
-            at = int(number) + 1
-        part.write_text("\n".join(rows) + "\n", encoding="utf-8")
-        try:
-            found = read_panel(part, knowledge=known)
-        except PanelError as error:
-            raise PanelError(str(error).replace(str(part), str(file))) from None
-        warnings = tuple(w.replace(str(part), str(file)) for w in found.warnings)
-    return PanelFile(str(file), found.sha256, found.panels, warnings, found.format)
+    return np.asarray([cell == chosen for cell in cells], dtype=float), chosen
 
 
 def _panel_table(
-    panels: PanelFile | None, analytes: list[str], known: Knowledge, told: list[str]
+    panels: PanelFile, analytes: list[str], known: Knowledge, told: list[str]
 ) -> tuple[pd.DataFrame, list[str], list[str], dict[str, str]]:
     import pandas as pd
 
-    if panels is None:
-        return pd.DataFrame(), [], [], {}
     names = [*dict.fromkeys(analytes)]
-    if {"weight", "height"} <= {*names} and "BMI" not in names:
-        names.append("BMI")
     table = pd.DataFrame(np.nan, index=range(len(panels.panels)), columns=names)
     failed = 0
     for i, panel in enumerate(panels.panels):
@@ -437,18 +388,26 @@ def _panel_table(
             if m.censored == "left":
                 # a made-up number that keeps the order; the flag lets a step do better
                 value /= np.sqrt(2)
-                if name + BELOW not in table:
-                    table[name + BELOW] = 0.0
-                table.loc[i, name + BELOW] = 1.0
             elif m.censored == "interval" and m.upper is not None:
                 value = np.sqrt(max(m.value, 1e-12) * m.upper)
+            if m.censored:
+                flag = name + {"left": BELOW, "right": ABOVE, "interval": UPPER}[m.censored]
+                if flag not in table:
+                    table[flag] = np.nan if flag.endswith(UPPER) else 0.0
+                table.loc[i, flag] = m.upper if flag.endswith(UPPER) else 1.0
             table.loc[i, name] = value
-    below = {c.removesuffix(BELOW): int(table[c].sum()) for c in map(str, table) if c.endswith(BELOW)}
-    if below:
-        listed = ", ".join(f"{name} {n}" for name, n in below.items())
-        told.append(
-            f"{panels.path}: below the limit of detection, taken as the limit over the square root of 2: {listed}"
-        )
+    for suffix, words in (
+        (
+            BELOW,
+            "below the limit of detection, taken as the limit over the square root of 2 where a step needs a number",
+        ),
+        (ABOVE, "above a limit, taken as the limit where a step needs a number"),
+        (UPPER, "between two limits, taken as their geometric mean where a step needs a number"),
+    ):
+        counted = {c.removesuffix(suffix): int((table[c] > 0).sum()) for c in map(str, table) if c.endswith(suffix)}
+        if counted:
+            listed = ", ".join(f"{name} {n}" for name, n in counted.items())
+            told.append(f"{panels.path}: {words}: {listed}")
     if failed:
         told.append(f"{panels.path}: {failed} values failed in quality control; treated as missing")
     kinds = {name: known.analyte(name).kind for name in names}
@@ -457,34 +416,42 @@ def _panel_table(
     return table, laboratory, clinical, {name: known.analyte(name).unit for name in names}
 
 
-def _covariate(cells: pd.Series[str], separator: str) -> tuple[Any, bool]:
-    number = _numbers(cells, separator)
-    if number.notna().eq(~_missing(cells)).all():
-        return number.to_numpy(dtype=float), True
-    return cells.mask(_missing(cells), "missing").to_numpy(dtype=object), False
+def _covariate(file: Path, panels: PanelFile, column: str) -> tuple[Any, bool]:
+    """A column of numbers or of words; one that is mostly numbers is refused at the first cell that is none."""
+    cells = _cells(panels, column)
+    absent = _missing(cells)
+    known = [cell for cell, gone in zip(cells, absent, strict=True) if not gone]
+    if not known or _mostly_numbers(known, panels.decimal):
+        return _numbers(file, panels, column), True
+    return np.array(
+        ["missing" if gone else cell for cell, gone in zip(cells, absent, strict=True)], dtype=object
+    ), False
 
 
-def _labels(file: Path, frame: pd.DataFrame, column: str | None, line: Any) -> tuple[str, ...] | None:
+def _labels(file: Path, panels: PanelFile, column: str | None) -> tuple[str, ...] | None:
     if column is None:
         return None
-    blank = np.flatnonzero(_missing(frame[column]))
+    cells = _cells(panels, column)
+    blank = np.flatnonzero(_missing(cells))
     if len(blank):
-        raise LearnError(f"{file}, line {line[blank[0]]}: column '{column}' is empty; every patient needs one")
-    return tuple(frame[column])
+        raise LearnError(
+            f"{file}, {panels.panels[blank[0]].place}: column '{column}' is empty; every patient needs one"
+        )
+    return tuple(cells)
 
 
-def _improved(file: Path, frame: pd.DataFrame, columns: CohortColumns, separator: str) -> Array | None:
+def _improved(file: Path, panels: PanelFile, columns: CohortColumns) -> Array | None:
     if columns.week2 is None:
         return None
     if columns.baseline is None:
         raise UsageError("--week2 needs --baseline COLUMN: the same scale before treatment")
-    early, before = _numbers(frame[columns.week2], separator), _numbers(frame[columns.baseline], separator)
+    early, before = _numbers(file, panels, columns.week2), _numbers(file, panels, columns.baseline)
     if (before <= 0).any():
         raise LearnError(
             f"{file}: column '{columns.baseline}' holds a score of 0 or less; improvement is a share of it"
         )
     fall = (1 - early / before >= EARLY).astype(float)
-    return np.where(early.notna() & before.notna(), fall, np.nan)
+    return np.where(np.isnan(early) | np.isnan(before), np.nan, fall)
 
 
 def _refuse_copies(file: Path, table: pd.DataFrame, categories: list[str], y: Array) -> None:

@@ -2,7 +2,7 @@
 
 Two layouts are understood. ``wide`` is that of a wide panel file: headers such as ``IL-6 [pg/mL]``, cells that are
 numbers or texts such as ``<0.11``. ``cohort`` is the table of `crosstalk.learn.cohort.Cohort`: ids of analytes, in
-their own units, beside a value below the limit a column ``IL-6 below`` of 0 and 1.
+their own units, beside a censored value a column ``IL-6 below`` or ``IL-6 above`` of 0 and 1, or ``IL-6 upper``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from crosstalk.knowledge.loader import load_knowledge
 from crosstalk.knowledge.records import Analyte
 from crosstalk.panel.derived import derive
 from crosstalk.panel.entries import Entry
-from crosstalk.panel.layout import split_header
+from crosstalk.panel.header import split_header
 from crosstalk.panel.records import Measurement, Panel
 from crosstalk.panel.values import Interpreter
 
@@ -30,7 +30,8 @@ Array = NDArray[np.float64]
 Layout = Literal["wide", "cohort"]
 Others = Literal["refuse", "ignore", "pass"]
 
-BELOW = " below"  # as in crosstalk.learn.cohort
+BELOW, ABOVE, UPPER = " below", " above", " upper"  # as in crosstalk.learn.cohort
+FLAGS = (BELOW, ABOVE, UPPER)
 
 
 class ColumnError(LearnError, ValueError):
@@ -42,13 +43,15 @@ class ColumnWarning(UserWarning):
 
 
 class Column(NamedTuple):
-    """One analyte of a table: its position, header and unit, and the position of its ``below`` column or -1."""
+    """One analyte of a table: its position, header and unit, and the positions of its flags of censoring or -1."""
 
     at: int
     header: str
     analyte: Analyte
     unit: str
     below: int
+    above: int = -1
+    upper: int = -1
 
 
 @dataclass
@@ -94,7 +97,7 @@ class TableReader:
                 f"or 'pass'"
             )
         self._interpreter = Interpreter(load_knowledge())
-        self._read: dict[tuple[int, Any, bool], Measurement | None] = {}
+        self._read: dict[tuple[Any, ...], Measurement | None] = {}
         self.columns, self.rest = [], []
         if not self.headers:
             if self.others == "refuse":
@@ -104,11 +107,11 @@ class TableReader:
             self.rest = list(range(self.n))
             return
         names = [str(h) for h in self.headers]
-        flags = {h.removesuffix(BELOW): i for i, h in enumerate(names) if h.endswith(BELOW)}
+        flags = {h: i for i, h in enumerate(names) if h.endswith(FLAGS)}
         for i, header in enumerate(names):
             if header in self.besides:
                 continue
-            if self.layout == "cohort" and header.endswith(BELOW) and header.removesuffix(BELOW) in names:
+            if self.layout == "cohort" and header in flags and header.rpartition(" ")[0] in names:
                 continue
             found = self._column(i, header, flags)
             if found is None:
@@ -127,11 +130,11 @@ class TableReader:
 
     def _column(self, i: int, header: str, flags: dict[str, int]) -> Column | None:
         name, unit = split_header(header) if self.layout == "wide" else (header, "")
-        analyte = self._interpreter.knowledge.find_analyte(name) if name.strip() else None
+        analyte = self._interpreter.find(name)
         if analyte is None:
             return None
         if self.layout == "cohort":
-            return Column(i, header, analyte, analyte.unit, flags.get(header, -1))
+            return Column(i, header, analyte, analyte.unit, *(flags.get(header + suffix, -1) for suffix in FLAGS))
         return Column(i, header, analyte, unit, -1)
 
     def measurements(self, column: Column, table: NDArray[Any]) -> list[Measurement | None]:
@@ -143,19 +146,20 @@ class TableReader:
             If a cell cannot be read.
         """
         cells = table[:, column.at]
-        below = table[:, column.below] if column.below >= 0 else np.zeros(len(cells))
+        none = np.zeros(len(cells))
+        flags = [table[:, at] if at >= 0 else none for at in (column.below, column.above, column.upper)]
         found = []
-        for i, (cell, flag) in enumerate(zip(cells, below, strict=True)):
+        for i, (cell, below, above, upper) in enumerate(zip(cells, *flags, strict=True)):
             try:
-                found.append(self._cell(column, cell, bool(flag == 1)))
+                found.append(self._cell(column, cell, bool(below == 1), bool(above == 1), float(upper or 0.0)))
             except PanelError as error:
                 raise ColumnError(f"column '{column.header}', row {i + 1}: {error}") from None
         return found
 
-    def _cell(self, column: Column, cell: Any, below: bool) -> Measurement | None:
+    def _cell(self, column: Column, cell: Any, below: bool, above: bool, upper: float) -> Measurement | None:
         if cell is None or cell != cell:  # NaN
             return None
-        key = (column.at, cell, below)
+        key = (column.at, cell, below, above, upper if upper > 0 else 0.0)
         if key not in self._read:
             analyte = column.analyte
             if self.layout == "cohort" and analyte.covariate == "female":
@@ -163,6 +167,11 @@ class TableReader:
             elif below:
                 # the table holds the limit over the square root of 2
                 self._read[key] = Measurement(analyte.id, float(cell) * np.sqrt(2), "left")
+            elif above:
+                self._read[key] = Measurement(analyte.id, float(cell), "right")
+            elif upper > 0:
+                # the table holds the geometric mean of the two limits
+                self._read[key] = Measurement(analyte.id, float(cell) ** 2 / upper, "interval", upper=upper)
             else:
                 text = cell.strip() if isinstance(cell, str) else repr(float(cell)).removesuffix(".0")
                 entry = Entry(column.header, "", analyte.id, text, column.unit, confirmed="")

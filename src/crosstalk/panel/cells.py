@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from crosstalk.errors import PanelError
 from crosstalk.limits import NUMBER, shown
 
-__all__ = ["PLAIN", "Cell", "decimal_evidence", "read_cell", "read_number"]
+__all__ = ["MISSING", "PLAIN", "Cell", "decimal_evidence", "is_word", "read_cell", "read_number", "unclear"]
 
 Kind = Literal["missing", "number", "left", "right", "interval", "below lod", "below lloq", "above", "detected"]
 
@@ -152,6 +152,17 @@ def read_cell(text: str, decimal: str = ".") -> Cell:
     return Cell("number", value, 0.0, unit, EXTRAPOLATED if starred else "", assumed)
 
 
+def is_word(text: str) -> bool:
+    """Whether a cell is a word such as ND or <LOD, not a number.
+
+    Examples
+    --------
+    >>> is_word("BLQ"), is_word("<0.4")
+    (True, False)
+    """
+    return _word(text, " ".join(text.lower().split()).replace("< ", "<").replace("> ", ">")) is not None
+
+
 def _check_length(text: str) -> None:
     if len(text) > NUMBER:
         raise PanelError(f"received '{shown(text)}'; expected a number such as 1.5, <0.11 or >500")
@@ -255,3 +266,14 @@ def decimal_evidence(texts: Iterable[str]) -> tuple[str, str]:
         if comma and point:
             break
     return comma, point
+
+
+def unclear(text: str) -> bool:
+    """Whether a text holds a number that may be a thousand or a thousandth, by the points in it.
+
+    Examples
+    --------
+    >>> unclear("12.500"), unclear("<1.250"), unclear("0.125"), unclear("12.5")
+    (True, True, False, False)
+    """
+    return "." in text and any(_EITHER.fullmatch(token) for token in _TOKEN.findall(text.translate(_ALIKE)))

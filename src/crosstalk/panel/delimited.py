@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 from crosstalk.errors import PanelError
+from crosstalk.knowledge.loader import Knowledge
 from crosstalk.limits import TABLE
 from crosstalk.panel.entries import Reading
 from crosstalk.panel.layout import SEARCHED, arrange, is_header
+from crosstalk.panel.values import knower
 
 __all__ = ["read"]
 
@@ -23,8 +26,16 @@ BINARY = (b"PK\x03\x04", b"%PDF", b"\x1f\x8b", b"\x89PNG", b"\xd0\xcf\x11\xe0")
 WESTERN = {0xA0, 0xB0, 0xB1, 0xB2, 0xB3, 0xB5, 0xB7, 0xD7}
 
 
-def read(path: Path) -> Reading:
+def read(path: Path, knowledge: Knowledge | None = None, keep: Sequence[str] = ()) -> Reading:
     """Read a CSV or TSV in the long or the wide layout.
+
+    Parameters
+    ----------
+    path : Path
+    knowledge : Knowledge, optional
+        Whose analytes to look for among the columns.
+    keep : sequence of str
+        Columns that the caller reads himself; see `Reading.kept`.
 
     Raises
     ------
@@ -40,7 +51,9 @@ def read(path: Path) -> Reading:
     stated, text = _stated(text)
     separator = stated or _separator(text)
     rows = _Rows(path, text, separator)
-    reading = arrange(str(path), rows, "line", commas=separator == ",", content=content)
+    reading = arrange(
+        str(path), rows, "line", commas=separator == ",", content=content, known=knower(knowledge), keep=keep
+    )
     if rows.several:
         first, last = rows.several[0]
         warnings.append(
@@ -59,7 +72,7 @@ def read(path: Path) -> Reading:
         warnings.append(
             f"{path}, line {rows.number}: the last line does not end with a line break; check that the file is whole"
         )
-    return Reading(reading.entries, reading.problems, [*warnings, *reading.warnings], content, reading.decimal)
+    return replace(reading, warnings=[*warnings, *reading.warnings])
 
 
 def _more(found: Sequence[object]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Container, Mapping
 from typing import NamedTuple
 
 from crosstalk.panel.records import Measurement
+from crosstalk.panel.vocabulary import FED, fasting
 
 __all__ = ["DERIVED", "derive"]
 
@@ -74,7 +75,8 @@ def derive(measurements: Mapping[str, Measurement], known: Container[str]) -> tu
     Returns
     -------
     (dict of Measurement, list of str)
-        Where an input is censored, zero, failed or of another time than the rest, a note and no value.
+        Where an input is censored, zero, failed, not said to be fasting (HOMA-IR) or of another time than the rest,
+        a note and no value.
 
     References
     ----------
@@ -107,7 +109,7 @@ def derive(measurements: Mapping[str, Measurement], known: Container[str]) -> tu
             value,
             "",
             rule.words,
-            specimen=inputs[0].specimen,
+            specimen=inputs[0].specimen if len({m.specimen for m in inputs}) == 1 else "",
             # a count from a share is one of the same gates
             method=inputs[0].method if rule.value is _part else "",
             time_h=inputs[0].time_h,
@@ -126,4 +128,7 @@ def _obstacle(inputs: list[Measurement]) -> str:
             return f"{m.analyte} failed quality control"
         if m.value <= 0:
             return f"{m.analyte} is 0"
+        if m.analyte in FED and fasting(m.specimen) is not True:
+            said = "was not taken fasting" if fasting(m.specimen) is False else "does not say that it was taken fasting"
+            return f"{m.analyte} {said} (name it 'fasting {m.analyte}', or give a column fasting)"
     return "its inputs were taken at different times" if len({m.time_h for m in inputs}) > 1 else ""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-__all__ = ["Entry", "Reading"]
+__all__ = ["Entry", "Kept", "Reading"]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One value of one analyte of one patient, as text and as it stood in the file.
 
     Attributes
@@ -18,8 +18,10 @@ class Entry:
         Where it stood, for messages: ``line 3``, ``sheet 'Results', row 7``, ``Observation/a1``.
     value : str
         A number, ``<0.11``, ``>500``, ``0.11..0.5`` (between), or one of the words for missing.
-    lod, lloq : str
-        Limits of detection and of quantification, in ``unit``.
+    lod, lloq, uloq : str
+        Limits of detection and of quantification, in ``unit`` or with a unit of their own behind the number.
+    time : str
+        Hours.
     confirmed : str
         ``yes`` where an extreme value was confirmed.
     cv : str
@@ -27,6 +29,8 @@ class Entry:
     quality : str
         ``doubtful`` or ``failed``, where quality control said so.
     remarks : tuple of str
+    visit, date : str
+        The occasion, as the file names it.
     """
 
     place: str
@@ -43,6 +47,18 @@ class Entry:
     cv: str = ""
     quality: str = ""
     remarks: tuple[str, ...] = ()
+    uloq: str = ""
+    visit: str = ""
+    date: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The cells of one row that are kept beside the panel: column to text; and where the row stood."""
+
+    place: str
+    patient: str
+    cells: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -61,6 +77,12 @@ class Reading:
         What the hash of the file is taken of.
     decimal : str
         The decimal sign of the entries' numbers: ``.`` or ``,``.
+    kept : list of Kept
+        Columns that are no values of the panel, row by row.
+    columns : tuple of str
+        The header of a table.
+    once : bool
+        Whether a patient has one row: the wide layout.
     sha256 : str
         The hash itself, where the content is too large to be kept.
     """
@@ -70,4 +92,7 @@ class Reading:
     warnings: list[str] = field(default_factory=list)
     content: bytes = b""
     decimal: str = "."
+    kept: list[Kept] = field(default_factory=list)
+    columns: tuple[str, ...] = ()
+    once: bool = False
     sha256: str = ""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from sys import intern
 from typing import Any, NamedTuple
 
 from crosstalk.errors import PanelError
@@ -16,21 +17,18 @@ from crosstalk.knowledge.records import Analyte
 from crosstalk.panel.entries import Entry, Reading
 from crosstalk.panel.fhir_json import Document, Object, Resource, member, members, text
 from crosstalk.panel.fhir_values import LeftOutError, has_value, value_of, words_of
+from crosstalk.panel.vocabulary import BLOOD, FED, fasting, fluid
 
 __all__ = ["read", "stream"]
 
 LOINC = {"http://loinc.org", "https://loinc.org", "loinc", "urn:oid:2.16.840.1.113883.6.1"}
 VOID = {"entered-in-error", "cancelled", "registered", "specimen-in-process"}
 VALID = {"final", "preliminary", "amended", "corrected", "unknown", "appended"}
-# a value of another fluid is another quantity
-OTHER_FLUIDS = re.compile(
-    r"urin|saliva|oral fluid|cerebrospinal|\bcsf\b|stool|f(a)?eces|f(a)?ecal|sputum|\bhair\b|sweat|\btears?\b|milk|"
-    r"synovial|pleural|peritoneal|ascit|swab|dialys"
-)
+FASTED_H = 8.0  # hours without food that count as fasting, as in NHANES
 # what is used of the resources that an Observation refers to
 KEPT = {
     "Patient": ("resourceType", "id", "identifier", "gender", "birthDate"),
-    "Specimen": ("resourceType", "id", "type"),
+    "Specimen": ("resourceType", "id", "type", "collection"),
     "Encounter": ("resourceType", "id", "period"),
 }
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -52,6 +50,7 @@ class _Draft(NamedTuple):
     place: str
     value: str
     when: int | None  # microseconds since 1970
+    date: str  # as the file has it, in its own zone
     alike: tuple[str, str, str, str, str, tuple[str, ...]]  # analyte, name, unit, specimen, method, remarks
 
 
@@ -177,7 +176,7 @@ class _Reader:
         value = value_of(item, analyte)
         for note in value.notes:
             self.note(note, f"{place}, {analyte.id}")
-        specimen, words = self.specimen(resource, analyte)
+        specimen, words = self.specimen(resource, analyte, name, item)
         patient = self.patient(resource, place)
         when, dated = self.time(content, place)
         self.check_encounter(resource, when, place)
@@ -187,27 +186,51 @@ class _Reader:
             analyte.id, name, value.unit, specimen, words_of(method)[0] if method else "", tuple(remarks),
         )  # fmt: skip
         moment = None if when is None else (when - EPOCH) // timedelta(microseconds=1)
-        return patient, _Draft(place, value.text, moment, self.alike.setdefault(alike, alike))
+        date = "" if when is None else intern(when.date().isoformat())
+        return patient, _Draft(place, value.text, moment, date, self.alike.setdefault(alike, alike))
 
     # Specimen, patient, time
 
-    def specimen(self, resource: Resource, analyte: Analyte) -> tuple[str, list[str]]:
+    def specimen(self, resource: Resource, analyte: Analyte, name: str, item: Object) -> tuple[str, list[str]]:
+        """Fluid and fasting; raises `LeftOutError` for a value of another fluid."""
         reference = member(resource.content, "specimen")
-        if not reference:
-            return "", []
-        found = self.resolve(resource, text(reference, "reference"), "Specimen")
+        found = self.resolve(resource, text(reference, "reference"), "Specimen") if reference else None
         kind = member(found.content, "type") if found else {}
-        words = " ".join(words_of(kind) if kind else [text(reference, "display")]).lower()
-        in_blood = analyte.specimen in ("serum", "plasma", "blood")
-        if in_blood and OTHER_FLUIDS.search(words):
-            raise LeftOutError(f"measured in another fluid ({words[:40]}) than {analyte.specimen}")
-        sure = [fluid for fluid in ("serum", "plasma") if fluid in words]
-        if len(sure) == 1:
-            return sure[0], []
-        if "blood" in words and analyte.specimen == "blood":
-            return "blood", []
+        said = words_of(kind) if kind else [text(reference, "display")] if text(reference, "display") else []
+        fluids = [fluid(word) for word in said]
+        in_blood = analyte.kind == "laboratory"
+        other = next((one for one in fluids if one not in ("", "unknown", *BLOOD)), "")
+        if in_blood and other:
+            raise LeftOutError(f"measured in another fluid ({other}) than {analyte.specimen or 'blood'}")
+        if in_blood and said and said != ["no words"] and not any(one in BLOOD for one in fluids):
+            raise LeftOutError(f"measured in '{said[0][:40]}', which is not known as blood")
+        concept = member(item, "code")
+        spoken = [w for w in (text(concept, "text"), *(text(c, "display") for c in members(concept, "coding"))) if w]
+        systems = [fluid(_system(w)) for w in spoken]
+        wrong = next((one for one in systems if one not in ("", "unknown", *BLOOD)), "")
+        if in_blood and wrong:
+            raise LeftOutError(f"its code is of another fluid ({wrong}) than {analyte.specimen or 'blood'}")
+        words = " ".join(said).lower()
+        sure = list(dict.fromkeys(one for one in fluids if one in ("serum", "plasma")))
+        name_ = sure[0] if len(sure) == 1 else "blood" if "blood" in fluids and analyte.specimen == "blood" else ""
+        state = self.fasted(found, [name, *spoken]) if analyte.id in FED else ""
         # serum and plasma are drawn as blood: that says nothing against the analyte's own specimen
-        return "", [f"specimen {words[:40]}"] if words else []
+        return ", ".join(filter(None, (name_, state))), [] if name_ or not words else [f"specimen {words[:40]}"]
+
+    @staticmethod
+    def fasted(specimen: Resource | None, spoken: list[str]) -> str:
+        """Whether the person had fasted, by the specimen's collection, the code or its words."""
+        collection = member(specimen.content, "collection") if specimen else {}
+        codes = {text(c, "code") for c in members(member(collection, "fastingStatusCodeableConcept"), "coding")}
+        if codes & {"F", "FNA"}:
+            return "fasting"
+        if codes & {"NF", "NG"}:
+            return "not fasting"
+        duration = member(collection, "fastingStatusDuration")
+        if text(duration, "code") in ("h", "hr") and str(duration.get("value", "")).replace(".", "", 1).isdigit():
+            return "fasting" if float(str(duration["value"])) >= FASTED_H else "not fasting"
+        found = {fasting(word) for word in spoken} - {None}
+        return "not fasting" if False in found else "fasting" if found else ""
 
     def patient(self, resource: Resource, place: str) -> str:
         """Key of the patient; `labels` holds what to call it and its resource."""
@@ -292,7 +315,7 @@ class _Reader:
         return found
 
 
-def read(path: Path) -> Reading:
+def read(path: Path, knowledge: Knowledge | None = None) -> Reading:
     """Read Observations of R4, R4B or R5: one resource, a Bundle of any type, an array, or NDJSON.
 
     A Patient resource in the same file gives sex and age. Times are hours from the patient's first Observation that is
@@ -301,6 +324,8 @@ def read(path: Path) -> Reading:
     Parameters
     ----------
     path : Path
+    knowledge : Knowledge, optional
+        Whose analytes to look for.
 
     Returns
     -------
@@ -330,14 +355,14 @@ def read(path: Path) -> Reading:
     >>> entry.place, entry.patient, entry.analyte, entry.value, entry.unit
     ('Observation/a1', '7', '30522-7', '<0.15', 'mg/L')
     """
-    reading = stream(path)
+    reading = stream(path, knowledge)
     return replace(reading, entries=list(reading.entries), content=path.read_bytes())
 
 
-def stream(path: Path) -> Reading:
+def stream(path: Path, knowledge: Knowledge | None = None) -> Reading:
     """As `read`, but the entries are made while they are asked for: problems and warnings are whole after the last."""
     document = Document(path)
-    reader = _Reader(path, load_knowledge(), document.problems)
+    reader = _Reader(path, knowledge or load_knowledge(), document.problems)
     observations, others = 0, Counter[str]()
     for resource in document.others():
         reader.keep(resource, others)
@@ -370,14 +395,14 @@ def _entries(reader: _Reader, warnings: list[str]) -> Iterator[Entry]:
         label, resource = reader.labels[key]
         name = label if often[label] == 1 else key.removeprefix("resource ")
         kept = _without_repeats(reader, reader.drafts.pop(key))
-        start = min((one.when for one in kept if one.when is not None), default=None)
+        whens = {one.when: one.date for one in kept if one.when is not None}
+        start = min(whens, default=None)
         held = {one.alike[0] for one in kept if one.value}
         if resource is None:
             reader.note("no Patient resource in the file, so no sex and age; add it (NDJSON files may be joined)", name)
         else:
-            first = None if start is None else EPOCH + timedelta(microseconds=start)
             try:
-                yield from _covariates(reader, resource, name, first, held)
+                yield from _covariates(reader, resource, name, whens, held)
             except LeftOutError as left:
                 reader.note(f"left out with {len(kept)} values: {left}", f"patient {name}")
                 continue
@@ -387,7 +412,9 @@ def _entries(reader: _Reader, warnings: list[str]) -> Iterator[Entry]:
         for one in kept:
             _, called, unit, specimen, method, remarks = one.alike
             time = "" if one.when is None or start is None else f"{(one.when - start) / 3.6e9:.10g}"
-            yield Entry(one.place, name, called, one.value, unit, specimen, method, time=time, remarks=remarks)
+            yield Entry(
+                one.place, name, called, one.value, unit, specimen, method, time=time, remarks=remarks, date=one.date
+            )
     warnings += [
         f"{reader.path}: {code}{said}: not among the analytes; values left out: {n}"
         for code, (said, n) in reader.unknown.items()
@@ -416,8 +443,11 @@ def _without_repeats(reader: _Reader, drafts: list[_Draft]) -> list[_Draft]:
     return kept
 
 
-def _covariates(reader: _Reader, resource: Resource, name: str, start: datetime | None, held: set[str]) -> list[Entry]:
-    """Sex and age of a Patient resource, unless Observations give them; missing ones get a warning."""
+def _covariates(reader: _Reader, resource: Resource, name: str, whens: dict[int, str], held: set[str]) -> list[Entry]:
+    """Sex and age of a Patient resource, unless Observations give them; missing ones get a warning.
+
+    The age is given for each time of an Observation (``whens``, with its date), since a panel may be of any of them.
+    """
     found = []
     if "sex" not in held:
         gender = text(resource.content, "gender")
@@ -427,24 +457,31 @@ def _covariates(reader: _Reader, resource: Resource, name: str, start: datetime 
         found.append(Entry(resource.place, name, "sex", sex, "", remarks=() if sex else (f"gender {gender}",)))
     if "age" in held:
         return found
-    words, age, remarks = text(resource.content, "birthDate"), "", list[str]()
-    if not words:
-        reader.note("birthDate is missing; age is missing", resource.place)
-    elif start is None:
-        reader.note("no Observation has a time; age is missing", resource.place)
-    else:
-        # half a year or half a month later, where the day is not given
-        middle = {4: "-07-01", 7: "-15"}.get(len(words), "")
-        born, _ = _date(words + middle, "birthDate")
-        years = (start - born) / timedelta(days=YEAR_DAYS)
-        low, high = reader.knowledge.analytes["age"].plausible
-        if not low <= years < high:
-            raise LeftOutError(f"age at the first Observation is {years:.1f} a; read are ages of {low:g} to {high:g} a")
-        age = f"{years:.2f}"
-        if middle:
-            remarks.append(f"birthDate {words}")
-            reader.note("birthDate without a day; its middle is used", resource.place)
-    found.append(Entry(resource.place, name, "age", age, "a" if age else "", remarks=tuple(remarks)))
+    words, remarks = text(resource.content, "birthDate"), list[str]()
+    if not words or not whens:
+        missing = "birthDate is missing" if not words else "no Observation has a time"
+        reader.note(f"{missing}; age is missing", resource.place)
+        return [*found, Entry(resource.place, name, "age", "", "")]
+    # half a year or half a month later, where the day is not given
+    middle = {4: "-07-01", 7: "-15"}.get(len(words), "")
+    born, _ = _date(words + middle, "birthDate")
+    if middle:
+        remarks.append(f"birthDate {words}")
+        reader.note("birthDate without a day; its middle is used", resource.place)
+    low, high = reader.knowledge.analytes["age"].plausible
+    birth = (born - EPOCH) / timedelta(microseconds=1)
+    times = sorted(whens)
+    ages = [((when - birth) / (YEAR_DAYS * 24 * 3.6e9), when) for when in times]
+    fitting = [(years, when) for years, when in ages if low <= years < high]
+    if not fitting:
+        raise LeftOutError(
+            f"age at the first Observation is {ages[0][0]:.1f} a; read are ages of {low:g} to {high:g} a"
+        )
+    for years, when in fitting:
+        hours = f"{(when - times[0]) / 3.6e9:.10g}"
+        found.append(Entry(
+            resource.place, name, "age", f"{years:.2f}", "a", time=hours, date=whens[when], remarks=tuple(remarks)
+        ))  # fmt: skip
     return found
 
 
@@ -463,6 +500,11 @@ def _identity(identifier: Object) -> str:
 
 
 # Words
+
+
+def _system(words: str) -> str:
+    """The system that the display of a code names: ``Cerebral spinal fluid`` of ``... in Cerebral spinal fluid``."""
+    return words.rpartition(" in ")[2] if " in " in words else "CSF" if "csf" in words.lower().split() else ""
 
 
 def _date(words: str, key: str) -> tuple[datetime, str]:

@@ -4,44 +4,36 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from sys import intern
-from typing import NamedTuple
 
-from crosstalk.errors import PanelError, UnitError
+from crosstalk.errors import PanelError
 from crosstalk.limits import CELL, CELLS, COLUMNS, ROWS, shown
-from crosstalk.panel.cells import decimal_evidence
-from crosstalk.panel.entries import Entry, Reading
-from crosstalk.spreadsheets import unescape
+from crosstalk.panel.cells import MISSING, decimal_evidence, unclear
+from crosstalk.panel.entries import Entry, Kept, Reading
+from crosstalk.panel.header import NAME, USUAL, Column, Header, as_text, is_header, is_unit, split_header, understand
+from crosstalk.panel.qualifiers import Qualifiers
+from crosstalk.panel.vocabulary import parted, row_kind, squeeze
 from crosstalk.units import parse_unit
 
-__all__ = ["LONG", "PATIENT", "SEARCHED", "arrange", "is_header", "split_header"]
+__all__ = ["SEARCHED", "arrange", "is_header"]
 
-PATIENT = ("patient", "subject", "id", "patient_id", "subject_id", "participant", "participant_id", "usubjid", "seqn")
-LONG = {
-    "analyte": ("analyte", "marker", "test", "parameter"),
-    "value": ("value", "result", "concentration"),
-    "unit": ("unit", "units"),
-    "specimen": ("specimen", "matrix"),
-    "method": ("method", "assay"),
-    "lod": ("lod",),
-    "lloq": ("lloq", "loq"),
-    "cv": ("cv",),
-    "time": ("time", "time_h", "hour"),
-    "confirmed": ("confirmed",),
-    "quality": ("quality",),
-    "remarks": ("remarks", "remark"),
-    "source": ("source", "note", "comment"),
-}
-OF_ROW = ("specimen", "method", "time", "confirmed")  # columns of the wide layout that hold for the whole row
 SEARCHED = 20  # rows in which the header is looked for
-NAME = 200  # characters of a patient's id or of an analyte's name
-LISTED, UNREAD = 6, 40  # columns named in a message: of a header, and of those that are not read
-_AS_TEXT = re.compile(r'="(.*)"', re.DOTALL)
+LISTED, UNREAD = 8, 40  # columns or rows named in one message; unknown columns with a line of their own
+_NOTE_SIGN = re.compile(r"\s*[*†‡§#¹²³]|\s*\(?[a-z]\)|\s*[\w. ]{1,14}\s*[=:]")
 
 
-def arrange(file: str, rows: Iterable[tuple[int, list[str]]], where: str, *, commas: bool, content: bytes) -> Reading:
+def arrange(
+    file: str,
+    rows: Iterable[tuple[int, list[str]]],
+    where: str,
+    *,
+    commas: bool,
+    content: bytes,
+    known: Callable[[str], bool],
+    keep: Sequence[str] = (),
+) -> Reading:
     """Read rows of cells as a table of panels.
 
     Parameters
@@ -56,6 +48,10 @@ def arrange(file: str, rows: Iterable[tuple[int, list[str]]], where: str, *, com
         Whether cells were separated by commas; then no decimal comma is looked for.
     content : bytes
         What the hash is taken of.
+    known : callable
+        Whether a name is that of an analyte.
+    keep : sequence of str
+        Columns that the caller reads himself.
 
     Raises
     ------
@@ -63,86 +59,43 @@ def arrange(file: str, rows: Iterable[tuple[int, list[str]]], where: str, *, com
         If the rows are no table of panels.
     """
     filled = ((n, row) for n, row in rows if any(map(str.strip, row)))
-    table = _Table(file, where, filled, commas)
-    entries = list(table.long() if table.columns is not None else table.wide())
+    table = _Table(file, where, filled, commas, known, keep)
+    entries = list(table.long() if table.header.long else table.wide())
+    if held := list(table.held_back(entries)):
+        entries = sorted((*entries, *held), key=lambda e: int(e.place.rpartition(" ")[2]))
     if not table.rows_read and not table.problems:
         raise PanelError(f"{file}: the file holds a header and no row; add the patients' values")
-    table.tell_unnamed()
+    table.tell(entries)
+    entries = table.with_limits(entries)
     decimal = "." if commas else table.decimal_sign(entries)
-    return Reading(entries, table.problems, table.warnings, content, decimal)
-
-
-def is_header(row: list[str]) -> bool:
-    """Whether a row names a column for the patient and at least one more."""
-    names = [_normal(cell) for cell in row]
-    return any(name in PATIENT for name in names) and sum(map(bool, names)) > 1
-
-
-def _normal(cell: str) -> str:
-    return re.sub(r"[\s_.-]+", "_", _text(cell).rstrip(": ").lower())
-
-
-def _text(cell: str) -> str:
-    """A cell without blanks around it, and without what makes a spreadsheet take it as text: ="...", or an apostrophe.
-
-    An apostrophe stays where nothing follows that a spreadsheet would run.
-    """
-    plain = cell.strip()
-    if plain.startswith('="'):
-        match = _AS_TEXT.fullmatch(plain)
-        return match[1].strip() if match else plain
-    return unescape(plain)
-
-
-def split_header(text: str) -> tuple[str, str]:
-    """The name and the unit of a header such as ``insulin [u[IU]/mL]``; the unit is empty where there is none.
-
-    Examples
-    --------
-    >>> split_header("hsCRP [mg/L]"), split_header("insulin [u[IU]/mL]"), split_header("age")
-    (('hsCRP', 'mg/L'), ('insulin', 'u[IU]/mL'), ('age', ''))
-    """
-    whole = text.rstrip()
-    if len(whole) > NAME or not whole.endswith(("]", ")")):
-        return text, ""
-    body = whole[:-1]
-    last = max(body.rfind("]"), body.rfind(")"))
-    # the unit itself may hold one pair of square brackets
-    earlier = body.rfind("]", 0, last) if body[last : last + 1] == "]" else last
-    for at in range(max(1, earlier + 1), len(body)):
-        if body[at] not in "[(":
-            continue
-        inner = body.find("[", at + 1, last)
-        closed = body.find(")", at + 1, last)
-        if at > last or (inner >= 0 and (closed < 0 or inner < closed)):
-            return body[:at].rstrip(), body[at + 1 :]
-    return text, ""
-
-
-class _Column(NamedTuple):
-    at: int
-    name: str
-    unit: str
+    columns = tuple(text for text in table.header.texts if text)
+    return Reading(
+        entries, table.problems, table.warnings, content, decimal, table.kept, columns, not table.header.long
+    )
 
 
 class _Table:
     """The header of a table and the pass over its rows; collects problems and warnings on the way."""
 
-    def __init__(self, file: str, where: str, rows: Iterator[tuple[int, list[str]]], commas: bool) -> None:
+    def __init__(
+        self, file: str, where: str, rows: Iterator[tuple[int, list[str]]], commas: bool, known: Callable[[str], bool],
+        keep: Sequence[str],
+    ) -> None:  # fmt: skip
         self.file, self.where, self.commas = file, where, commas
         self.problems: list[str] = []
         self.warnings: list[str] = []
+        self.kept: list[Kept] = []
         self.rows_read = 0
-        self.header_line, self.header, self.rows = self._find_header(rows)
-        self.names = [_normal(cell) for cell in self.header]
-        self._check_header()
-        self.patient = next(i for i, name in enumerate(self.names) if name in PATIENT)
-        found = {
-            key: self.names.index(name) for key, names in LONG.items() for name in names[::-1] if name in self.names
-        }
-        self.columns = found if "analyte" in found and "value" in found else None
-        self.of_row = {key: found[key] for key in OF_ROW if key in found}
-        self.unnamed = {i: "" for i, name in enumerate(self.header) if not name}
+        self.header_line, texts, self.rows = self._find_header(rows)
+        self.header: Header = understand(self.place(self.header_line), texts, known, keep)
+        self.keep, self.asked = bool(keep), {squeeze(name) for name in keep}
+        self.qualifiers = Qualifiers(self.header)
+        self.unnamed = {i: "" for i, name in enumerate(texts) if not name}
+        self.aside: dict[str, list[str]] = {}  # why rows were left out: names of the rows
+        self.limits: dict[tuple[str, str], dict[str, str]] = {}  # lod, lloq, uloq by analyte and unit
+        self.maybe: list[Entry] = []  # of rows whose name may be a statistic or initials
+        self.counted = 0  # rows whose column id goes up by one
+        self.last = 0
 
     def place(self, number: int) -> str:
         return f"{self.file}, {self.where} {number}"
@@ -161,7 +114,7 @@ class _Table:
         if above:
             last = f" to {above[-1][0]}" if len(above) > 1 else ""
             self.warnings.append(f"{self.place(above[0][0])}{last}: above the header; not read")
-        header = [" ".join(_text(cell).split()) for cell in row]
+        header = [" ".join(as_text(cell).split()) for cell in row]
         while header and not header[-1] and not self.commas:
             header.pop()
         if len(header) > COLUMNS:
@@ -176,41 +129,17 @@ class _Table:
             )
         return number, header, chain(head[at + 1 :], rows)
 
-    def _check_header(self) -> None:
-        """Refuse a name that stands twice, and a long layout that has lost a column: either would be misread."""
-        place = self.place(self.header_line)
-        received = ", ".join(map(shown, self.header[:LISTED]))
-        twice = next((name for name, n in Counter(self.names).items() if name and n > 1), None)
-        if twice is not None:
-            raise PanelError(f"{place}: column '{shown(twice)}' stands twice; keep one")
-        patients = [name for name in self.names if name in PATIENT]
-        if len(patients) > 1:
-            raise PanelError(f"{place}: columns {' and '.join(patients)} both name the patient; rename all but one")
-        names = set(self.names)
-        lost = [key for key in ("analyte", "value") if not set(LONG[key]) & names]
-        if lost and {*LONG["analyte"], *LONG["unit"]} & names:
-            raise PanelError(
-                f"{place}: no column '{lost[0]}'; expected patient, analyte, value, unit; received {received}"
-            )
-        if not patients:
-            raise PanelError(
-                f"{place}: no column for the patient; expected one named {', '.join(PATIENT[:4])}; received {received}"
-            )
-        if not lost:
-            for key, known in LONG.items():
-                both = [name for name in known if name in names]
-                if len(both) > 1:
-                    raise PanelError(f"{place}: columns {' and '.join(both)} both give the {key}; rename all but one")
-
     def _clean(self) -> Iterator[tuple[int, list[str]]]:
         """Leave out rows that are no entries, and say why."""
-        width = len(self.header)
-        lower = [name.lower() for name in self.header]
+        texts, patient = self.header.texts, self.header.patient
+        width = len(texts)
+        lower = [name.lower() for name in texts]
+        counts = self.header.numbers if self.header.numbers >= 0 else patient if texts[patient].lower() == "id" else -1
         for number, row in self.rows:
             cells = list(map(str.strip, row))
             joined = "".join(cells)
             if '="' in joined or "'" in joined:
-                cells = [_text(cell) for cell in cells]
+                cells = [as_text(cell) for cell in cells]
             if len(joined) > CELL and any(len(cell) > CELL for cell in cells):
                 at, long = next((i, cell) for i, cell in enumerate(cells) if len(cell) > CELL)
                 raise PanelError(
@@ -219,10 +148,14 @@ class _Table:
                 )
             if len(cells) > width and not self.commas and not any(cells[width:]):
                 del cells[width:]
-            if cells[self.patient : self.patient + 1] == [self.header[self.patient]] and lower == [
+            if cells[patient : patient + 1] == [texts[patient]] and lower == [
                 " ".join(cell.lower().split()) for cell in cells
             ]:
                 self.warnings.append(f"{self.place(number)}: repeats the header; left out")
+                continue
+            if (len(cells) != width or not cells[patient] or not any(cells[patient + 1 :])) and self._note(
+                number, cells
+            ):
                 continue
             self.rows_read += 1
             if self.rows_read > ROWS or self.rows_read * width > CELLS:
@@ -235,43 +168,130 @@ class _Table:
                     f"{self.place(number)}: has {len(cells)} columns, expected {width}; a decimal comma or an unquoted "
                     f"separator adds columns, a cut-off line has fewer"
                 )
-            elif not cells[self.patient]:
+                continue
+            if not cells[patient]:
                 self.problems.append(
-                    f"{self.place(number)}: names no patient; fill the column '{self.header[self.patient]}'"
+                    f"{self.place(number)}: names no patient; fill the column '{shown(texts[patient])}'"
                 )
-            elif len(cells[self.patient]) > NAME:
+                continue
+            if len(cells[patient]) > NAME:
                 self.problems.append(
-                    f"{self.place(number)}: the patient's id '{shown(cells[self.patient])}' is too long; expected at "
-                    f"most {NAME} characters"
+                    f"{self.place(number)}: the patient's id '{shown(cells[patient])}' is too long; expected at most "
+                    f"{NAME} characters"
                 )
-            else:
-                for i in self.unnamed:
-                    self.unnamed[i] = self.unnamed[i] or (f"{self.where} {number}" if cells[i] else "")
-                yield number, cells
+                continue
+            for i in self.unnamed:
+                self.unnamed[i] = self.unnamed[i] or (f"{self.where} {number}" if cells[i] else "")
+            if counts >= 0:
+                self._count(cells[counts])
+            yield number, cells
+
+    def _note(self, number: int, cells: list[str]) -> bool:
+        """Whether a row is a note below or between the table: one cell of words."""
+        filled = [cell for cell in cells if cell]
+        if len(filled) != 1:
+            return False
+        text = filled[0]
+        is_note = bool(_NOTE_SIGN.match(text)) or len(text.split()) > 3 or len(text) > 40
+        if is_note:
+            self.warnings.append(f"{self.place(number)}: a note, no patient: '{shown(text, 80)}'")
+        return is_note
+
+    def _count(self, cell: str) -> None:
+        """Count the rows whose id goes up by one."""
+        value = int(cell) if cell.isdigit() and len(cell) < 12 else -1
+        self.counted += value == self.last + 1 or (self.rows_read == 1 and value in (0, 1))
+        self.last = value
+
+    def _row(self, number: int, name: str, values: Iterable[tuple[str, str, str]]) -> str:
+        """What to do with a row by its name: "" to read it, ``maybe``, or ``no``; limits in it are kept."""
+        kind = row_kind(name)
+        if not kind:
+            return ""
+        if kind in ("control?", "summary?"):
+            return (
+                "maybe"
+                if kind == "summary?"
+                else self._told("may be control samples and are read as people", name, number, "")
+            )
+        if kind in ("lod", "lloq", "uloq"):
+            for analyte, text, unit in values:
+                if text.lower() not in MISSING:
+                    self.limits.setdefault((analyte, unit), {})[kind] = text.lstrip("<> ")
+            return self._told("give limits, which are used for the patients", name, number, "no")
+        reason = "statistics, no patients" if kind == "summary" else "samples of the laboratory, no patients"
+        return self._told(f"are {reason}; left out", name, number, "no")
+
+    def _told(self, reason: str, name: str, number: int, answer: str) -> str:
+        names = self.aside.setdefault(reason, [])
+        if not names or not names[-1].startswith(f"'{shown(name)}'"):
+            names.append(f"'{shown(name)}' ({self.where} {number})")
+        return answer
 
     def long(self) -> Iterator[Entry]:
         """One row per value."""
-        assert self.columns is not None
-        at = self.columns
-        unread = [name for i, name in enumerate(self.header) if name and i != self.patient and i not in at.values()]
-        if unread:
-            listed = ", ".join(map(shown, unread[:UNREAD]))
-            more = f" and {len(unread) - UNREAD} more" if len(unread) > UNREAD else ""
-            self.warnings.append(f"{self.place(self.header_line)}: columns not read: {listed}{more}")
-        patient, analyte, value = self.patient, at["analyte"], at["value"]
-        unit, specimen, method, lod, lloq = (at.get(key, -1) for key in ("unit", "specimen", "method", "lod", "lloq"))
-        time, confirmed, cv = (at.get(key, -1) for key in ("time", "confirmed", "cv"))
-        quality, remarks = (at.get(key, -1) for key in ("quality", "remarks"))
+        h = self.header
+        at = h.roles
+        analytes = at["analyte"]
+        patient, analyte, value, unit = h.patient, analytes[0], at["value"][0], h.at("unit")
+        specimen, method, lod, lloq, uloq = (h.at(key) for key in ("specimen", "method", "lod", "lloq", "uloq"))
+        time, confirmed, cv = (h.at(key) for key in ("time", "confirmed", "cv"))
+        visits, dates = at.get("visit", []), at.get("date", [])
+        qualified, limited = self.qualifiers.any, max(lod, lloq, uloq) >= 0
+        who, name, row = "", "", ""
         for number, cells in self._clean():
             cells.append("")  # what index -1 finds
             if cells[cv]:
                 self._check_cv(number, cells[cv])
-            yield Entry(
-                f"{self.where} {number}", intern(cells[patient]), intern(cells[analyte]), intern(cells[value]),
-                intern(cells[unit]), intern(cells[specimen]), intern(cells[method]), intern(cells[lod]),
-                intern(cells[time]), intern(cells[confirmed]), intern(cells[lloq]), cells[cv], cells[quality],
-                (cells[remarks],) if cells[remarks] else (),
+            if cells[patient] != name or row:
+                name = cells[patient]
+                row = self._row(number, name, [(cells[analyte], cells[value], cells[unit])])
+                who = intern(name)
+            if row == "no":
+                continue
+            entry = Entry(
+                f"{self.where} {number}", who, intern(cells[analyte] or cells[analytes[-1]]), intern(cells[value]),
+                intern(cells[unit]), cells[specimen], cells[method], self._limit(lod, cells) if limited else "",
+                cells[time], cells[confirmed], self._limit(lloq, cells) if limited else "", cells[cv], "", (),
+                self._limit(uloq, cells) if limited else "", self._visit(cells, visits) if visits else "",
+                cells[dates[0]] if dates else "",
             )  # fmt: skip
+            if self.keep and h.kept:
+                self._keep(number, cells)
+            if qualified:
+                changed = self._qualified(number, cells, entry, {})
+                if changed is None:
+                    continue
+                entry = changed
+            if row == "maybe":
+                self.maybe.append(entry)
+            else:
+                yield entry
+
+    def _visit(self, cells: list[str], at: Sequence[int]) -> str:
+        return intern(", ".join(dict.fromkeys(cells[i] for i in at if cells[i])))
+
+    def _limit(self, at: int, cells: list[str]) -> str:
+        """A limit with the unit of its header, where that is not the unit of the value."""
+        text = cells[at]
+        if not text or at < 0:
+            return text
+        unit = self._unit_of(at)
+        return f"{text} {unit}" if unit else text
+
+    def _unit_of(self, at: int) -> str:
+        unit = split_header(self.header.texts[at])[1].strip()
+        return unit if is_unit(unit) else ""
+
+    def _qualified(self, number: int, cells: list[str], entry: Entry, own: dict[str, int]) -> Entry | None:
+        """An entry with what other columns of its row say of it; None where they say that it is none of blood's."""
+        if entry.value.lower() in MISSING:
+            return entry
+        try:
+            return self.qualifiers.apply(cells, entry, own)
+        except PanelError as error:
+            self.problems.append(f"{self.place(number)}, patient {entry.patient}, {shown(entry.analyte)}: {error}")
+            return None
 
     def _check_cv(self, number: int, text: str) -> None:
         """Whether a coefficient of variation of 5 means 5 % or 500 % is not guessed."""
@@ -284,50 +304,87 @@ class _Table:
                 f"{self.place(number)}: column cv: received '{shown(text)}'; write a fraction or the sign: 0.05 or 5%"
             )
 
+    def _keep(self, number: int, cells: list[str]) -> None:
+        found = {self.header.texts[i]: cells[i] for i in (*self.header.kept, *self.header.silent)}
+        self.kept.append(Kept(f"{self.where} {number}", cells[self.header.patient], found))
+
     def wide(self) -> Iterator[Entry]:
         """One row per patient, one column per analyte."""
-        columns = []
-        for i, text in enumerate(self.header):
-            if text and i != self.patient and i not in self.of_row.values() and self.names[i] not in LONG["source"]:
-                columns.append(_Column(i, *split_header(text)))
-        at = [self.of_row.get(key, -1) for key in ("specimen", "method", "time", "confirmed")]
+        h = self.header
+        self._own_columns()
         rows = iter(self.rows)
         first = next(rows, None)
+        columns = h.values
         if first is not None:
-            units = self._units([_text(cell) for cell in first[1]], columns)
+            units = self._units([as_text(cell) for cell in first[1]], columns)
             if units is None:
                 rows = chain([first], rows)
             else:
                 columns = self._with_units(first[0], columns, units)
+        columns = [c._replace(unit=c.unit or USUAL.get(squeeze(c.name), "")) for c in columns]
+        h.values = columns
         self.rows = rows
+        specimen, method, time, confirmed = (h.at(key) for key in ("specimen", "method", "time", "confirmed"))
+        visits, dates = h.roles.get("visit", []), h.roles.get("date", [])
+        qualified = self.qualifiers.any or bool(h.attached)
         for number, cells in self._clean():
             cells.append("")
-            specimen, method, time, confirmed = (cells[i] for i in at)
-            who, place = intern(cells[self.patient]), f"{self.where} {number}"
+            who, place = intern(cells[h.patient]), f"{self.where} {number}"
+            row = self._row(number, who, ((c.name, cells[c.at], c.unit) for c in columns))
+            if row == "no":
+                continue
+            if h.kept or h.silent:
+                self._keep(number, cells)
+            visit, date = self._visit(cells, visits) if visits else "", cells[dates[0]] if dates else ""
             for column in columns:
-                yield Entry(
-                    place,
-                    who,
-                    column.name,
-                    intern(cells[column.at]),
-                    column.unit,
-                    specimen,
-                    method,
-                    "",
-                    time,
-                    confirmed,
-                )
+                entry: Entry | None = Entry(
+                    place, who, column.name, intern(cells[column.at]), column.unit, column.specimen or cells[specimen],
+                    cells[method], "", cells[time], cells[confirmed], visit=visit, date=date,
+                )  # fmt: skip
+                if qualified and entry is not None:
+                    own = h.attached.get(column.at, {})
+                    if own:
+                        entry = entry._replace(unit=cells[own.get("unit", -1)] or entry.unit,
+                            lod=self._limit(own.get("lod", -1), cells), lloq=self._limit(own.get("lloq", -1), cells),
+                            uloq=self._limit(own.get("uloq", -1), cells), cv=cells[own.get("cv", -1)],
+                            method=cells[own.get("method", -1)] or entry.method,
+                        )  # fmt: skip
+                        if entry.cv:
+                            self._check_cv(number, entry.cv)
+                    entry = self._qualified(number, cells, entry, own)
+                if entry is not None and row == "maybe":
+                    self.maybe.append(entry)
+                elif entry is not None:
+                    yield entry
 
-    def _units(self, cells: list[str], columns: list[_Column]) -> dict[int, str] | None:
+    def _own_columns(self) -> None:
+        """Columns such as ``lod`` without an analyte belong to the one analyte of the table, or to none."""
+        h = self.header
+        alone = ("lod", "lloq", "uloq", "operator", "below", "detected", "cv", "unit", "value", "analyte")
+        bare = [key for key in alone if key in h.roles]
+        if not bare:
+            return
+        own = h.attached.setdefault(h.values[0].at, {}) if len(h.values) == 1 else None
+        for key in bare:
+            name = h.texts[h.roles[key][0]]
+            if own is None or key in own or key in ("value", "analyte"):
+                raise PanelError(
+                    f"{self.place(self.header_line)}: column '{shown(name)}' may change what the values mean, and it "
+                    f"is not known of which analyte; name it with its analyte as in 'IL-6 {shown(name)}'"
+                )
+            own[key] = h.roles[key][0]
+
+    def _units(self, cells: list[str], columns: Sequence[Column]) -> dict[int, str] | None:
         """A row of units below the header: names no patient, and holds nothing but units."""
-        if len(cells) != len(self.header) or cells[self.patient].lower() not in ("", "unit", "units"):
+        patient = self.header.patient
+        if len(cells) != len(self.header.texts) or cells[patient].lower() not in ("", "unit", "units", "einheit"):
             return None
         units = {c.at: cells[c.at].strip("[]()") for c in columns if cells[c.at]}
         if not any(re.search("[A-Za-z%/]", unit) for unit in units.values()):
             return None
-        return units if all(_is_unit(unit) for unit in units.values()) else None
+        return units if all(is_unit(unit) for unit in units.values()) else None
 
-    def _with_units(self, number: int, columns: list[_Column], units: dict[int, str]) -> list[_Column]:
+    def _with_units(self, number: int, columns: Sequence[Column], units: dict[int, str]) -> list[Column]:
         for column in columns:
             unit = units.get(column.at, "")
             if column.unit and unit and not _same_unit(column.unit, unit):
@@ -337,23 +394,99 @@ class _Table:
                 )
         return [c._replace(unit=c.unit or units.get(c.at, "")) for c in columns]
 
-    def tell_unnamed(self) -> None:
-        """A column without a name is fine as long as it is empty."""
-        for i, place in self.unnamed.items():
-            if place:
+    def held_back(self, entries: Sequence[Entry]) -> Iterator[Entry]:
+        """Rows named SD or P25: people where others are named in that way, else statistics."""
+        if not self.maybe:
+            return
+        shapes = Counter(_shape(name) for name in {e.patient for e in (*entries, *self.maybe)})
+        people = {e.patient for e in self.maybe if shapes[_shape(e.patient)] > 2}
+        for name, place in dict.fromkeys((e.patient, e.place) for e in self.maybe if e.patient not in people):
+            self.aside.setdefault("are statistics, no patients; left out", []).append(f"'{shown(name)}' ({place})")
+        statistics = {e.patient for e in self.maybe} - people
+        self.kept = [row for row in self.kept if row.patient not in statistics]
+        yield from (e for e in self.maybe if e.patient in people)
+
+    def with_limits(self, entries: list[Entry]) -> list[Entry]:
+        """Entries with the limits that a row of the table gives for their analyte."""
+        if not self.limits:
+            return entries
+        found = []
+        for entry in entries:
+            given = self.limits.get((entry.analyte, entry.unit))
+            if given is None and any(name == entry.analyte for name, _ in self.limits):
                 self.problems.append(
-                    f"{self.place(self.header_line)}: column {i + 1} has no name, though it is filled on {place}; name "
-                    f"its analyte or delete it"
+                    f"{self.file}, {entry.place}, patient {entry.patient}, {shown(entry.analyte)}: its unit is not "
+                    f"that of the row of limits; give both in one unit"
                 )
+            if given:
+                entry = entry._replace(lod=entry.lod or given.get("lod", ""), lloq=entry.lloq or given.get("lloq", ""),
+                    uloq=entry.uloq or given.get("uloq", ""),
+                )  # fmt: skip
+            found.append(entry)
+        return found
+
+    def tell(self, entries: Sequence[Entry]) -> None:
+        """Say what was left out, and refuse what could not be told apart."""
+        place = self.place(self.header_line)
+        for i, where in self.unnamed.items():
+            if where:
+                self.problems.append(
+                    f"{place}: column {i + 1} has no name, though it is filled on {where}; name its analyte or "
+                    f"delete it"
+                )
+        if self.header.kept:
+            names = [self.header.texts[i] for i in sorted(self.header.kept)]
+            more = f" and {len(names) - 2 * LISTED} more" if len(names) > 2 * LISTED else ""
+            listed = ", ".join(map(shown, names[: 2 * LISTED]))
+            self.warnings.append(f"{place}: columns not read: {listed}{more}; they are kept beside the panel")
+        for column in self.header.values:
+            text = self.header.texts[column.at]
+            if (
+                column.unit
+                and (parted(text)[1] == column.unit or column.unit == USUAL.get(squeeze(text)))
+                and "[" not in text
+            ):
+                self.warnings.append(f"{place}: column '{shown(text)}' is taken in {shown(column.unit)}")
+        unknown = self.header.unknown
+        for column in unknown[:UNREAD]:
+            self.warnings.append(
+                f"{place}: column '{shown(self.header.texts[column.at])}' is no analyte that is known; kept, not used"
+            )
+        if len(unknown) > UNREAD:
+            self.warnings.append(f"{place}: {len(unknown) - UNREAD} more columns are no analytes; kept, not used")
+        for reason, names in self.aside.items():
+            more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+            self.warnings.append(f"{self.file}: rows {', '.join(names[:LISTED])}{more} {reason}")
+        self.warnings += [f"{self.file}: {words}" for words in self.qualifiers.told()]
+        self._tell_numbers(place, entries)
+
+    def _tell_numbers(self, place: str, entries: Sequence[Entry]) -> None:
+        h = self.header
+        counted = self.rows_read > 1 and self.counted == self.rows_read
+        if h.numbers >= 0:
+            patient = h.texts[h.patient].lower()
+            if not counted:
+                self.problems.append(f"{place}: columns id and {patient} both name the patient; rename all but one")
+            else:
+                self.warnings.append(
+                    f"{place}: the column 'id' numbers the rows; '{h.texts[h.patient]}' names the patient"
+                )
+        elif counted and h.long and self.rows_read > 2 and len({e.analyte for e in entries}) > 1:
+            self.problems.append(
+                f"{place}: the column 'id' numbers the rows, so no row shares its patient with another; name the "
+                f"column of the patient 'patient'"
+            )
 
     def decimal_sign(self, entries: list[Entry]) -> str:
         """The decimal sign, where some number can be written with one sign only; both in one file are refused."""
         texts: dict[str, str] = {}
         for e in entries:
-            for text in (e.value, e.lod, e.lloq, e.cv, e.time):
+            for text in (e.value, e.lod, e.lloq, e.uloq, e.cv, e.time):
                 texts.setdefault(text, e.place)
-        if not any("," in text for text in texts):
-            return "."
+        for row in self.kept if self.keep else ():
+            for name, text in row.cells.items():
+                if squeeze(name) in self.asked:
+                    texts.setdefault(text, row.place)
         comma, point = decimal_evidence(texts)
         if comma and point:
             self.problems.append(
@@ -364,16 +497,19 @@ class _Table:
             self.warnings.append(
                 f"{self.file}: numbers are read with decimal commas, as in '{shown(comma)}' ({texts[comma]})"
             )
+        elif not point and (open_ := next((text for text in texts if unclear(text)), "")):
+            self.problems.append(
+                f"{self.file}, {texts[open_]}: received '{shown(open_)}', which may be a thousand or a thousandth of "
+                f"it, and no other number of the file shows what its points mean; write "
+                f"{shown(open_.replace('.', ''))} or {shown(open_)}0"
+            )
         return "," if comma and not point else "."
 
 
-def _is_unit(text: str) -> bool:
-    try:
-        parse_unit(text)
-    except UnitError:
-        return False
-    return True
+def _shape(name: str) -> str:
+    """A name with a for its letters and 9 for its digits."""
+    return re.sub(r"\d+", "9", re.sub(r"[^\W\d_]", "a", name))
 
 
 def _same_unit(one: str, other: str) -> bool:
-    return _is_unit(one) and _is_unit(other) and parse_unit(one) == parse_unit(other)
+    return is_unit(one) and is_unit(other) and parse_unit(one) == parse_unit(other)

@@ -28,7 +28,7 @@ from crosstalk.panel.plates import (
 )
 from crosstalk.panel.workbook import numbered, opened
 
-__all__ = ["plates", "read", "recognises"]
+__all__ = ["is_msd", "plates", "read", "recognises"]
 
 # field: the names that its column has had, in lower case
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -64,6 +64,13 @@ _UNIT = re.compile(r"(.*?)\s*[\[(]?\s*([A-Za-zµμ]+/[A-Za-zµμ]+)\s*[\])]?$")
 _CODE = re.compile(r"([SCBU])\d{3}")
 _DATA = re.compile(r"=+\s*Data\s*=+")
 _TITLE = re.compile(r"(unknown|standard|control|calibrator|blank|sample)s?\s*:\s*(.+)", re.IGNORECASE)
+# words of MSD's own columns and headers
+_OWN = re.compile(
+    r"^(?:spot|detection range|calc\.? concentration.*|calc\.? conc.*|adjusted signal|detection limits: .*|"
+    r"msd .*|plate_.*|[VUSR]-?PLEX.*)$|"
+    r"\bMSD\b|Meso ?Scale|Discovery Workbench|\b[VUSR]-PLEX\b",
+    re.IGNORECASE,
+)
 _PLEX = re.compile(r"\b([VUSR])-?PLEX\b", re.IGNORECASE)
 
 
@@ -109,6 +116,25 @@ def recognises(path: Path) -> bool:
         return False
     lines = text.splitlines()
     return any(_DATA.match(line) for line in lines) or any(_is_header(r.cells) for r in _rows(text, _delimiter(text)))
+
+
+def is_msd(path: Path) -> bool:
+    """Whether a table of wells shows that MSD's software wrote it, and is not the table of any plate reader.
+
+    Raises
+    ------
+    PanelError
+        If the file cannot be read.
+    """
+    content = path.read_bytes()
+    if content.startswith(b"PK\x03\x04"):
+        rows = _sheets(path, LOOK)
+    else:
+        text = decode(path, content[:40_000] if not content.startswith((b"\xff\xfe", b"\xfe\xff")) else content)
+        if any(_DATA.match(line) for line in text.splitlines()):
+            return True
+        rows = list(_rows(text, _delimiter(text)))[:LOOK]
+    return any(_OWN.search(cell) for row in rows for cell in row.cells)
 
 
 def plates(path: Path) -> tuple[Plate, ...]:
@@ -229,12 +255,13 @@ def _workbench(path: Path, content: bytes, rows: Sequence[_Row], decimal: str) -
             f"{path}: holds no table of Discovery Workbench; expected a header with Sample, Well and Signal or Calc. "
             f"Concentration and a row per well below it"
         )
-    software = attributes.get("MSD Read Software Version", "MSD Discovery Workbench")
+    own = any(_OWN.search(cell) for row in rows[: 3 * LOOK] for cell in row.cells)
+    software = attributes.get("MSD Read Software Version", "MSD Discovery Workbench" if own else "")
     made = tuple(
         Plate(
             path=str(path),
             plate=opened.name,
-            assay=_assay([*attributes.values(), opened.name, *opened.units]),
+            assay=_assay([*attributes.values(), opened.name, *opened.units]) if own else "",
             instrument=attributes.get("Machine ID", ""),
             read_at=attributes.get("Read Time", ""),
             software=software,

@@ -30,11 +30,11 @@ def read_plates(path: Path) -> tuple[Plate, ...]:
         If the file is none of these, or is broken.
     """
     found = recognise(path)
-    if found in ("table", "workbook"):  # a header of Discovery Workbench can stand below other rows
-        found = "msd" if msd.recognises(path) else found
-    if found not in ("xponent", "msd"):
+    if found == "workbook" and msd.recognises(path):  # a header of Discovery Workbench can stand below other rows
+        found = "msd"
+    if found not in ("xponent", "msd", "plate"):
         raise PanelError(
             f"{path}: is no export of a plate reader that can be read (it looks like '{found}'); expected Luminex "
             f"xPONENT (CSV), MSD Discovery Workbench (CSV or XLSX) or MSD Methodical Mind (TXT)"
         )
-    return msd.plates(path) if found == "msd" else xponent.plates(path)
+    return xponent.plates(path) if found == "xponent" else msd.plates(path)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from math import exp, isfinite, log
+from dataclasses import dataclass, field, replace
+from math import isfinite
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Literal
 
 from crosstalk.errors import PanelError
 from crosstalk.panel.entries import Entry, Reading
+from crosstalk.panel.records import Quality
+from crosstalk.panel.replicates import SAME, Outcome, bound_of, of_dilutions, of_wells, precision
 
 __all__ = [
     "EXCLUDED",
@@ -39,6 +40,12 @@ _CENSORED = re.compile(r"(<=|>=|<|>|≤|≥)\s*(.+)")
 _DECIMAL = re.compile(r"[<>]?\s*[+-]?\d+([.,])\d+")
 _WELL = re.compile(r"([A-Za-z]{1,2})0*([1-9]\d?)")
 _OUT_OF_RANGE = re.compile(r"\b(below|above)\s+(detection|fit\s*curve|standard|curve)\s+range\b", re.IGNORECASE)
+# what exports say of a number beyond the curve
+_DOUBTED = re.compile(
+    rf"extrapolat|{_OUT_OF_RANGE.pattern}|\b(?:out of|outside)\b.*\brange\b|"
+    rf"\b(?:below|above|beyond)\b.*\b(?:standard|curve|range)\b|\b(?:saturated|oor)\b",
+    re.IGNORECASE,
+)
 _RUN = r"[\s._#-]*\d*([\s._-]+\d+)?"  # the running number behind a word: Standard1, STD-3, Control 2
 _WORDS: Mapping[Role, re.Pattern[str]] = {
     "standard": re.compile(rf"(standard|std|calibrator|cal){_RUN}", re.IGNORECASE),
@@ -142,7 +149,9 @@ def entries_of(plates: Sequence[Plate]) -> Reading:
     """The samples' reported concentrations as entries of a panel.
 
     Replicates of one sample and analyte on one plate become one entry: the geometric mean of their positive
-    concentrations, with their coefficient of variation. A replicate that is censored is never averaged with a number:
+    concentrations, with their coefficient of variation. Several dilutions give what is known best of them, see
+    `crosstalk.panel.replicates`. A number beyond the standards is a bound. A replicate that is censored is
+    never averaged with a number:
     ``<0.4`` and 0.9 become ``<0.9``, ``>1200`` and 1000 become ``>1000``, with a remark; ``<0.4`` and ``>1200``
     contradict each other and give a warning and no entry. A concentration without a unit is a problem; a sample without
     a concentration gives a warning.
@@ -179,14 +188,15 @@ def entries_of(plates: Sequence[Plate]) -> Reading:
         for well in plate.wells:
             if well.role == "sample":
                 groups.setdefault((well.sample, well.analyte), []).append(well)
+        levels = {analyte: _levels(plate, analyte) for analyte in dict.fromkeys(w.analyte for w in plate.wells)}
         silent: dict[str, list[str]] = {}
         unusable: dict[tuple[str, str], list[str]] = {}
         unnamed: list[Well] = []
         diluted: set[float] = set()
         no_unit: set[str] = set()
         for (sample, analyte), wells in groups.items():
-            found = _value(wells, plate.lod.get(analyte))
-            if not found.value:
+            found = _value(wells, plate.lod.get(analyte), levels[analyte], plate.units.get(analyte, ""))
+            if found.value is None:
                 if found.remarks:
                     key = (analyte, "; ".join(found.remarks))
                     unusable.setdefault(key, []).append(f"{sample or '(no name)'} at {_places(wells)}")
@@ -223,64 +233,116 @@ def entries_of(plates: Sequence[Plate]) -> Reading:
     return Reading(entries, problems, warnings, content)
 
 
-@dataclass(frozen=True, slots=True)
-class _Value:
-    """What the replicates say together; an empty text with remarks is a contradiction or an unusable value."""
+def _value(wells: Sequence[Well], lod: float | None, levels: Sequence[float], unit: str) -> Outcome:
+    """What the wells of a sample say; no value with remarks is a contradiction or an unusable value."""
+    by_dilution: dict[float, list[Well]] = {}
+    for well in wells:
+        by_dilution.setdefault(well.dilution, []).append(well)
+    outcomes = [_of_dilution(own, lod, levels) for own in by_dilution.values()]
+    if len(outcomes) > 1 and any(o.value is not None for o in outcomes):
+        listed = ", ".join(f"{d:g}" for d in sorted(by_dilution))
+        found = of_dilutions(outcomes, unit)
+        return replace(found, remarks=(*found.remarks, f"wells of dilutions {listed} are taken together"))
+    return outcomes[0] if len(outcomes) == 1 else replace(
+        outcomes[0], remarks=tuple(dict.fromkeys(r for o in outcomes for r in o.remarks))
+    )  # fmt: skip
 
-    value: str
-    cv: str = ""
-    quality: str = ""
-    remarks: tuple[str, ...] = ()
 
-
-def _value(wells: Sequence[Well], lod: float | None) -> _Value:
+def _of_dilution(wells: Sequence[Well], lod: float | None, levels: Sequence[float]) -> Outcome:
+    """What the replicates of one dilution say together."""
+    dilution = wells[0].dilution
     numbers: list[float] = []
     below: list[float] = []
     above: list[float] = []
+    given: list[str] = []
     odd: list[str] = []
     unused: list[str] = []
+    read: list[str] = []
     for well in wells:
         sign, value = _read(well.reported)
         if EXCLUDED in well.remarks:
             unused.append(f"well {well.location} is {EXCLUDED}")
-        elif sign and value is not None:
-            (below if sign in "<≤<=" else above).append(value)
+            continue
+        if sign and value is not None:
+            side = "<" if sign in "<≤<=" else ">"
+            value, said = bound_of(side, value, dilution, levels)
+            (below if side == "<" else above).append(value)
+            given.append(f"{side}{value:.12g}")
+            read += [said] if said else []
         elif value is not None and value > 0:
-            numbers.append(value)
+            outside = _outside(well, value, lod, levels)
+            if outside:
+                end = (min if outside == "<" else max)(levels) * dilution
+                (below if outside == "<" else above).append(end)
+                given.append(f"{outside}{end:.12g}")
+                read.append(f"well {well.location}: {value:g} lies beyond the standards, read as {outside}{end:g}")
+            else:
+                numbers.append(value)
+                given.append(well.reported)
         elif lod is not None and (value is not None or _below(well)):
-            below.append(lod * well.dilution)
+            below.append(lod * dilution)
+            given.append(well.reported)
             unused.append(f"well {well.location} reported {well.reported}, taken as below the limit of detection")
+        elif levels and (side := _off(well)):
+            end = (min if side == "<" else max)(levels) * dilution
+            (below if side == "<" else above).append(end)
+            given.append(f"{side}{end:.12g}")
+            read.append(f"well {well.location} reported {well.reported}, read as {side}{end:g} by the standards")
         elif well.reported:
             odd.append(f"well {well.location} reported {well.reported}")
         else:
             odd.append("")
-    said = [text for text in (*unused, *odd) if text]
+    said_ = [text for text in (*unused, *odd) if text]
+    words = _words(wells)
     if not numbers and not below and not above:
         texts = list(dict.fromkeys(w.reported for w in wells if w.reported and EXCLUDED not in w.remarks))
         why = [f"no concentration but {', '.join(texts)}"] if texts else []
-        return _Value("", remarks=(*why, *unused, *_words(wells)) if why or unused else ())
-    if below and above:
+        return Outcome("", None, dilution, remarks=(*why, *unused, *words) if why or unused else ())
+    found = of_wells(numbers, below, above, given)
+    if found is None:
         both = ", ".join(well.reported for well in wells if well.reported)
-        return _Value("", remarks=(f"the replicates contradict each other ({both}); repeat the measurement",))
+        why = [f"the replicates contradict each other ({both}); repeat the measurement"]
+        return Outcome("", None, dilution, remarks=tuple(why))
     notes = [text or "a replicate has no concentration" for text in (*unused, *odd)]
-    if len(numbers) > 1:
-        notes.append(f"geometric mean of {len(numbers)} wells")
-    dilutions = sorted({well.dilution for well in wells})
-    if len(dilutions) > 1:
-        notes.append(f"wells of dilutions {', '.join(f'{d:g}' for d in dilutions)} are taken together")
-    if below or above:
-        limit = max(below + numbers) if below else min(above + numbers)
-        if numbers or len(set(below + above)) > 1:
-            notes.append(
-                f"the replicates disagree ({', '.join(well.reported for well in wells if well.reported)}); kept as "
-                f"{'below the largest' if below else 'above the smallest'}"
-            )
-        return _Value(f"{'<' if below else '>'}{limit:.12g}", remarks=(*notes, *_words(wells)))
-    quality = "doubtful" if any(_OUT_OF_RANGE.search(word) for word in _words(wells)) or said else ""
-    if len(numbers) == 1:
-        return _Value(f"{numbers[0]:.12g}", "", quality, (*notes, *_words(wells)))
-    average = exp(mean(log(value) for value in numbers))
-    return _Value(f"{average:.12g}", f"{stdev(numbers) / mean(numbers):.6g}", quality, (*notes, *_words(wells)))
+    doubtful = not found.sign and (any(_DOUBTED.search(word) for word in words) or bool(said_))
+    quality: Quality = "doubtful" if doubtful else ""
+    return Outcome(
+        found.sign, found.value, dilution, found.cv, quality, (*notes, *found.remarks, *read, *words),
+        precision(found.value, dilution, levels),
+    )  # fmt: skip
+
+
+def _outside(well: Well, value: float, lod: float | None, levels: Sequence[float]) -> str:
+    """The side on which a number lies beyond the standards, so that it is extrapolated; "" where it lies within.
+
+    Below the lowest standard, a vendor that has a limit of detection and does not doubt the number is believed.
+    """
+    if len(set(levels)) < 3:
+        return ""
+    on_plate = value / well.dilution
+    if on_plate > (1 + SAME) * max(levels):
+        return ">"
+    if on_plate >= (1 - SAME) * min(levels):
+        return ""
+    doubted = any(_DOUBTED.search(word) for word in well.remarks)
+    return "" if lod is not None and on_plate >= lod and not doubted else "<"
+
+
+def _off(well: Well) -> str:
+    """The side on which a well without a number lies beyond the curve, as far as the export says."""
+    match = re.fullmatch(r"(?:oor|out of range)\s*([<>])", well.reported, re.IGNORECASE)
+    if match:
+        return match[1]
+    sides = {m[1].lower() for word in well.remarks if (m := _OUT_OF_RANGE.search(word))}
+    return {"below": "<", "above": ">"}[sides.pop()] if len(sides) == 1 and number(well.reported) is None else ""
+
+
+def _levels(plate: Plate, analyte: str) -> list[float]:
+    """Expected concentrations of the standards of one analyte."""
+    return [
+        w.expected for w in plate.wells
+        if w.analyte == analyte and w.role == "standard" and w.expected and EXCLUDED not in w.remarks
+    ]  # fmt: skip
 
 
 def _read(text: str) -> tuple[str, float | None]:
@@ -303,18 +365,17 @@ def _places(wells: Sequence[Well]) -> str:
     return " and ".join(f"{well.place} (well {well.location})" for well in wells)
 
 
-def _entry(of: str, plate: Plate, wells: Sequence[Well], found: _Value) -> Entry:
-    lod = plate.lod.get(wells[0].analyte)
-    dilutions = {well.dilution for well in wells}
+def _entry(of: str, plate: Plate, wells: Sequence[Well], found: Outcome) -> Entry:
+    lod = plate.lod.get(wells[0].analyte) if len({well.dilution for well in wells}) == 1 else None
     return Entry(
         place=of + _places(wells),
         patient=wells[0].sample,
         analyte=wells[0].analyte,
-        value=found.value,
+        value=found.text,
         unit=plate.units[wells[0].analyte],
         method=plate.assay,
-        lod=f"{lod * dilutions.pop():.10g}" if lod is not None and len(dilutions) == 1 else "",
-        cv=found.cv,
+        lod=f"{lod * found.dilution:.10g}" if lod is not None else "",
+        cv="" if found.cv is None else f"{found.cv:.6g}",
         quality=found.quality,
         remarks=found.remarks,
     )
@@ -440,6 +501,7 @@ def decimal_sign(path: Path, cells: Iterable[str], delimiter: str) -> str:
     """
     if delimiter == ",":
         return "."
+    # instruments' software writes no marks of thousands: a point is the decimal sign
     found = {match[1] for cell in cells if (match := _DECIMAL.fullmatch(cell))}
     if len(found) > 1:
         raise PanelError(

@@ -24,6 +24,7 @@ from crosstalk.panel.dilutions import Standard
 from crosstalk.panel.entries import Entry
 from crosstalk.panel.plates import EXCLUDED, Plate, Well
 from crosstalk.panel.records import Quality
+from crosstalk.panel.replicates import Outcome, of_dilutions, precision
 from crosstalk.panel.vendor import Reanalysis, reanalyse
 from crosstalk.provenance import hash_bytes, package_version
 
@@ -481,9 +482,16 @@ def _bridge(
 
 
 def _entry(plate: PlateQuality, analyte: AnalyteQuality, results: Sequence[SampleResult]) -> Entry:
-    worse = {"": 0, "doubtful": 1, "failed": 2}
-    best = min(results, key=lambda s: (s.value is None, bool(s.censored), worse[s.quality], s.log_sd or math.inf))
-    others = [f"at dilution {s.dilution:g}: {_text(s) or 'none'} {analyte.unit}" for s in results if s is not best]
+    levels = [s.expected for s in analyte.standards if s.expected > 0]
+    outcomes = [
+        Outcome(
+            {"": "", "left": "<", "right": ">"}[s.censored], s.value, s.dilution, s.log_sd, s.quality, s.remarks,
+            precision(s.value, s.dilution, levels),
+        )
+        for s in results
+    ]  # fmt: skip
+    found = of_dilutions(outcomes, analyte.unit)
+    best = next(s for s in results if s.dilution == found.dilution)
     uncertain = best.log_sd is not None and not best.censored
     return Entry(
         place=", ".join(best.places),
@@ -495,8 +503,8 @@ def _entry(plate: PlateQuality, analyte: AnalyteQuality, results: Sequence[Sampl
         lod="" if analyte.lod is None else f"{analyte.lod * best.dilution:.6g}",
         lloq="" if analyte.curve is None or analyte.curve.lloq is None else f"{analyte.curve.lloq * best.dilution:.6g}",
         cv=f"{math.sqrt(math.expm1((best.log_sd or 0.0) ** 2)):.4g}" if uncertain else "",
-        quality=best.quality,
-        remarks=(*best.remarks, *others),
+        quality=found.quality,
+        remarks=found.remarks,
     )
 
 

@@ -2,30 +2,60 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 from crosstalk.errors import PanelError
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
+from crosstalk.knowledge.records import Analyte
 from crosstalk.limits import shown
 from crosstalk.panel.derived import derive
-from crosstalk.panel.entries import Reading
+from crosstalk.panel.entries import Entry, Reading
 from crosstalk.panel.formats import read_cells
+from crosstalk.panel.items import sum_items
+from crosstalk.panel.occasions import Choice, choose
+from crosstalk.panel.plausibility import CODES, codes, contradictions, disagreements
 from crosstalk.panel.records import Measurement, Panel, PanelFile
 from crosstalk.panel.values import Interpreter
 from crosstalk.provenance import hash_bytes
 
 __all__ = ["one_patient", "read_panel"]
 
-KITS = ("xponent", "msd")  # formats whose analytes are those of a kit, known to Crosstalk or not
-APART_H = 14 * 24.0  # values further apart than this may not belong to one panel (assumed)
+KITS = ("xponent", "msd", "plate")  # formats whose analytes are those of a kit, known to Crosstalk or not
 FEW = 0.05  # of the cells of an analyte: refusals of single values, beyond it a mistake of all (assumed)
+_MONTHS = "jan|feb|mar|m\u00e4r|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez"
+# a date of day and month, or a number in the notation of a spreadsheet
+_MADE = re.compile(
+    rf"\d{{1,2}}[-. ](?:{_MONTHS})\w*(?:[-. ]\d+)?|(?:{_MONTHS})[-. ]\d{{1,4}}|\d[.,]\d\dE\+\d\d", re.IGNORECASE
+)
 SHOWN = 20  # problems shown before the rest is counted
+LISTED = 5  # people or values named in one warning
+REMEDY = {
+    "table": "If the value is right, add a column confirmed with yes",
+    "fhir": "If the value is right, write it into a table with a column confirmed that says yes",
+    "nhanes": "If the value is right, write it into a table with a column confirmed that says yes",
+    "xponent": (
+        "If the value is right, take the concentrations as a table (`crosstalk plate FILE --csv TABLE`) and add a "
+        "column confirmed that says yes"
+    ),
+}
 LONGEST = 2000  # characters of one problem
 NAMED = 10  # patients named in a line on many; each has it in his notes
+UNKNOWN = 40  # unknown names with a line of their own
 
 
-def read_panel(path: str | Path, *, knowledge: Knowledge | None = None, batch: bool = False) -> PanelFile:
+def read_panel(
+    path: str | Path,
+    *,
+    knowledge: Knowledge | None = None,
+    batch: bool = False,
+    occasion: str | None = None,
+    keep: Sequence[str] = (),
+) -> PanelFile:
     r"""Read the panels of a file; its format is recognised from its content.
 
     Tables (CSV, TSV, Excel) are long, with columns ``patient, analyte, value, unit`` and optional ones, or wide, with a
@@ -40,6 +70,11 @@ def read_panel(path: str | Path, *, knowledge: Knowledge | None = None, batch: b
     batch : bool
         For cohorts: where few values of an analyte (at most 5 %) are refused, they are left out of their patients, each
         told in the patient's notes and in the warnings, and reading goes on.
+    occasion : str, optional
+        ``first``, ``last``, ``each`` or ``nearest-to SCORE``: which occasion, where a patient has values of several. A
+        file with several is refused without it. ``each`` gives a panel for each.
+    keep : sequence of str
+        Columns of a table to keep as text (`Panel.extra`), though they may bear the name of an analyte.
 
     Returns
     -------
@@ -50,6 +85,8 @@ def read_panel(path: str | Path, *, knowledge: Knowledge | None = None, batch: b
     ------
     PanelError
         One line per kind of problem: file, place, patient, analyte, what was received, what was expected, what to do.
+    UsageError
+        If the occasion is none of these.
 
     Examples
     --------
@@ -63,48 +100,109 @@ def read_panel(path: str | Path, *, knowledge: Knowledge | None = None, batch: b
     (5.2, 'left')
     """
     file = Path(path)
+    choice = Choice.read(occasion)
     known = knowledge or load_knowledge()
-    kind, reading = read_cells(file)
-    interpreter = Interpreter(known, reading.decimal)
-    collected = _collect(file, reading, interpreter, open_=kind in KITS)
-    doubled, warnings = collected.doubled(file), [*reading.warnings]
-    if reading.problems or collected.refused or doubled:
-        if reading.problems or not (batch and collected.few()):
-            raise PanelError(_all([*reading.problems, *collected.problems(), *doubled]))
+    kind, reading = read_cells(file, known, keep)
+    remedy = REMEDY.get("xponent" if kind in KITS else kind, REMEDY["table"])
+    interpreter = Interpreter(known, reading.decimal, remedy=remedy)
+    given = list(reading.entries)  # which completes the problems and the warnings
+    given, wrong, said = sum_items(str(file), given)
+    reading = replace(reading, problems=[*reading.problems, *wrong], warnings=[*reading.warnings, *said])
+    entries, problems, told = _chosen(file, given, interpreter, choice)
+    collected = _collect(file, entries, interpreter)
+    collected.check(file, known.analytes, remedy)
+    doubled, warnings = collected.doubled(file), [*reading.warnings, *told]
+    kept, torn = _kept(file, reading, entries, bool(keep), choice)
+    problems = [*reading.problems, *problems, *torn]
+    for patient_id in kept:
+        collected.values.setdefault(patient_id, {})
+    if problems or collected.refused or doubled:
+        if problems or not (batch and collected.few()):
+            strange = collected.strangers(file, interpreter, kind) if kind not in KITS else []
+            raise PanelError(_all([*problems, *collected.problems(), *doubled, *strange]))
         warnings += [f"left out: {words}" for words in (*collected.problems(), *doubled)]
+    if reading.once and not given and not keep:
+        raise PanelError(
+            f"{file}: no column is an analyte that is known; expected such as 'hsCRP [mg/L]'; received "
+            f"{', '.join(map(shown, reading.columns[:8]))}; `crosstalk analytes` lists what a panel may hold"
+        )
+    if collected.unknown and not any(collected.values.values()):
+        raise PanelError(_all(collected.strangers(file, interpreter, kind)))
     for words, (place, n) in interpreter.assumed.items():
         warnings.append(f"{file}, {place}: {words}" + (f" (and {n - 1} more)" if n > 1 else ""))
-    for (patient_id, analyte), n in collected.repeated.items():
-        used = collected.values[patient_id][analyte]
-        collected.note(patient_id, f"{analyte} is given at {n + 1} times; the first, at {used.place}, is used.")
-        warnings.append(
-            f"{file}, {used.place}: patient {patient_id}, {analyte}: given at {n + 1} times; the first is used"
-        )
-    for name, n in collected.unknown.items():
-        warnings.append(f"{file}: analyte '{name}' of the kit is unknown to Crosstalk; left out ({n} values)")
-    for (patient_id, analyte), (place, first) in collected.contradicted().items():
-        warnings.append(
-            f"{file}, {place}: patient {patient_id}, {analyte}: given twice for one later time (first at {first})"
-        )
+    warnings += collected.strangers(file, interpreter, kind)
+    warnings += [f"{file}: {reason}; left out: {_listed(places)}" for reason, places in collected.aside.items()]
+    warnings += alike(str(file), list(collected.values))
     panels = []
     for patient_id, measurements in collected.values.items():
-        hours = [m.time_h for m in measurements.values()]
-        if hours and max(hours) - min(hours) > APART_H:
-            days = (max(hours) - min(hours)) / 24
-            warnings.append(f"{file}: patient {patient_id}: values of one panel lie {days:.0f} days apart")
-        if not measurements:
+        if not measurements and entries:
             warnings.append(f"{file}: patient {patient_id} has no value at all")
+        if differing := disagreements(measurements):
+            warnings.append(f"{file}: patient {patient_id}: {'; '.join(differing)}")
         extra, computed = derive(measurements, known.analytes)
         absent = tuple(a for a in dict.fromkeys(collected.missing.get(patient_id, ())) if a not in measurements)
         refused = {a: words for a, words in collected.left_out.get(patient_id, {}).items() if a not in measurements}
-        told = (
+        notes = (
             *interpreter.notes.get(patient_id, ()),
             *(f"{a} is left out: {words}" for a, words in collected.left_out.get(patient_id, {}).items()),
             *collected.notes.get(patient_id, ()),
             *computed,
         )
-        panels.append(Panel(patient_id, {**measurements, **extra}, absent, told, refused))
-    return PanelFile(str(file), reading.sha256 or hash_bytes(reading.content), tuple(panels), tuple(warnings), kind)
+        cells, place = kept.get(patient_id, ({}, ""))
+        panels.append(Panel(patient_id, {**measurements, **extra}, absent, notes, refused, cells, place))
+    sha256 = reading.sha256 or hash_bytes(reading.content)
+    return PanelFile(str(file), sha256, tuple(panels), tuple(warnings), kind, reading.columns, reading.decimal)
+
+
+def _chosen(
+    file: Path, given: list[Entry], interpreter: Interpreter, choice: Choice
+) -> tuple[list[Entry], list[str], list[str]]:
+    """The entries of one occasion for each patient."""
+    if not any(e.visit or e.date or e.time for e in given):
+        return given, [], []
+    names = {e.analyte for e in given}
+    analytes = {name: interpreter.analyte(name) for name in names if interpreter.knows(name)}
+    hours, problems = dict[str, float](), list[str]()
+    for e in given:
+        if e.time and e.time not in hours:
+            try:
+                hours[e.time] = interpreter.time(e)
+            except PanelError as error:
+                hours[e.time] = 0.0
+                problems.append(f"{file}, {e.place}, patient {shown(e.patient)}, {shown(e.analyte)}: {error}")
+    entries, more, told = choose(str(file), given, analytes, choice, hours)
+    return entries, [*problems, *more], told
+
+
+def _kept(
+    file: Path, reading: Reading, entries: Sequence[Entry], asked: bool, choice: Choice
+) -> tuple[dict[str, tuple[dict[str, str], str]], list[str]]:
+    """Columns beside the panel by patient, from the rows of the occasion that is used; and where rows contradict."""
+    places: dict[str, dict[str, str]] = {}  # patient as in the file: place of a row that is used, patient of the panel
+    for e in entries if reading.kept else ():
+        places.setdefault(e.place, {})[e.patient] = e.patient
+    found: dict[str, tuple[dict[str, str], str]] = {}
+    problems: dict[str, list[str]] = {}
+    used = bool(choice.how) and reading.once
+    for row in reading.kept:
+        names = places.get(row.place, {}) if used else {row.patient: row.patient}
+        for name in names:
+            if name not in found:
+                found[name] = (dict(row.cells), row.place)
+                continue
+            cells, first = found[name]
+            differing = next((c for c, text in row.cells.items() if text and cells.get(c) and cells[c] != text), "")
+            if asked and (reading.once or differing):
+                words = f"column '{differing}' differs" if differing else "expected one row for each patient"
+                problems.setdefault(f"stands twice (first at {first}), {words}; keep the row that is meant", []).append(
+                    f"{file}, {row.place}: patient {name}"
+                )
+            for c, text in row.cells.items():
+                cells[c] = cells.get(c) or text
+    return found, [
+        f"{who[0]} {words}" + (f" (and {len(who) - 1} more rows)" if len(who) > 1 else "")
+        for words, who in problems.items()
+    ]
 
 
 @dataclass
@@ -113,7 +211,6 @@ class _Collected:
 
     values: dict[str, dict[str, Measurement]] = field(default_factory=dict)
     missing: dict[str, list[str]] = field(default_factory=dict)
-    repeated: dict[tuple[str, str], int] = field(default_factory=dict)
     # analyte as written and words of the refusal: place of the first, and the patients
     refused: dict[tuple[str, str], tuple[str, list[str]]] = field(default_factory=dict)
     cells: dict[str, int] = field(default_factory=dict)
@@ -121,16 +218,61 @@ class _Collected:
     left_out: dict[str, dict[str, str]] = field(default_factory=dict)
     notes: dict[str, list[str]] = field(default_factory=dict)
     unknown: dict[str, int] = field(default_factory=dict)
-    # patient, analyte and time that are given twice: place of the second and of the first, analyte as written
-    twice: dict[tuple[str, str, float], tuple[str, str, str]] = field(default_factory=dict)
+    # patient and analyte that are given twice: place of the second and of the first, analyte as written
+    twice: dict[tuple[str, str], tuple[str, str, str]] = field(default_factory=dict)
+    confirmed: set[tuple[str, str]] = field(default_factory=set)
+    coded: set[str] = field(default_factory=set)  # analytes with values that may be codes for missing
+    aside: dict[str, list[str]] = field(default_factory=dict)  # why values are no values of blood: places
+    places: dict[str, str] = field(default_factory=dict)  # of unknown names: the first
 
-    def contradicted(self) -> dict[tuple[str, str], tuple[str, str]]:
-        """What is given twice at a time that is not used."""
-        return {(p, a): found[:2] for (p, a, t), found in self.twice.items() if not self._used(p, a, t)}
+    def refuse(self, file: Path, patient: str, analyte: str, place: str, words: str, taken: Sequence[str]) -> None:
+        """Keep a refusal: told once for each kind, and for each analyte that its patient loses."""
+        where = f"{file}, {place}, patient {shown(patient)}, {shown(analyte) or 'no analyte'}"
+        self.refused.setdefault((analyte, words), (where, []))[1].append(patient)
+        own = self.left_out.setdefault(patient, {})
+        for name in taken:
+            own.setdefault(name, words)
 
-    def _used(self, patient: str, analyte: str, time: float) -> bool:
-        used = self.values[patient].get(analyte)
-        return used is None or used.time_h >= time
+    def check(self, file: Path, analytes: Mapping[str, Analyte], remedy: str) -> None:
+        """Ask back what cannot hold together, and codes for missing; such values are taken out."""
+        for patient, measurements in self.values.items():
+            for names, words in contradictions(measurements):
+                if any((patient, name) in self.confirmed for name in names):
+                    continue
+                name = names[0]
+                self.refuse(file, patient, name, measurements[name].place, f"{words} {remedy}", names)
+                for taken in names:
+                    measurements.pop(taken, None)
+        by_analyte: dict[str, list[tuple[str, Measurement]]] = {}
+        for name in self.coded:
+            by_analyte[name] = [(p, m[name]) for p, m in self.values.items() if name in m]
+        for name, pairs in by_analyte.items():
+            who = {id(m): patient for patient, m in pairs}
+            for m in list(codes(analytes[name], [m for _, m in pairs])):
+                patient = who[id(m)]
+                if (patient, name) in self.confirmed:
+                    continue
+                words = f"{m.given} may be a code for missing, far from the other values; empty the cell. {remedy}"
+                self.refuse(file, patient, name, m.place, words, (name,))
+                self.values[patient].pop(name, None)
+
+    def strangers(self, file: Path, interpreter: Interpreter, kind: str) -> list[str]:
+        """One line per name that is no analyte's, with names that it may be meant for."""
+        found = []
+        for name, n in islice(self.unknown.items(), UNKNOWN):
+            if kind in KITS:
+                found.append(
+                    f"{file}: analyte '{shown(name)}' of the kit is unknown to Crosstalk; left out ({n} values)"
+                )
+                continue
+            more = f" (and {n - 1} more rows)" if n > 1 else ""
+            found.append(
+                f"{file}, {self.places[name]}, {shown(name) or 'no analyte'}: {interpreter.stranger(name)}; left "
+                f"out{more}"
+            )
+        if len(self.unknown) > UNKNOWN:
+            found.append(f"{file}: {len(self.unknown) - UNKNOWN} more names are no analytes; left out")
+        return found
 
     def few(self) -> bool:
         """Whether refusals are single values of a cohort, not the mistake of a whole column."""
@@ -146,14 +288,11 @@ class _Collected:
         return [f"{first}: {words}{_others(who[1:])}" for (_, words), (first, who) in self.refused.items()]
 
     def doubled(self, file: Path) -> list[str]:
-        """One line per value that is used and given twice; each is told in the notes of its patient too."""
+        """One line per value that is given twice; each is told in the notes of its patient too."""
         found = []
-        for (p, a, t), (place, first, _) in self.twice.items():
-            if self._used(p, a, t):
-                found.append(f"{file}, {place}, patient {p}, {a}: is given twice, first at {first}; keep one")
-                self.note(p, f"{a} is given twice, at {first} and at {place}; the first is used.")
-            else:
-                self.note(p, f"{a} is given twice for one later time, at {first} and at {place}; not used.")
+        for (p, a), (place, first, _) in self.twice.items():
+            found.append(f"{file}, {place}, patient {shown(p)}, {a}: is given twice, first at {first}; keep one")
+            self.note(p, f"{a} is given twice, at {first} and at {place}; the first is used.")
         return found
 
     def note(self, patient: str, words: str) -> None:
@@ -161,42 +300,80 @@ class _Collected:
         self.notes.setdefault(patient, []).append(words)
 
 
-def _collect(file: Path, reading: Reading, interpreter: Interpreter, *, open_: bool) -> _Collected:
+def _collect(file: Path, entries: Sequence[Entry], interpreter: Interpreter) -> _Collected:
     found = _Collected()
-    seen: dict[str, dict[tuple[str, float], str]] = {}
-    for entry in reading.entries:
+    seen: dict[str, dict[str, str]] = {}
+    for entry in entries:
         patient = found.values.setdefault(entry.patient, {})
         places = seen.setdefault(entry.patient, {})
         found.cells[entry.analyte] = found.cells.get(entry.analyte, 0) + 1
+        analyte = interpreter.find(entry.analyte)
+        if analyte is None and entry.analyte:
+            found.unknown[entry.analyte] = found.unknown.get(entry.analyte, 0) + 1
+            found.places.setdefault(entry.analyte, f"{entry.place}, patient {entry.patient}")
+            continue
         try:
-            if open_ and not interpreter.knows(entry.analyte):
-                found.unknown[entry.analyte] = found.unknown.get(entry.analyte, 0) + 1
+            if analyte is None:
+                analyte = interpreter.analyte(entry.analyte)  # which says what is wrong with it
+            if entry.specimen and (reason := interpreter.other_fluid(entry, analyte)):
+                found.aside.setdefault(reason, []).append(
+                    f"{entry.place}, patient {shown(entry.patient)}, {analyte.id}"
+                )
+                found.note(entry.patient, f"{analyte.id} at {entry.place} is left out: {reason}.")
                 continue
-            analyte = interpreter.analyte(entry.analyte)
-            time = interpreter.time(entry)
-            key = (analyte.id, time)
-            if key in places:
-                found.twice.setdefault((entry.patient, *key), (entry.place, places[key], entry.analyte))
+            if analyte.id in places:
+                found.twice.setdefault((entry.patient, analyte.id), (entry.place, places[analyte.id], entry.analyte))
                 continue
-            places[key] = entry.place
-            measured = interpreter.measurement(entry, analyte, time)
+            places[analyte.id] = entry.place
+            measured = interpreter.measurement(entry, analyte, interpreter.time(entry) if entry.time else 0.0)
         except PanelError as error:
-            where = f"{file}, {entry.place}, patient {entry.patient}, {shown(entry.analyte) or 'no analyte'}"
-            found.refused.setdefault((entry.analyte, str(error)), (where, []))[1].append(entry.patient)
-            named = interpreter.knowledge.find_analyte(entry.analyte)
-            name = shown(entry.analyte) if named is None else named.id
-            found.left_out.setdefault(entry.patient, {}).setdefault(name, str(error))
+            named = shown(entry.analyte) if analyte is None else analyte.id
+            found.refuse(file, entry.patient, entry.analyte, entry.place, str(error), (named,))
             continue
         if measured is None:
             found.missing.setdefault(entry.patient, []).append(analyte.id)
             continue
-        earlier = patient.get(analyte.id)
-        if earlier is not None:
-            again = (entry.patient, analyte.id)
-            found.repeated[again] = found.repeated.get(again, 0) + 1
-        if earlier is None or measured.time_h < earlier.time_h:
-            patient[analyte.id] = measured
+        if entry.value in CODES:
+            found.coded.add(analyte.id)
+        if entry.confirmed and interpreter.agrees(entry):
+            found.confirmed.add((entry.patient, analyte.id))
+        patient[analyte.id] = measured
     return found
+
+
+def alike(file: str, patients: Sequence[str]) -> list[str]:
+    """A warning where names of patients differ by case, blanks, dashes or leading zeros only, or look like dates.
+
+    Examples
+    --------
+    >>> alike("x.csv", ["D-011", "d011", "D-012"])
+    ["x.csv: names that may be one patient's: 'D-011' and 'd011'; write each patient's name in one way"]
+    """
+    groups: dict[str, list[str]] = {}
+    for name in patients:
+        plain = unicodedata.normalize("NFKC", name).casefold()
+        plain = re.sub(r"(?<=\d)[\W_]+(?=\d)", "-", plain)
+        plain = re.sub(r"(?<![\d-])0+(?=\d)", "", re.sub(r"[^\w-]|_|(?<!\d)-|-(?!\d)", "", plain))
+        groups.setdefault(plain, []).append(name)
+    same = [" and ".join(f"'{shown(name)}'" for name in names[:LISTED]) for names in groups.values() if len(names) > 1]
+    found = (
+        [f"{file}: names that may be one patient's: {_listed(same)}; write each patient's name in one way"]
+        if same
+        else []
+    )
+    odd = [name for name in patients if _MADE.fullmatch(name)]
+    if odd:
+        listed = _listed([repr(name) for name in odd])
+        found.append(
+            f"{file}: names that a spreadsheet may have made of other ones: {listed}; it turns codes such as 1-3 or "
+            f"MAR1 into dates, and 1E5 into a number"
+        )
+    return found
+
+
+def _listed(words: Sequence[str]) -> str:
+    more = f" and {len(words) - LISTED} more" if len(words) > LISTED else ""
+    return ", ".join(words[:LISTED]) + more
 
 
 def one_patient(file: PanelFile, patient: str | None = None) -> Panel:

@@ -58,10 +58,22 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """All measurements of one patient.
+    """All measurements of one patient on one occasion.
 
-    ``missing`` are analytes that the file names without a value, ``notes`` what was assumed or left out, and
-    ``refused`` the analytes whose value could not be read, each with what was wrong.
+    Attributes
+    ----------
+    patient : str
+    measurements : mapping of str to Measurement
+    missing : tuple of str
+        Analytes that the file names without a value.
+    notes : tuple of str
+        What was assumed or left out.
+    refused : mapping of str to str
+        Analytes whose value could not be read, each with what was wrong.
+    extra : mapping of str to str
+        Columns of the patient's rows that are no values of the panel, as text.
+    place : str
+        Where the patient's first row stood.
     """
 
     patient: str
@@ -69,14 +81,21 @@ class Panel:
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
+    extra: Mapping[str, str] = field(default_factory=dict)
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PanelFile:
-    """The panels of one file, with its path, its SHA-256, its format and the warnings that reading gave."""
+    """The panels of one file, with its path, its SHA-256, its format and the warnings that reading gave.
+
+    ``columns`` are the header of a table, ``decimal`` its decimal sign.
+    """
 
     path: str
     sha256: str
     panels: tuple[Panel, ...]
     warnings: tuple[str, ...] = ()
     format: str = ""
+    columns: tuple[str, ...] = ()
+    decimal: str = "."

@@ -13,6 +13,7 @@ from scipy.special import betaincinv, ndtr, ndtri
 
 from crosstalk.knowledge.records import Analyte, ReferenceRange
 from crosstalk.panel.records import Measurement
+from crosstalk.panel.vocabulary import FED, fasting
 
 __all__ = ["Placement", "ends", "percentile", "position", "same_family", "side", "z_score"]
 
@@ -155,13 +156,26 @@ def _words(text: str) -> list[str]:
 
 
 def _fits(r: ReferenceRange, measurement: Measurement, sex: float | None, age: float | None, bmi: float | None) -> bool:
-    if measurement.specimen and r.specimen and measurement.specimen.lower() != r.specimen.lower():
+    if not _same_specimen(r.specimen, measurement):
         return False
     if r.sex != "any" and (sex is None or (r.sex == "female") != (sex > 0.5)):
         return False
     if age is not None and not r.age[0] <= age < r.age[1]:
         return False
     return bmi is None or r.bmi[0] <= bmi < r.bmi[1]
+
+
+def _same_specimen(of_range: str, measurement: Measurement) -> bool:
+    """Whether the fluids agree, as far as both are named, and a range of fasting people is for fasting ones."""
+    of_value = measurement.specimen
+    fluids = [text.lower().split(",")[0].strip() for text in (of_range, of_value)]
+    fluids = ["" if text in ("fasting", "not fasting") else text for text in fluids]
+    if all(fluids) and fluids[0] != fluids[1]:
+        return False
+    wanted, said = fasting(of_range), fasting(of_value)
+    if measurement.analyte not in FED:
+        return wanted is None or said is None or wanted == said
+    return said is True if wanted else not (wanted is False and said)
 
 
 def _narrow(r: ReferenceRange) -> set[str]:

@@ -2,26 +2,57 @@
 
 from __future__ import annotations
 
+import difflib
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf, log, sqrt
 from sys import intern
 
-from crosstalk.errors import PanelError, UnitError, UsageError
-from crosstalk.knowledge.loader import Knowledge
+from crosstalk.errors import PanelError, UnitError
+from crosstalk.knowledge.loader import Knowledge, load_knowledge, normal_name
 from crosstalk.knowledge.records import Analyte
 from crosstalk.limits import shown
 from crosstalk.panel.cells import PLAIN, Cell, read_cell, read_number
 from crosstalk.panel.entries import Entry
+from crosstalk.panel.header import NAME
+from crosstalk.panel.items import item_of
+from crosstalk.panel.plausibility import fine, suspicion
 from crosstalk.panel.records import Censoring, Measurement, Quality
+from crosstalk.panel.vocabulary import BLOOD, FED, also, fasting, fluid
 from crosstalk.units import is_bare, line, parse_unit
 
-__all__ = ["Interpreter"]
+__all__ = ["Interpreter", "knower"]
 
-FEMALE, MALE = {"f", "female", "woman"}, {"m", "male", "man"}
-# asked back whatever the analyte (assumed): most often the unit is wrong, or a point separates thousands
-ABSURD = 1000.0  # times above the upper reference limit; sepsis reaches hundreds
-SCANT = 100.0  # times below the lower one
-TRACE = 1e-12  # of the highest plausible value: less is no measurement, whatever the unit
+FEMALE = {
+    "f",
+    "female",
+    "woman",
+    "w",
+    "weiblich",
+    "frau",
+    "femme",
+    "feminin",
+    "féminin",
+    "mujer",
+    "femenino",
+    "donna",
+    "femmina",
+}
+MALE = {
+    "m",
+    "male",
+    "man",
+    "männlich",
+    "maennlich",
+    "mann",
+    "homme",
+    "masculin",
+    "hombre",
+    "masculino",
+    "uomo",
+    "maschio",
+}
 LEAST_POINT = 0.01  # of a score, whose steps are whole points; a mean of items can lie between
 HINTED = 20  # unknown names that are searched for alike ones; more are never shown
 YES = {"yes", "y", "true", "1"}
@@ -46,7 +77,8 @@ class Interpreter:
     notes: dict[str, list[str]] = field(default_factory=dict)
     _names: dict[str, Analyte | PanelError] = field(default_factory=dict)
     _rules: dict[tuple[str, str], tuple[float, float] | PanelError] = field(default_factory=dict)
-    _limits: dict[str, tuple[float, float]] = field(default_factory=dict)
+    _fine: dict[str, tuple[float, float]] = field(default_factory=dict)
+    remedy: str = "If the value is right, add a column confirmed with yes"
     _searched: int = 0
 
     def analyte(self, name: str) -> Analyte:
@@ -55,24 +87,99 @@ class Interpreter:
             raise PanelError("no analyte; name what was measured")
         found = self._names.get(name)
         if found is None:
-            found = self._names[name] = self.knowledge.find_analyte(name) or self._unknown(name)
+            found = self._names[name] = self._known(name) or self._unknown(name)
         if isinstance(found, PanelError):
             raise found
         return found
 
+    def find(self, name: str) -> Analyte | None:
+        """The analyte of a name; none where it is no analyte's."""
+        found = self._names.get(name)
+        if found is None:
+            found = self._known(name)
+            if found is not None:
+                self._names[name] = found
+        return None if isinstance(found, PanelError) else found
+
+    def _known(self, name: str) -> Analyte | None:
+        """Without a search for names alike, so that thousands of columns are quick."""
+        if not name.strip():
+            return None
+        return self.knowledge.find_analyte(name) or self.knowledge.analytes.get(also(name))
+
     def _unknown(self, name: str) -> PanelError:
         self._searched += 1
-        words = f"unknown analyte '{shown(name)}'"
-        if self._searched <= HINTED:
-            try:
-                self.knowledge.analyte(name)
-            except UsageError as error:
-                words = str(error).rstrip(".")
-        return PanelError(f"{words}; `crosstalk analytes` lists what a panel may hold")
+        near = self._near(name) if self._searched <= HINTED and len(name) <= NAME else ""
+        return PanelError(f"unknown analyte '{shown(name)}'{near}; `crosstalk analytes` lists what a panel may hold")
 
     def knows(self, name: str) -> bool:
         """Whether a name is that of an analyte."""
-        return bool(name.strip()) and self.knowledge.find_analyte(name) is not None
+        return self.find(name) is not None
+
+    def stranger(self, name: str) -> str:
+        """What is to be said of a name that is no analyte's."""
+        try:
+            self.analyte(name)
+        except PanelError as error:
+            return str(error)
+        return ""
+
+    def _near(self, name: str) -> str:
+        """At most three names that it may be meant for: alike, and with the same numbers, since IL-6 is not IL-8."""
+        names, plain = self.knowledge.analyte_names, normal_name(name)
+        digits = re.findall(r"\d+", plain)
+        close = difflib.get_close_matches(plain, names, n=8, cutoff=0.75)
+        found = list(dict.fromkeys(names[c] for c in close if re.findall(r"\d+", c) == digits))[:3]
+        return f": did you mean {' or '.join(found)}?" if found else ""
+
+    @staticmethod
+    def agrees(entry: Entry) -> bool:
+        """Whether an extreme value was confirmed."""
+        return entry.confirmed.strip().lower() in YES
+
+    def other_fluid(self, entry: Entry, analyte: Analyte) -> str:
+        """Why a value is none of blood: another fluid, or one that is not known; "" where it is of blood."""
+        if analyte.kind != "laboratory" or not entry.specimen:
+            return ""
+        found = fluid(entry.specimen)
+        if found in BLOOD or not found or (found == "unknown" and fasting(entry.specimen) is not None):
+            return ""
+        if found == "unknown":
+            return (
+                f"measured in '{shown(entry.specimen, 40)}', which is not known as blood; write serum, plasma or blood"
+            )
+        return f"measured in another fluid ({found}) than {analyte.specimen or 'blood'}"
+
+    @staticmethod
+    def _specimen(analyte: Analyte, entry: Entry) -> str:
+        """The fluid as ranges name it, and whether the person had fasted, where that matters."""
+        found = fluid(entry.specimen) if entry.specimen else ""
+        if analyte.kind != "laboratory":
+            return entry.specimen
+        # serum and plasma are drawn as blood: that says nothing against the analyte's own specimen
+        name = found if found in ("serum", "plasma") or (found == "blood" and analyte.specimen == "blood") else ""
+        said = fasting(entry.specimen)
+        if said is None and analyte.id in FED:
+            said = fasting(entry.analyte)
+        state = "" if said is None else "fasting" if said else "not fasting"
+        return ", ".join(filter(None, (name, state)))
+
+    def _limit(self, analyte: Analyte, text: str, what: str, rule: tuple[float, float]) -> float:
+        """A limit in the analyte's unit; it may have a unit of its own behind the number."""
+        number, _, unit = text.strip().partition(" ")
+        slope, intercept = self._rule(analyte, unit) if unit else rule
+        return slope * self._plain(number, what) + intercept
+
+    def _above(
+        self, entry: Entry, analyte: Analyte, found: tuple[float, float | None, Censoring], rule: tuple[float, float]
+    ) -> tuple[float, float | None, Censoring]:
+        """A number above the upper limit of quantification says only that the truth lies above it."""
+        uloq = self._limit(analyte, entry.uloq, "uloq", rule)
+        value, _, censored = found
+        if censored in ("left", "interval") or value <= uloq:
+            return found
+        self._note(entry, f"{analyte.id} at {entry.place} is taken as above its uloq of {uloq:g} {analyte.unit}.")
+        return uloq, None, "right"
 
     def time(self, entry: Entry) -> float:
         """Hours of an entry; 0 where it gives none."""
@@ -89,18 +196,22 @@ class Interpreter:
             self.assume(cell.assumed, entry, analyte)
         if cell.kind == "missing":
             return None
-        slope, intercept = rule = self._rule(analyte, self._unit(entry, cell, analyte) if cell.unit else entry.unit)
-        lod = slope * self._plain(entry.lod, "lod") + intercept if entry.lod else None
-        lloq = slope * self._plain(entry.lloq, "lloq") + intercept if entry.lloq else None
+        unit = self._unit(entry, cell, analyte) if cell.unit else entry.unit or self._usual(entry, analyte)
+        _, intercept = rule = self._rule(analyte, unit)
+        lod = self._limit(analyte, entry.lod, "lod", rule) if entry.lod else None
+        lloq = self._limit(analyte, entry.lloq, "lloq", rule) if entry.lloq else None
         if lod is not None and lloq is not None and lod > lloq:
             raise PanelError(f"lod {entry.lod} lies above lloq {entry.lloq}; the columns may be swapped; correct them")
         value, upper, censored = self._bounds(entry, analyte, cell, rule, lod, lloq)
+        if entry.uloq:
+            value, upper, censored = self._above(entry, analyte, (value, upper, censored), rule)
         self._plausible(analyte, value, upper, censored, entry)
         quality, remarks = self._quality(entry, cell)
         # a line with an intercept shrinks relative errors
         share = 1 - intercept / value if value > 0 else 1.0
         return Measurement(
-            analyte.id, value, censored, f"{text} {entry.unit}" if entry.unit else text, entry.place, entry.specimen,
+            analyte.id, value, censored, f"{text} {entry.unit}" if entry.unit else text, entry.place,
+            self._specimen(analyte, entry) if entry.specimen or analyte.id in FED else "",
             entry.method, time, lod, upper, self._log_sd(entry, share, analyte), quality, remarks,
         )  # fmt: skip
 
@@ -144,6 +255,13 @@ class Interpreter:
                 f"is right"
             )
         return entry.unit
+
+    def _usual(self, entry: Entry, analyte: Analyte) -> str:
+        """The one unit that is in use, where the file gives none: BMI in kg/m2."""
+        if analyte.id == "BMI":
+            self.assume(f"{shown(entry.analyte)} without a unit is taken as {analyte.unit}", entry, analyte)
+            return analyte.unit
+        return ""
 
     def _rule(self, analyte: Analyte, unit: str) -> tuple[float, float]:
         """Slope and intercept into the analyte's unit."""
@@ -232,6 +350,8 @@ class Interpreter:
             if lod and lloq and lod < lloq:
                 return self._below_lloq(entry, analyte, lod, lloq)
             raise PanelError(f"received '{shown(entry.value)}', which needs both limits; give the columns lod and lloq")
+        if kind == "above" and entry.uloq:
+            return self._limit(analyte, entry.uloq, "uloq", rule), None, "right"
         if kind == "above":
             raise PanelError(f"received '{shown(entry.value)}' without the upper limit; write it as >500")
         if not limits:
@@ -278,33 +398,21 @@ class Interpreter:
         self, analyte: Analyte, value: float, upper: float | None, censored: Censoring, entry: Entry
     ) -> None:
         """Ask back what a wrong unit most often makes: a value far outside everything known of the analyte."""
-        low, high = analyte.plausible
         top = value if upper is None else upper
+        bounds = self._fine.get(analyte.id)
+        if bounds is None:
+            bounds = self._fine[analyte.id] = fine(analyte)
+        if bounds[0] <= value and top <= bounds[1]:
+            return
+        low, high = analyte.plausible
         if analyte.kind == "scale" and not (low <= value and top <= high and not 0 < top < LEAST_POINT):
             raise PanelError(f"received {top:g}; the scale runs from {low:g} to {high:g}; correct the score")
-        # where assays differ, the lowest limit: a unit missed by a thousand should not pass for another assay
-        if analyte.id not in self._limits:
-            self._limits[analyte.id] = (
-                min((r.p2_5 / SCANT for r in analyte.references), default=TRACE * high),
-                min((r.p97_5 for r in analyte.references), default=0.0),
-            )
-        tiny, limit = self._limits[analyte.id]
-        too_high = top > high or bool(limit and top >= ABSURD * limit)
-        too_low = censored != "left" and (value < low or 0 < value < tiny)
-        if not (too_high or too_low) or entry.confirmed.strip().lower() in YES:
-            return
-        if too_high and limit:
-            words = f"{top:g} {analyte.unit} is {_times(top / limit)} times the upper reference limit"
-            words += f" ({limit:g} {analyte.unit})"
-        elif too_high:
-            words = f"{top:g} {analyte.unit} lies above anything possible ({high:g} {analyte.unit})"
-        elif value < low or not limit:
-            words = f"{value:g} {analyte.unit} lies below anything possible ({low or tiny:g} {analyte.unit})"
-        else:
-            words = f"{value:g} {analyte.unit} is less than a hundredth of the lower reference limit"
-            words += f" ({tiny * SCANT:g} {analyte.unit})"
-        raise PanelError(f"{words}; is the unit right? If the value is right, add a column confirmed with yes")
+        words = suspicion(analyte, value, top, censored)
+        if words and entry.confirmed.strip().lower() not in YES:
+            raise PanelError(f"{words}; is the unit right? {self.remedy}")
 
 
-def _times(ratio: float) -> str:
-    return f"{ratio:.0f}" if ratio < 1e6 else f"{ratio:.2g}"
+def knower(knowledge: Knowledge | None) -> Callable[[str], bool]:
+    """Tell whether a name is that of an analyte of these, or of the shipped ones, or of an item of a scale."""
+    knows = Interpreter(knowledge or load_knowledge()).knows
+    return lambda name: knows(name) or item_of(name) is not None

@@ -6,9 +6,9 @@ import datetime
 import warnings as python_warnings
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
@@ -16,9 +16,14 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from crosstalk.errors import PanelError
+from crosstalk.knowledge.loader import Knowledge
 from crosstalk.limits import COLUMNS, DEPTH, EXPANDED, FOLD, SHEET_ROWS, SMALL, shown
+from crosstalk.panel.cells import unclear
 from crosstalk.panel.entries import Reading
 from crosstalk.panel.layout import SEARCHED, arrange, is_header
+from crosstalk.panel.number_formats import formatted
+from crosstalk.panel.values import knower
+from crosstalk.panel.vocabulary import role
 
 if TYPE_CHECKING:
     from openpyxl.workbook import Workbook
@@ -34,7 +39,7 @@ ROW = 4_000_000  # bytes of one row; the widest that a sheet holds takes some 0.
 HUGE = 1e300  # above it a number is kept as it is written
 
 
-def read(path: Path) -> Reading:
+def read(path: Path, knowledge: Knowledge | None = None, keep: Sequence[str] = ()) -> Reading:
     """Read the one sheet of an Excel workbook (.xlsx, .xlsm) that holds a table of panels, long or wide.
 
     Raises
@@ -60,9 +65,10 @@ def read(path: Path) -> Reading:
             )
         chosen = found[0]
         structure = _structure(path, content, chosen)
-        rows = _Rows(path, sheets[chosen], max(map(len, heads[chosen])), set(structure.hidden_rows))
+        cells = _Cells(book)
+        rows = _Rows(path, sheets[chosen], max(map(len, heads[chosen])), set(structure.hidden_rows), cells)
         where = f"sheet '{chosen}', row"
-        reading = arrange(str(path), rows, where, commas=False, content=content)
+        reading = arrange(str(path), rows, where, commas=False, content=content, known=knower(knowledge), keep=keep)
     notes = [
         f"{path}: sheet '{title}'{'' if title in visible else ', which is hidden,'} was not read"
         for title in sheets
@@ -87,9 +93,22 @@ def read(path: Path) -> Reading:
         for row, cell in structure.uncomputed
         if row >= rows.header
     ][:LISTED]
-    return Reading(
-        reading.entries, [*problems, *reading.problems], [*notes, *reading.warnings], content, reading.decimal
-    )
+    problems += [
+        f"{path}, {where} {row}, cell {cell}: {words}" for row, cell, words in cells.refused if row >= rows.header
+    ][:LISTED]
+    struck = list(dict.fromkeys(cell for row, cell in (*cells.struck, *structure.struck) if row >= rows.header))
+    if struck:
+        problems.append(
+            f"{path}, sheet '{chosen}': {'cells' if len(struck) > 1 else 'cell'} {_listed(struck)}: crossed out; "
+            f"delete what does not hold, or take the strike-through away"
+        )
+    dated = [cell for row, column, cell in cells.dates if row > rows.header and column in rows.names]
+    if dated:
+        problems.append(
+            f"{path}, sheet '{chosen}', cells {_listed(dated)}: a date where a name is expected; a spreadsheet turns "
+            f"codes such as 1-3 or MAR1 into dates: format the column as text and enter them again"
+        )
+    return replace(reading, problems=[*problems, *reading.problems], warnings=[*notes, *reading.warnings])
 
 
 def first_rows(path: Path) -> Iterator[list[str]]:
@@ -120,7 +139,7 @@ def opened(path: Path, content: bytes) -> Iterator[Workbook]:
     with python_warnings.catch_warnings():
         python_warnings.simplefilter("ignore")  # of styles and extensions that hold no values
         try:
-            book = load_workbook(BytesIO(content), read_only=True, data_only=True)
+            book = load_workbook(BytesIO(content), read_only=True, data_only=True, rich_text=_has_struck_words(content))
             for sheet in book.worksheets:
                 sheet.reset_dimensions()  # some programs state them wrongly, and cells would be lost
         except Exception as error:  # of a damaged archive or XML: openpyxl raises whatever its parts do
@@ -160,6 +179,13 @@ def numbered(path: Path, sheet: Any, last: int = SHEET_ROWS) -> Iterator[tuple[i
 
 
 _LESS = "split the workbook, or leave out what no panel needs"
+
+
+def _has_struck_words(content: bytes) -> bool:
+    """Whether words within a cell are crossed out."""
+    with zipfile.ZipFile(BytesIO(content)) as archive:
+        part = "xl/sharedStrings.xml"
+        return part in archive.namelist() and b"<strike" in archive.read(part)
 
 
 def _check_size(path: Path, content: bytes) -> None:
@@ -230,19 +256,59 @@ def _head(path: Path, sheet: Any) -> Iterator[list[str]]:
 class _Rows:
     """Rows of the chosen sheet as text, each at least as wide as the header; which is it, and which were hidden."""
 
-    def __init__(self, path: Path, sheet: Any, width: int, hide: set[int]) -> None:
+    def __init__(self, path: Path, sheet: Any, width: int, hide: set[int], cells: _Cells) -> None:
         self.header = 0
+        self.names: set[int] = set()  # columns of the header that hold names
         self.hidden: list[int] = []
-        self._path, self._sheet, self._width, self._hide = path, sheet, width, hide
+        self._path, self._sheet, self._width, self._hide, self._cells = path, sheet, width, hide, cells
 
     def __iter__(self) -> Iterator[tuple[int, list[str]]]:
         for number, row in numbered(self._path, self._sheet):
-            cells = [_text(cell) for cell in row]
+            cells = [self._cells.text(cell) for cell in row]
             if not self.header and is_header(cells):
-                self.header = number
+                self.header, self.names = number, _names(cells)
             elif self.header and number in self._hide and any(cells):
                 self.hidden.append(number)
             yield number, cells + [""] * (self._width - len(cells))
+
+
+def _names(header: list[str]) -> set[int]:
+    """Positions of the columns that hold names, which a spreadsheet may have turned into dates."""
+    found = {i for i, text in enumerate(header, start=1) if role(text) in ("patient", "analyte", "unit")}
+    return found | {i for i, text in enumerate(header, start=1) if text.lower() == "id"}
+
+
+class _Cells:
+    """Cells as a person sees them: with the sign, the unit or the word that a number format adds."""
+
+    def __init__(self, book: Workbook) -> None:
+        fonts: list[Any] = list(getattr(book, "_fonts", ()))
+        self._strikes = any(font is not None and font.strike for font in fonts)
+        self.struck: list[tuple[int, str]] = []
+        self.refused: list[tuple[int, str, str]] = []
+        self.dates: list[tuple[int, int, str]] = []
+
+    def text(self, cell: Any) -> str:
+        """A cell as text; what cannot be said in text is kept in ``refused``."""
+        value = cell.value
+        if value is None:
+            return ""
+        pieces = value if isinstance(value, list) else ()  # words in several fonts
+        struck = any(getattr(getattr(piece, "font", None), "strike", False) for piece in pieces)
+        if struck or (self._strikes and cell.font is not None and cell.font.strike):
+            self.struck.append((cell.row, cell.coordinate))
+        if isinstance(value, datetime.datetime | datetime.date):
+            self.dates.append((cell.row, cell.column, cell.coordinate))
+        plain = _text(cell)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return plain
+        try:
+            found = formatted(float(value), cell.number_format or "", plain)
+        except PanelError as error:
+            self.refused.append((cell.row, cell.coordinate, str(error)))
+            return plain
+        # a number of a cell is no thousand: a digit more says so
+        return f"{found}0" if found == plain and unclear(plain) else found
 
 
 def _text(cell: Any) -> str:
@@ -253,8 +319,6 @@ def _text(cell: Any) -> str:
     if isinstance(value, bool):
         return str(value)
     if isinstance(value, int | float) and abs(value) < HUGE:
-        if "%" in (cell.number_format or ""):
-            return f"{float(f'{value * 100:.12g}')!r}%"
         return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(value)
     if isinstance(value, datetime.datetime):
         return value.date().isoformat() if value.time() == datetime.time() else value.isoformat(" ")
@@ -271,6 +335,12 @@ class _Structure:
     hidden_columns: str = ""
     merged: list[tuple[int, int, str]] = field(default_factory=list)
     uncomputed: list[tuple[int, str]] = field(default_factory=list)
+    struck: list[tuple[int, str]] = field(default_factory=list)
+
+
+def _row_of(cell: str) -> int:
+    """The row of a cell such as B12."""
+    return int("".join(c for c in cell if c.isdigit()) or 0)
 
 
 def _structure(path: Path, content: bytes, title: str) -> _Structure:
@@ -281,10 +351,13 @@ def _structure(path: Path, content: bytes, title: str) -> _Structure:
             number = 0
             for _, element in ElementTree.iterparse(xml):
                 if element.tag == f"{MAIN}c":
+                    inline = element.find(f"{MAIN}is")
+                    if inline is not None and inline.find(f".//{MAIN}strike") is not None:
+                        found.struck.append((_row_of(element.get("r", "")), element.get("r", "")))
                     formula, value = element.find(f"{MAIN}f"), element.find(f"{MAIN}v")
-                    if formula is not None and (value is None or not value.text) and element.find(f"{MAIN}is") is None:
+                    if formula is not None and (value is None or not value.text) and inline is None:
                         cell = element.get("r", "")
-                        found.uncomputed.append((int("".join(c for c in cell if c.isdigit()) or 0), cell))
+                        found.uncomputed.append((_row_of(cell), cell))
                 elif element.tag == f"{MAIN}row":
                     number = int(element.get("r", number + 1))
                     if element.get("hidden") in ("1", "true"):
@@ -294,7 +367,7 @@ def _structure(path: Path, content: bytes, title: str) -> _Structure:
                     hidden_columns.append(f"{element.get('min')} to {element.get('max')}")
                 elif element.tag == f"{MAIN}mergeCell":
                     area = element.get("ref", "")
-                    ends = [int("".join(c for c in end if c.isdigit()) or 0) for end in area.split(":")]
+                    ends = [_row_of(end) for end in area.split(":")]
                     found.merged.append((ends[0], ends[-1], area))
     except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, ElementTree.ParseError, OSError, EOFError) as error:
         raise PanelError(
@@ -318,6 +391,6 @@ def _quoted(names: list[str]) -> str:
     return ", ".join(f"'{name}'" for name in names)
 
 
-def _listed(numbers: list[int]) -> str:
+def _listed(numbers: Sequence[int | str]) -> str:
     rest = len(numbers) - LISTED
     return ", ".join(map(str, numbers[:LISTED])) + (f" and {rest} more" if rest > 0 else "")

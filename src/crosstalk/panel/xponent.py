@@ -180,6 +180,9 @@ def _block(path: Path, name: str, line: int, body: Sequence[_Row], warnings: lis
         if by_well and not _LOCATION.fullmatch(row.cells[0]):
             raise PanelError(f"{place}: received the location '{row.cells[0]}'; expected one such as 1(1,A1)")
         key = _location(row.cells[0]) if by_well else row.cells[0]
+        if key in rows and not by_well and header[0].lower() == "sample":
+            # a mean of each dilution of a sample: only rows of wells are read
+            key = f"{key} #{row.line}"
         if key in rows and (by_well or rows[key][1] != dict(zip(header, row.cells, strict=False))):
             raise PanelError(f"{place}: '{row.cells[0]}' stands twice in the block '{name}'; keep one")
         if len(row.cells) < len(header) and by_well and name in ("Median", "Count"):
