@@ -69,7 +69,8 @@ def main() -> None:
     if "--verdicts" in sys.argv:
         return
     posterior = knowledge.root / POSTERIOR
-    found = qualify(read_calibration(posterior, knowledge), knowledge=knowledge, engine=engine)
+    calibration = read_calibration(posterior, knowledge)
+    found = qualify(calibration, knowledge=knowledge, engine=engine, draws=100, patients=40)
     made = regions(found, knowledge)
     made["requirements"] = _requirements(found)
     history = _revised(found, made["validation"], posterior.read_bytes())
