@@ -14,12 +14,13 @@ from typing import NamedTuple
 from crosstalk.knowledge.records import Analyte
 from crosstalk.panel.records import Censoring, Measurement
 
-__all__ = ["CODES", "PARTS", "codes", "contradictions", "disagreements", "fine", "suspicion"]
+__all__ = ["CODES", "LEAST_POINT", "PARTS", "codes", "contradictions", "disagreements", "fine", "suspicion"]
 
 # asked back whatever the analyte (assumed): most often the unit is wrong, or a point separates thousands
 ABSURD = 1000.0  # times above the upper reference limit; sepsis reaches hundreds
 SCANT = 100.0  # times below the lower one
 TRACE = 1e-12  # of the highest plausible value: less is no measurement, whatever the unit
+LEAST_POINT = 0.01  # of a score, whose steps are whole points; a mean of items can lie between
 CODES = {"77", "88", "99", "777", "888", "999", "7777", "8888", "9999", "99999", "99.9", "999.9", "99.99", "999.99"}
 FAR = 10.0  # times the upper reference limit, from which such a number is asked back where it stands alone (assumed)
 ROUND = 1.05  # a part may exceed its whole by rounding
@@ -84,6 +85,8 @@ def fine(analyte: Analyte) -> tuple[float, float]:
     """Between which numbers nothing is asked back."""
     tiny, limit = _of(analyte)
     low, high = analyte.plausible
+    if analyte.kind == "scale":
+        return max(low, LEAST_POINT), high
     return max(low, tiny), min(high, 0.999 * ABSURD * limit) if limit else high
 
 

@@ -6,7 +6,6 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from pathlib import Path
 
 from crosstalk.errors import PanelError
@@ -130,7 +129,10 @@ def read_panel(
         raise PanelError(_all(collected.strangers(file, interpreter, kind)))
     for words, (place, n) in interpreter.assumed.items():
         warnings.append(f"{file}, {place}: {words}" + (f" (and {n - 1} more)" if n > 1 else ""))
-    warnings += collected.strangers(file, interpreter, kind)
+    strange = collected.strangers(file, interpreter, kind)
+    warnings += strange[:UNKNOWN]
+    if len(strange) > UNKNOWN:
+        warnings.append(f"{file}: {len(strange) - UNKNOWN} more names are no analytes; left out")
     warnings += [f"{file}: {reason}; left out: {_listed(places)}" for reason, places in collected.aside.items()]
     warnings += alike(str(file), list(collected.values))
     panels = []
@@ -259,7 +261,7 @@ class _Collected:
     def strangers(self, file: Path, interpreter: Interpreter, kind: str) -> list[str]:
         """One line per name that is no analyte's, with names that it may be meant for."""
         found = []
-        for name, n in islice(self.unknown.items(), UNKNOWN):
+        for name, n in self.unknown.items():
             if kind in KITS:
                 found.append(
                     f"{file}: analyte '{shown(name)}' of the kit is unknown to Crosstalk; left out ({n} values)"
@@ -270,8 +272,6 @@ class _Collected:
                 f"{file}, {self.places[name]}, {shown(name) or 'no analyte'}: {interpreter.stranger(name)}; left "
                 f"out{more}"
             )
-        if len(self.unknown) > UNKNOWN:
-            found.append(f"{file}: {len(self.unknown) - UNKNOWN} more names are no analytes; left out")
         return found
 
     def few(self) -> bool:

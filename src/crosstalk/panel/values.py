@@ -17,7 +17,7 @@ from crosstalk.panel.cells import PLAIN, Cell, read_cell, read_number
 from crosstalk.panel.entries import Entry
 from crosstalk.panel.header import NAME
 from crosstalk.panel.items import item_of
-from crosstalk.panel.plausibility import fine, suspicion
+from crosstalk.panel.plausibility import LEAST_POINT, fine, suspicion
 from crosstalk.panel.records import Censoring, Measurement, Quality
 from crosstalk.panel.vocabulary import BLOOD, FED, also, fasting, fluid
 from crosstalk.units import is_bare, line, parse_unit
@@ -53,7 +53,6 @@ MALE = {
     "uomo",
     "maschio",
 }
-LEAST_POINT = 0.01  # of a score, whose steps are whole points; a mean of items can lie between
 HINTED = 20  # unknown names that are searched for alike ones; more are never shown
 YES = {"yes", "y", "true", "1"}
 QUALITY: dict[str, Quality] = {
