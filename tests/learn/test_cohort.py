@@ -146,3 +146,15 @@ def test_patients_in_a_long_panel(tmp_path: Path) -> None:
     assert cohort.table["IL-6 below"].tolist() == [0.0, 1.0]
     with pytest.raises(UsageError, match="no column 'response'"):
         read_patients(path, CohortColumns("response"))
+
+
+def test_a_covariate_with_a_limit_of_detection_is_a_number(tmp_path: Path) -> None:
+    rows = [f"P{i},{i % 2},{'<2.5' if i % 3 == 0 else 3 + i}" for i in range(30)]
+    path = tmp_path / "cohort.csv"
+    path.write_text("patient,resp,IL-8 [pg/mL]\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    found = read_cohort(path, CohortColumns(outcome="resp", covariates=("IL-8 [pg/mL]",)))
+    assert found.table["IL-8 [pg/mL]"].iloc[0] == pytest.approx(2.5 / 2**0.5)
+    assert found.table["IL-8 [pg/mL]"].iloc[1] == 4
+    assert found.table["IL-8 [pg/mL] below"].tolist()[:4] == [1, 0, 0, 1]
+    # what the analysis uses is not told as unread
+    assert not [text for text in found.warnings if "columns not read" in text]

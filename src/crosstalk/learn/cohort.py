@@ -199,9 +199,17 @@ def read_cohort(
         assert name is not None
         if name in table:
             raise UsageError(f"{file}: covariate '{name}' has the name of an analyte of the file; rename it")
-        values, is_number = _covariate(file, kept, name)
+        values, is_number, below = _covariate(file, kept, name)
         table[name] = values
         (clinical if is_number else categories).append(name)
+        if below.any():
+            flag = f"{name}{BELOW}"
+            table[flag] = below.astype(np.float64)
+            clinical.append(flag)
+            told.append(
+                f"{file}: {int(below.sum())} values of '{name}' lie below a limit; they count as the limit over the "
+                f"square root of 2, beside a column '{flag}' of 0 and 1"
+            )
     arm, treated = None, ("", "")
     if columns.treatment is not None:
         cells = _cells(kept, columns.treatment)
@@ -278,15 +286,15 @@ def _number(text: str, decimal: str) -> float:
     return -value if negative else value
 
 
-def _numbers(file: Path, panels: PanelFile, column: str) -> Array:
-    """Cells as numbers, NaN where missing.
+def _numbers(file: Path, panels: PanelFile, column: str, given: Sequence[str] = ()) -> Array:
+    """Cells as numbers, NaN where missing; ``given`` in place of those of the file.
 
     Raises
     ------
     LearnError
         If one is no number, with its place.
     """
-    cells = _cells(panels, column)
+    cells = given or _cells(panels, column)
     found = np.full(len(cells), np.nan)
     for i, (cell, absent) in enumerate(zip(cells, _missing(cells), strict=True)):
         if not absent:
@@ -416,16 +424,21 @@ def _panel_table(
     return table, laboratory, clinical, {name: known.analyte(name).unit for name in names}
 
 
-def _covariate(file: Path, panels: PanelFile, column: str) -> tuple[Any, bool]:
-    """A column of numbers or of words; one that is mostly numbers is refused at the first cell that is none."""
+def _covariate(file: Path, panels: PanelFile, column: str) -> tuple[Any, bool, NDArray[np.bool_]]:
+    """A column of numbers or of words, and which numbers lie below a limit (``<2.5``).
+
+    One that is mostly numbers is refused at the first cell that is none.
+    """
     cells = _cells(panels, column)
     absent = _missing(cells)
-    known = [cell for cell, gone in zip(cells, absent, strict=True) if not gone]
+    below = np.array([cell.lstrip().startswith(("<", "≤")) for cell in cells], dtype=np.bool_)
+    bare = [cell.lstrip().lstrip("<≤= ") if low else cell for cell, low in zip(cells, below, strict=True)]
+    known = [cell for cell, gone in zip(bare, absent, strict=True) if not gone]
     if not known or _mostly_numbers(known, panels.decimal):
-        return _numbers(file, panels, column), True
-    return np.array(
-        ["missing" if gone else cell for cell, gone in zip(cells, absent, strict=True)], dtype=object
-    ), False
+        found = _numbers(file, panels, column, bare)
+        return np.where(below, found / np.sqrt(2), found), True, below
+    words = ["missing" if gone else cell for cell, gone in zip(cells, absent, strict=True)]
+    return np.array(words, dtype=object), False, np.zeros(len(cells), dtype=np.bool_)
 
 
 def _labels(file: Path, panels: PanelFile, column: str | None) -> tuple[str, ...] | None:

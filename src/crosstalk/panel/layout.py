@@ -434,8 +434,10 @@ class _Table:
                     f"{place}: column {i + 1} has no name, though it is filled on {where}; name its analyte or "
                     f"delete it"
                 )
-        if self.header.kept:
-            names = [self.header.texts[i] for i in sorted(self.header.kept)]
+        # what a caller asked to keep is used there
+        names = [self.header.texts[i] for i in sorted(self.header.kept)]
+        names = [name for name in names if squeeze(name) not in self.asked]
+        if names:
             more = f" and {len(names) - 2 * LISTED} more" if len(names) > 2 * LISTED else ""
             listed = ", ".join(map(shown, names[: 2 * LISTED]))
             self.warnings.append(f"{place}: columns not read: {listed}{more}; they are kept beside the panel")
