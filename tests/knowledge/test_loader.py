@@ -333,9 +333,9 @@ def test_a_challenge_goes_into_a_state_without_kinetics(root: Path) -> None:
 TABLE_BREACHES = {
     "combination": ("slots.toml", 'combine = "inhibit"', 'combine = "block"', ["sert_block.combine", "'block'"]),
     "check digit": ("analytes.toml", '"26881-3"', '"26881-4"', ["analyte.IL-6", "26881-4", "check digit"]),
-    "plausible order": ("analytes.toml", "plausible = [0, 1000]", "plausible = [1000, 0]", ["hsCRP", "plausible"]),
+    "plausible order": ("analytes.toml", "plausible = [0, 600]", "plausible = [600, 0]", ["hsCRP", "plausible"]),
     "reference order": ("analytes.toml", "median = 0.64", "median = 6.4", ["hsCRP", "p2_5 < median < p97_5"]),
-    "reference outside": ("analytes.toml", "plausible = [0, 1000]", "plausible = [0, 1]", ["leaves plausible"]),
+    "reference outside": ("analytes.toml", "plausible = [0, 600]", "plausible = [0, 1]", ["leaves plausible"]),
     "analyte kind": ("analytes.toml", 'kind = "covariate"', 'kind = "score"', [".kind", "'score'"]),
     "alias twice": ("analytes.toml", '"IL6",', '"hs CRP",', ["'hs CRP'", "both hsCRP and IL-6"]),
     "top level": ("analytes.toml", "[analyte.hsCRP]", "[note]\nx = 1\n[analyte.hsCRP]", ["only tables [analyte.<id>]"]),
