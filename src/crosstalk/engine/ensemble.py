@@ -37,15 +37,16 @@ class Status(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why one patient failed: status, the state concerned (may be empty) and the last good time [h]."""
+    """Why one patient failed: status, the state concerned (may be empty), the last good time and the unit of time."""
 
     status: Status
     state: str = ""
     time_h: float = float("nan")
+    unit: str = "h"
 
     def __str__(self) -> str:
         where = f" (state {self.state})" if self.state else ""
-        when = f" at {self.time_h:g} h" if np.isfinite(self.time_h) else ""
+        when = f" at {self.time_h:g} {self.unit}" if np.isfinite(self.time_h) else ""
         return f"{self.status.value}{where}{when}"
 
 

@@ -40,7 +40,13 @@ class FastEngine:
         self.jobs, self.executor = jobs, executor
 
     def simulate(
-        self, problem: Problem, *, rtol: float = 1e-6, strict: bool = False, out: Path | None = None
+        self,
+        problem: Problem,
+        *,
+        rtol: float = 1e-6,
+        atol: float | Mapping[str, float] | None = None,
+        strict: bool = False,
+        out: Path | None = None,
     ) -> Ensemble:
         """Integrate every patient; a failure is a status, or `SimulationError` if ``strict``.
 
@@ -57,7 +63,7 @@ class FastEngine:
             values = np.lib.format.open_memmap(out, mode="w+", dtype=np.float64, shape=shape)
         failures: dict[int, Failure] = {}
         chunks = self._chunks(problem.n)
-        parts = self._map(simulate_chunk, (Chunk(problem.take(i), rtol) for i in chunks))
+        parts = self._map(simulate_chunk, (Chunk(problem.take(i), rtol, atol) for i in chunks))
         for index, part in zip(chunks, parts, strict=True):
             values[index[0] : index[-1] + 1] = part.values
             failures.update({int(index[0]) + i: f for i, f in part.failures.items()})
