@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from crosstalk.engine.compiled import CompiledSystem, compile_system
 from crosstalk.engine.ensemble import Array, Ensemble, Event, Failure, Problem, Status
-from crosstalk.engine.sbml import given
+from crosstalk.engine.starting import start_values, unknown
 from crosstalk.errors import ModelError
 
 __all__ = ["Chunk", "Run", "floors", "invalid_patients", "place_of", "settle", "simulate_chunk", "tables"]
@@ -96,7 +96,7 @@ class Run:
         self.worst, self.last, self.final = np.full(len(start), -1), np.zeros(len(start)), start.copy()
         self.size = np.zeros(start.shape)
         self.floor = np.full(start.shape, STATE_FLOOR) if fixed is None else np.tile(fixed, (len(start), 1))
-        self.growing = False
+        self.growing = np.zeros(len(start), dtype=np.bool_)  # judged on the scale of the size so far
 
     def resolve(
         self, times: Array, outputs: Sequence[str], events: Sequence[Event], values: Array, *, shared: bool = False
@@ -115,17 +115,16 @@ class Run:
             again = np.flatnonzero(unresolved)
             if not len(again):
                 return
-            self.growing = True
+            self.growing[again] = True
             self.floor[again] = np.where(self.size[again] > 0, SEED * STATE_FLOOR * self.size[again], STATE_FLOOR)
             self.repeat(again, times, outputs, events, values, shared)
 
     def unresolved(self) -> NDArray[np.bool_]:
         """Patients with a state that was, or began, below the scale on which it was judged, shape (n_patients,)."""
-        if self.growing:
-            missed = (self.size > 0) & (STATE_FLOOR * self.size < self.floor)
-        else:
-            begun = np.where(self.start != 0.0, np.abs(self.start), np.inf)
-            missed = (np.where(self.size > 0, np.minimum(self.size, begun), np.inf) < self.floor)
+        begun = np.where(self.start != 0.0, np.abs(self.start), np.inf)
+        first = np.minimum(self.size, begun) < self.floor
+        later = STATE_FLOOR * self.size < self.floor
+        missed = np.where(self.growing[:, None], later, first) & (self.size > 0)
         if self.system.clock >= 0:
             missed[:, self.system.clock] = False
         found: NDArray[np.bool_] = missed.any(axis=1) & (self.status >= 0)
@@ -142,7 +141,7 @@ class Run:
     ) -> None:
         """Integrate some patients once more."""
         part = Run(self.system, self.parameters[again], self.start[again], self.rtol)
-        part.nonnegative, part.floor, part.growing = self.nonnegative, self.floor[again], True
+        part.nonnegative, part.floor, part.growing = self.nonnegative, self.floor[again], self.growing[again]
         part.status[self.status[again] == -2] = -2
         own = [e if np.ndim(e.amount) == 0 else replace(e, amount=np.asarray(e.amount)[again]) for e in events]
         found = np.full((len(again), *values.shape[1:]), np.nan)
@@ -170,7 +169,7 @@ class Run:
             *_events(events, len(self.start), system),
             *_own_events(system),
             self.floor,
-            self.growing,
+            bool(self.growing.any()),
             self.nonnegative,
             np.array(
                 [
@@ -213,38 +212,15 @@ def settle(
 
 def tables(problem: Problem, system: CompiledSystem) -> tuple[Array, Array]:
     """Parameters, shape (n_patients, n_parameters), and initial states, shape (n_patients, n_states)."""
-    parameters = np.tile(np.array(list(system.parameters.values()), dtype=np.float64), (problem.n, 1))
-    start = np.tile(np.array(system.initial, dtype=np.float64), (problem.n, 1))
-    columns = {name: parameters[:, j] for j, name in enumerate(system.parameters)}
-    columns.update({name: start[:, j] for j, name in enumerate(system.states)})
-    known: dict[str, Array] = {}
-    amounts: dict[str, Array] = {}
-    for source in (problem.parameters, problem.initial):
-        for name, column in source.items():
-            if name in columns:
-                columns[name][:] = known[name] = np.asarray(column, dtype=np.float64)
-            elif name in system.amounts:
-                amounts[name] = np.asarray(column, dtype=np.float64)
-            else:
-                raise unknown(name, (*columns, *system.amounts), "parameter or state")
-    if known:
-        system.starting.follow(columns, known)
-    for name, column in amounts.items():
-        held, mark = system.amounts[name][0], given(name)
-        columns[held][:] = known[held] = system.starting.value(mark, {**columns, mark: column})
-    if amounts:
-        system.starting.follow(columns, known)
+    source = {**problem.parameters, **problem.initial}
+    initial = dict(zip(system.states, system.initial, strict=True))
+    columns, _ = start_values(source, problem.n, system.parameters, initial, system.amounts, system.starting)
+    parameters = np.empty((problem.n, len(system.parameters)))
+    start = np.empty((problem.n, len(system.states)))
+    for table, names in ((parameters, system.parameters), (start, system.states)):
+        for j, name in enumerate(names):
+            table[:, j] = columns[name]
     return parameters, start
-
-
-def unknown(name: str, known: Sequence[str], what: str) -> ModelError:
-    """Error for a name that the model does not have, with what may have been meant."""
-    local = [k for k in known if k.endswith(f"_{name}")]
-    near = local or get_close_matches(name, known, 3)
-    hint = f"; did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
-    if local:
-        hint += " (a parameter of one reaction carries the reaction's name)"
-    return ModelError(f"the model has no {what} '{name}' that can be set{hint}")
 
 
 def invalid_patients(problem: Problem) -> dict[int, Failure]:

@@ -138,7 +138,7 @@ def compile_system(sbml: str, method: Rosenbrock = RODAS5P) -> CompiledSystem:
         header["n_signals"],
         header["n_hoisted"],
         header["n_work"],
-        {name: engine.get_function_address(name) for name in FUNCTIONS},
+        {name: engine.get_function_address(name) or engine.get_function_address("rhs") for name in FUNCTIONS},
         header["states"].index(TIME) if TIME in header["states"] else -1,
         engine,
     )

@@ -70,7 +70,10 @@ def _first_error(document: Any) -> str:
 def _packages(document: Any) -> None:
     names = {document.getPlugin(i).getPackageName() for i in range(document.getNumPlugins())}
     if "comp" in names and document.getPackageRequired("comp"):
-        _convert(document, "flatten comp")
+        try:
+            _convert(document, "flatten comp")
+        except ModelError:
+            raise refuse("submodels that libSBML cannot flatten") from None
     for name in sorted(names - {"comp", "l3v2extendedmath"}):
         if document.getPackageRequired(name):
             raise Unsupported(f"the model needs the SBML package '{name}', which is not supported")

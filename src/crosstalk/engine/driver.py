@@ -131,6 +131,7 @@ def integrate(
                 for e in range(n_own):
                     before_own[e, lane] = own[e, 1] != 0
                 queue[0][:, lane] = -1
+                queue[5][lane] = 0
                 restart[lane] = hybrid
                 t[lane], event[lane], output[lane], steps[lane] = times[0], 0, 0, 0
                 loaded[lane], changed = True, True
@@ -169,8 +170,13 @@ def integrate(
             while event[lane] < n_events and event_time[event[lane]] <= t[lane]:
                 e = event[lane]
                 target, amount = event_target[e], event_amount[e, i]
-                if event_size[e, 0] >= 0:
-                    amount *= _value(event_size[e, 0], event_size[e, 1], lane, y, shown, p)
+                table, source = event_size[e, 0], event_size[e, 1]
+                if table == 0:
+                    amount *= y[source, lane]
+                elif table == 1:
+                    amount *= shown[source, lane]
+                elif table == 2:
+                    amount *= p[source, lane]
                 if target < n_states:
                     y[target, lane] = amount if event_set[e] else y[target, lane] + amount
                 else:
@@ -388,19 +394,16 @@ def integrate(
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _value(table, place, lane, y, shown, p):
-    """Value of a state, variable or parameter."""
-    if table == 0:
-        return y[place, lane]
-    if table == 1:
-        return shown[place, lane]
-    return p[place, lane]
-
-
-@njit(nogil=True, cache=True, inline="always")
 def _show(values, sources, i, k, lane, y, shown, p):
+    # no function for one value: passing arrays costs more than the copy
     for j in range(len(sources)):
-        values[i, j, k] = _value(sources[j, 0], sources[j, 1], lane, y, shown, p)
+        table, place = sources[j, 0], sources[j, 1]
+        if table == 0:
+            values[i, j, k] = y[place, lane]
+        elif table == 1:
+            values[i, j, k] = shown[place, lane]
+        else:
+            values[i, j, k] = p[place, lane]
 
 
 @njit(nogil=True, cache=True, inline="always")

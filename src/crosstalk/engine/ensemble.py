@@ -130,12 +130,15 @@ class Ensemble:
         NaN from the time of failure on.
     failures : mapping of int to Failure
         Index of the patient to the reason; patients that are not listed are fine.
+    engine : str
+        Which engine made them: the reference engine stands in for what the fast one does not support.
     """
 
     times_h: Array
     outputs: tuple[str, ...]
     values: Array
     failures: Mapping[int, Failure]
+    engine: str = "fast"
 
     @property
     def ok(self) -> NDArray[np.bool_]:
@@ -204,8 +207,19 @@ class SteadyStates:
 class Engine(Protocol):
     """What every engine offers."""
 
-    def simulate(self, problem: Problem, *, rtol: float = 1e-6, strict: bool = False) -> Ensemble:
-        """Integrate every patient; a failure is a status, or `SimulationError` if ``strict``."""
+    def simulate(
+        self,
+        problem: Problem,
+        *,
+        rtol: float = 1e-6,
+        atol: float | Mapping[str, float] | None = None,
+        strict: bool = False,
+    ) -> Ensemble:
+        """Integrate every patient; a failure is a status, or `SimulationError` if ``strict``.
+
+        ``atol`` is the absolute tolerance of every state, or by state; by default a thousandth of ``rtol`` on the scale
+        of each state's own size along the course.
+        """
         ...
 
     def steady_state(

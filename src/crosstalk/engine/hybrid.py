@@ -24,7 +24,10 @@ TOO_MANY = 5000  # changes at one time that only a loop can make
 
 @njit(nogil=True, cache=True)
 def make_queue(n_own, n_assigned, width):
-    """Events that are triggered and not carried out yet: event, time, order, whether shown at that time, values."""
+    """Events that are triggered and not carried out yet: event, time, order, whether shown at that time, values.
+
+    The last array counts the events of each lane so far.
+    """
     depth = DUE if n_own > 0 else 0
     return (
         np.full((depth, width), -1),
@@ -32,7 +35,18 @@ def make_queue(n_own, n_assigned, width):
         np.zeros((depth, width), np.int64),
         np.zeros((depth, width), np.bool_),
         np.zeros((depth, n_assigned, width)),
+        np.zeros(width, np.int64),
     )
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _chance(count, choice):
+    """A number in [0, 1) that only depends on what the patient went through (splitmix64)."""
+    x = np.uint64(count) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(choice)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    x ^= x >> np.uint64(31)
+    return float(x >> np.uint64(11)) / 9007199254740992.0
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -83,14 +97,12 @@ def react(kernel, switches, own, own_target, counts, p, h, y, signal, t, restart
     n_switches, n_own, width = len(switches), len(own), len(t)
     first_trigger = 3 * n_switches
     first_value = first_trigger + 4 * n_own
-    waiting, when, order, shown, values = queue
+    waiting, when, order, shown, values, fired = queue
     quiet = np.zeros(width, np.bool_)
     todo = restart.copy()
-    rounds, settling, number = 0, 0, 0
+    rounds, settling = 0, 0
     for lane in range(width):
         shows[lane] = False
-        for q in range(len(waiting)):
-            number = max(number, order[q, lane])
     while True:
         rounds += 1
         call_kernel(kernel[0], (p.ctypes.data, h.ctypes.data))
@@ -123,8 +135,8 @@ def react(kernel, switches, own, own_target, counts, p, h, y, signal, t, restart
                     if place < 0:
                         lost[lane] = True
                         break
-                    number += 1
-                    waiting[place, lane], order[place, lane] = e, number
+                    fired[lane] += 1
+                    waiting[place, lane], order[place, lane] = e, fired[lane]
                     delay = signal[first_trigger + 3 * n_own + e, lane]
                     when[place, lane] = t[lane] + (delay if delay > 0.0 else 0.0)
                     shown[place, lane] = signal[first_trigger + n_own + e, lane] != 0.0
@@ -135,7 +147,7 @@ def react(kernel, switches, own, own_target, counts, p, h, y, signal, t, restart
                         if waiting[q, lane] == e:
                             waiting[q, lane] = -1
                 held[e, lane] = now
-            best = -1
+            best, equals = -1, 1
             for q in range(len(waiting)):
                 if waiting[q, lane] >= 0 and when[q, lane] <= t[lane]:
                     if best < 0:
@@ -143,8 +155,16 @@ def react(kernel, switches, own, own_target, counts, p, h, y, signal, t, restart
                         continue
                     this = signal[first_trigger + 2 * n_own + waiting[q, lane], lane]
                     other = signal[first_trigger + 2 * n_own + waiting[best, lane], lane]
-                    if this > other or (this == other and order[q, lane] < order[best, lane]):
-                        best = q
+                    if this > other:
+                        best, equals = q, 1
+                    elif this == other and this == -np.inf:
+                        if order[q, lane] < order[best, lane]:
+                            best = q
+                    elif this == other:
+                        # SBML asks for chance between equal priorities
+                        equals += 1
+                        if _chance(fired[lane], equals) < 1.0 / equals:
+                            best = q
             if best >= 0:
                 e = waiting[best, lane]
                 for a in range(own[e, 3], own[e, 3] + own[e, 4]):

@@ -32,7 +32,8 @@ class KernelText:
     ----------
     text : str
         Functions ``hoist(p, h)``, ``rhs(y, h, f)``, ``factor(y, h, c, f, lu)``, ``solve(lu, b)``, ``outputs(y, h, o)``,
-        ``rates(y, h, f)`` and ``jacobian(y, h, f, j)`` by the conditions as written, ``signals(y, h, s)``,
+        ``rates(y, h, f)`` (where it differs from ``rhs``) and ``jacobian(y, h, f, j)`` by the conditions as written,
+        ``signals(y, h, s)``,
         ``step(y, h, dt, atol, rtol, work, y1, error, size)``, and for output inside a step ``prepare(work)`` and
         ``dense(y, y1, work, q, out)``. Every argument points to vectors of W doubles; ``size`` keeps the largest
         magnitude of each state so far.
@@ -223,9 +224,10 @@ def write_kernel(system: OdeSystem, method: Rosenbrock, width: int) -> KernelTex
     f, nodes = function("outputs", "y h o", {**states, **kept})
     _store_each(f, nodes, list(system.variables.values()), "o")
     lines += f.finish()
-    f, nodes = function("rates", "y h f", {**states, **kept})
-    _store_each(f, nodes, system.exact, "f")
-    lines += f.finish()
+    if system.exact != system.rates:
+        f, nodes = function("rates", "y h f", {**states, **kept})
+        _store_each(f, nodes, system.exact, "f")
+        lines += f.finish()
     f, nodes = function("signals", "y h s", {**states, **kept})
     _store_each(f, nodes, signals, "s")
     lines += f.finish()

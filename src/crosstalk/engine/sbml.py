@@ -13,6 +13,7 @@ from typing import Any
 from crosstalk.engine.document import read_model, refuse, time_unit
 from crosstalk.engine.expressions import PATIENT, STATE, Graph
 from crosstalk.engine.mathematics import TIME, Mathematics
+from crosstalk.engine.starting import given
 from crosstalk.engine.switches import Switch, Switches
 from crosstalk.errors import ModelError
 
@@ -86,11 +87,6 @@ class OdeSystem:
     switches: tuple[Switch, ...]
     events: tuple[ModelEvent, ...]
     time_unit: str
-
-
-def given(species: str) -> str:
-    """Name that stands for a value that a user gives to a species held as an amount."""
-    return f"__given_{species}"
 
 
 def read_sbml(text: str) -> OdeSystem:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crosstalk.engine.expressions import Graph
+from crosstalk.errors import ModelError
 
-__all__ = ["Starting"]
+__all__ = ["Starting", "given", "start_values", "unknown"]
 
 Array = NDArray[np.float64]
 
@@ -68,8 +70,8 @@ class Starting:
         nodes, roots = found
         return cls(tuple((op, tuple(args)) for op, args in nodes), dict(roots))
 
-    def follow(self, columns: Mapping[str, Array], given: Mapping[str, Array]) -> None:
-        """Change the columns that follow from what was given and were not given themselves.
+    def follow(self, columns: Mapping[str, Array], given: Mapping[str, Array]) -> set[str]:
+        """Change the columns that follow from what was given and were not given themselves; returns their names.
 
         Parameters
         ----------
@@ -86,6 +88,7 @@ class Starting:
                     continue
                 columns[name][:] = self._value(root, columns, known)
                 touched.add(name)
+        return touched - set(given)
 
     def value(self, name: str, columns: Mapping[str, Array]) -> Array:
         """Value of one definition."""
@@ -115,6 +118,64 @@ class Starting:
             op, args = self.nodes[node]
             known[node] = _apply(op, args, columns, known)
         return known[root]
+
+
+def given(species: str) -> str:
+    """Name that stands for a value that a user gives to a species held as an amount."""
+    return f"__given_{species}"
+
+
+def start_values(
+    source: Mapping[str, Array],
+    n: int,
+    parameters: Mapping[str, float],
+    initial: Mapping[str, float],
+    amounts: Mapping[str, tuple[str, str]],
+    starting: Starting,
+    *,
+    lenient: bool = False,
+) -> tuple[dict[str, Array], set[str]]:
+    """Values of all parameters and states at the start, each of shape (n,), and the names of those that changed.
+
+    Parameters
+    ----------
+    source : mapping of str to array, shape (n,)
+        What the patients were given.
+    parameters, initial : mapping of str to float
+        The model's own values.
+    amounts : mapping of str to (str, str)
+        Species held as amounts, see `crosstalk.engine.sbml.OdeSystem`.
+    lenient : bool
+        Pass over names that cannot be set.
+    """
+    own = {**parameters, **initial}
+    columns = {name: np.full(n, value) for name, value in own.items()}
+    known: dict[str, Array] = {}
+    concentrations: dict[str, Array] = {}
+    for name, column in source.items():
+        if name in columns:
+            columns[name] = known[name] = np.array(np.broadcast_to(column, (n,)), dtype=np.float64)
+        elif name in amounts:
+            concentrations[name] = np.asarray(column, dtype=np.float64)
+        elif not lenient:
+            raise unknown(name, (*columns, *amounts), "parameter or state")
+    changed = starting.follow(columns, known) if known else set()
+    for name, column in concentrations.items():
+        held, mark = amounts[name][0], given(name)
+        columns[held] = known[held] = np.array(starting.value(mark, {**columns, mark: column}))
+    if concentrations:
+        changed |= starting.follow(columns, known)
+    return columns, changed | set(known)
+
+
+def unknown(name: str, known: Sequence[str], what: str) -> ModelError:
+    """Error for a name that the model does not have, with what may have been meant."""
+    local = [k for k in known if k.endswith(f"_{name}")]
+    near = local or get_close_matches(name, known, 3)
+    hint = f"; did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+    if local:
+        hint += " (a parameter of one reaction carries the reaction's name)"
+    return ModelError(f"the model has no {what} '{name}' that can be set{hint}")
 
 
 def _apply(op: str, args: tuple[Any, ...], columns: Mapping[str, Array], known: Mapping[int, Array]) -> Array:
