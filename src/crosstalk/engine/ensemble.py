@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from crosstalk.errors import SimulationError
+from crosstalk.errors import SimulationError, check_option
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,6 +67,9 @@ class Event:
     target: str
     amount: float | Array
     action: Literal["add", "set"] = "add"
+
+    def __post_init__(self) -> None:
+        check_option(f"event of '{self.target}': action", self.action, ("add", "set"))
 
 
 @dataclass(frozen=True)

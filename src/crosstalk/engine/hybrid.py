@@ -175,6 +175,7 @@ def react(kernel, switches, own, own_target, counts, p, h, y, signal, t, restart
                     else:
                         p[target - n_states, lane] = value
                 shows[lane] |= shown[best, lane]
+                fired[lane] += 1
                 waiting[best, lane] = -1
                 more = True
             else:

@@ -194,9 +194,16 @@ def read_cohort(path: str | Path, columns: CohortColumns, *, knowledge: Knowledg
         assert name is not None
         if name in table:
             raise UsageError(f"{file}: covariate '{name}' has the name of an analyte of the file; rename it")
-        values, is_number = _covariate(frame[name], separator)
+        values, is_number, below = _covariate(file, name, frame[name], separator, line)
         table[name] = values
         (clinical if is_number else categories).append(name)
+        if below is not None:
+            table[f"{name}{BELOW}"] = below
+            clinical.append(f"{name}{BELOW}")
+            told.append(
+                f"{file}: {int(below.sum())} values of '{name}' lie below a limit and count as the limit over the square "
+                f"root of 2, beside a column '{name}{BELOW}' of 0 and 1"
+            )
     arm, treated = None, ("", "")
     if columns.treatment is not None:
         arm, value = _two(file, frame[columns.treatment], columns.treatment, columns.treated, line, "--treated")
@@ -457,11 +464,30 @@ def _panel_table(
     return table, laboratory, clinical, {name: known.analyte(name).unit for name in names}
 
 
-def _covariate(cells: pd.Series[str], separator: str) -> tuple[Any, bool]:
+def _covariate(
+    file: Path, name: str, cells: pd.Series[str], separator: str, line: NDArray[np.int64]
+) -> tuple[Any, bool, Array | None]:
+    """Values of a covariate, whether they are numbers, and which lie below a limit (``None`` if none does)."""
+    import pandas as pd
+
+    missing = _missing(cells)
     number = _numbers(cells, separator)
-    if number.notna().eq(~_missing(cells)).all():
-        return number.to_numpy(dtype=float), True
-    return cells.mask(_missing(cells), "missing").to_numpy(dtype=object), False
+    if number.notna().eq(~missing).all():
+        return number.to_numpy(dtype=float), True, None
+    bound = cells.str.extract(r"^\s*(<=?|≤)\s*(.*)$")
+    limit = _numbers(bound[1].fillna(""), separator)
+    below = limit.notna() & (limit > 0)
+    known = number.where(~below, limit / 2**0.5)
+    unread = ~missing & known.isna()
+    if not below.any() and 2 * int(number.notna().sum()) < int((~missing).sum()):
+        return cells.mask(missing, "missing").to_numpy(dtype=object), False, None
+    if unread.any():
+        first = int(np.flatnonzero(unread)[0])
+        raise LearnError(
+            f"{file}, line {line[first]}: '{cells.iloc[first]}' in the column of numbers '{name}'; write a number, a value "
+            "below the limit as '<2.5', or nothing where it is missing"
+        )
+    return known.to_numpy(dtype=float), True, pd.Series(below).to_numpy(dtype=float)
 
 
 def _labels(file: Path, frame: pd.DataFrame, column: str | None, line: Any) -> tuple[str, ...] | None:
