@@ -167,14 +167,14 @@ class Run:
             times,
             np.array([place_of(o, system) for o in outputs], dtype=np.int64).reshape(-1, 2),
             *_events(events, len(self.start), system),
-            *_own_events(system),
+            _hybrid(system),
             self.floor,
             bool(self.growing.any()),
             self.nonnegative,
             np.array(
                 [
                     system.width, system.n_hoisted, system.n_work, len(system.variables), system.clock,
-                    system.n_signals,
+                    system.n_signals, system.bounded, system.fine,
                 ],
                 dtype=np.int64,
             ),
@@ -281,8 +281,10 @@ def _places(system: CompiledSystem) -> dict[str, int]:
     return {name: j for j, name in enumerate((*system.states, *system.parameters))}
 
 
-def _own_events(system: CompiledSystem) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Switches (kind, closed, known), the model's own events (flags, first assignment, count), and their targets."""
+def _hybrid(system: CompiledSystem) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]] | None:
+    """Switches, the model's own events and their targets as the driver takes them; ``None`` for a smooth model."""
+    if not (system.switches or system.events or system.bounded):
+        return None
     places = _places(system)
     switches = np.array(system.switches, dtype=np.int64).reshape(-1, 3)
     own, targets = np.empty((len(system.events), 5), dtype=np.int64), []

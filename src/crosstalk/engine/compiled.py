@@ -58,6 +58,8 @@ class CompiledSystem:
     amounts : mapping of str to (str, str)
         Species held as amounts: by which state or parameter, and in which compartment.
     switches : tuple of (kind, closed, known)
+    bounded, fine : bool
+        Whether the kernel bounds the step, and whether the driver must, for what depends on time alone.
     events : tuple of CompiledEvent
     time_unit : str
     pattern : tuple of (row, column)
@@ -77,6 +79,8 @@ class CompiledSystem:
     starting: Starting
     amounts: Mapping[str, tuple[str, str]]
     switches: tuple[tuple[int, bool, bool], ...]
+    bounded: bool
+    fine: bool
     events: tuple[CompiledEvent, ...]
     time_unit: str
     pattern: tuple[tuple[int, int], ...]
@@ -131,6 +135,8 @@ def compile_system(sbml: str, method: Rosenbrock = RODAS5P) -> CompiledSystem:
         Starting.of(header["following"]),
         {k: (held, size) for k, (held, size) in header["amounts"].items()},
         tuple((k, c, w) for k, c, w in header["switches"]),
+        header["bounded"],
+        header["fine"],
         tuple(CompiledEvent(p, i, e, tuple(t)) for p, i, e, t in header["events"]),
         header["time_unit"],
         tuple((i, j) for i, j in header["pattern"]),
@@ -170,6 +176,8 @@ def _compile(sbml: str, method: Rosenbrock, width: int, machine: Any) -> tuple[d
         "following": Starting.from_graph(system.graph, system.following).as_json(),
         "amounts": system.amounts,
         "switches": [(s.kind, s.closed, s.known) for s in system.switches],
+        "bounded": system.graph.value(system.longest) != float("inf"),
+        "fine": system.fine,
         "events": [(e.persistent, e.initial, e.early, [t for t, _ in e.assignments]) for e in system.events],
         "time_unit": system.time_unit,
         "pattern": kernel.pattern,

@@ -21,7 +21,9 @@ CODES = {OK: "OK", STEP_LIMIT: "STEP_LIMIT", NON_FINITE: "NON_FINITE", NEGATIVE:
 SAFETY, SHRINK, GROW = 0.9, 0.2, 6.0
 FIRST_CHANGE = 0.03  # relative change that the first step after a start or an event may make
 NEGATIVE_TOLERANCE = 1e-6
-TINY = 1e-12  # step, relative to time or to the smaller of 1 and the whole time, below which a patient has failed
+TINY = 1e-12  # step, relative to time, below which a patient has failed
+EARLY = 1e-6  # of the whole time or of 1: time below which a step is judged on this scale
+FINE = 5000.0  # steps in the whole time that see a pulse of unknown width
 GROWING = 1e-3  # share of a state's size so far below which it is judged on that scale
 
 
@@ -37,13 +39,13 @@ def integrate(
     event_set,  # (n_events,): set instead of add
     event_amount,  # (n_events, n_patients)
     event_size,  # (n_events, 2): table and place of the compartment that makes an amount of a concentration, or -1
-    switches,  # (n_switches, 3): kind, closed, known
-    own,  # (n_own, 5): of the model's own events: persistent, initial, early, first assignment, their number
-    own_target,  # (n_assignments,): a state, or n_states + a parameter
+    hybrid,  # None for a smooth model, for which the rest is not even compiled; or of switches (n, 3): kind, closed,
+    # known; of own events (n, 5): persistent, initial, early, first assignment, their number; and their targets
     floor,  # (n_patients, n_states): size below which a state is judged absolutely
     growing,  # that size is at least a thousandth of the largest so far
     nonnegative,  # (n_states,) bool
-    sizes,  # width, n_hoisted, n_work, n_variables, place of the state that is time itself or -1, n_signals
+    sizes,  # width, n_hoisted, n_work, n_variables, place of the state that is time itself or -1, n_signals, whether the kernel bounds
+    # the step, whether it needs a bound of its own
     rtol,
     max_steps,
     shared,  # the lanes of a vector take the same steps
@@ -57,26 +59,30 @@ def integrate(
     """Integrate every patient of a chunk; returns accepted and rejected steps."""
     width, n_hoisted, n_work, n_variables = sizes[0], sizes[1], sizes[2], sizes[3]
     clock, n_signals = sizes[4], sizes[5]
-    n_switches, n_own = len(switches), len(own)
-    hybrid = n_switches > 0 or n_own > 0
+    bounded, fine = sizes[6] != 0, sizes[7] != 0
     n_patients, n_states = start.shape
     n_parameters, n_times, n_events, n_outputs = parameters.shape[1], len(times), len(event_time), len(sources)
     y, y1 = np.ones((n_states, width)), np.ones((n_states, width))
     point, slope = np.ones((n_states, width)), np.zeros((n_states, width))
-    p, h = np.ones((n_parameters + n_switches + 1, width)), np.ones((n_hoisted + 1, width))
     work, shown = np.zeros((n_work, width)), np.zeros((n_variables + 1, width))
     atol, reached = np.full((n_states, width), rtol), np.zeros((n_states, width))
-    signal, landing = np.zeros((n_signals + 1, width)), np.zeros((n_states, width))
     restart = np.zeros(width, np.bool_)  # switches and own events must be looked at
     reach = np.full(width, 2.0)  # share of the step up to a change of a switch; 2 if there is none
-    before_own = np.zeros((n_own, width), np.bool_)  # whether each event's trigger held
-    queue = make_queue(n_own, len(own_target), width)
-    shows, lost, taken = np.zeros(width, np.bool_), np.zeros(width, np.bool_), np.zeros(width, np.bool_)
-    due_own = np.full(width, np.inf)  # next known change of a switch, or event after its delay
-    counts = np.array([n_states, n_parameters])
-    needs_roots = False
-    for k in range(n_switches):
-        needs_roots |= switches[k, 2] == 0 and switches[k, 0] <= FLOOR
+    n_switches = 0
+    if hybrid is not None:
+        switches, own, own_target = hybrid
+        n_switches, n_own = len(switches), len(own)
+        signal, landing = np.zeros((n_signals + 1, width)), np.zeros((n_states, width))
+        held = np.zeros((n_own, width), np.bool_)  # whether the trigger of each own event held
+        queue = make_queue(n_own, len(own_target), width)
+        shows, lost, taken = np.zeros(width, np.bool_), np.zeros(width, np.bool_), np.zeros(width, np.bool_)
+        known = np.full(width, np.inf)  # next known change of a switch, or own event after its delay
+        counts = np.array([n_states, n_parameters])
+        at_change, inside = np.array([kernel[0], kernel[6]]), np.array([kernel[5], kernel[6]])
+        needs_roots = False
+        for k in range(n_switches):
+            needs_roots |= switches[k, 2] == 0 and switches[k, 0] <= FLOOR
+    p, h = np.ones((n_parameters + n_switches + 1, width)), np.ones((n_hoisted + 1, width))
     dt, error, place = np.ones(width), np.zeros(width), np.zeros(width)
     tolerance = np.full(width, rtol)
     patient = np.full(width, -1)
@@ -88,15 +94,15 @@ def integrate(
     following, running, accepted, rejected = 0, 0, 0, 0
     end = times[n_times - 1]
     unit = min(1.0, end - times[0]) if end > times[0] else 1.0  # models may count time in seconds or in years
+    longest = np.full(width, (end - times[0]) / FINE if fine else np.inf)
     needs_variables = False
     for j in range(n_outputs):
         needs_variables |= sources[j, 0] == 1
     hoist, rhs, outputs, advance = kernel[0], kernel[1], kernel[2], kernel[3]
-    prepare, dense, signals = kernel[4], kernel[5], kernel[6]
+    prepare, dense = kernel[4], kernel[5]
     needs_sizes = False
     for e in range(n_events):
         needs_sizes |= event_size[e, 0] == 1
-    at_change, inside = np.array([hoist, signals]), np.array([dense, signals])
 
     while True:
         # refill lanes
@@ -128,11 +134,12 @@ def integrate(
                     y[j, lane] = start[i, j]
                     reached[j, lane] = 0.0
                     atol[j, lane] = rtol * floor[i, j]
-                for e in range(n_own):
-                    before_own[e, lane] = own[e, 1] != 0
-                queue[0][:, lane] = -1
-                queue[5][lane] = 0
-                restart[lane] = hybrid
+                if hybrid is not None:
+                    for e in range(n_own):
+                        held[e, lane] = own[e, 1] != 0
+                    queue[0][:, lane] = -1
+                    queue[5][lane] = 0
+                    restart[lane] = True
                 t[lane], event[lane], output[lane], steps[lane] = times[0], 0, 0, 0
                 loaded[lane], changed = True, True
         if running == 0:
@@ -148,17 +155,18 @@ def integrate(
                     _show(values, sources, i, 0, lane, y, shown, p)
                     output[lane] = 1
         # the model's own events come before the doses of the same time
-        if hybrid and restart.any():
-            react(
-                at_change, switches, own, own_target, counts, p, h, y, signal, t, restart, before_own, queue, shows,
-                due_own, lost,
-            )  # fmt: skip
-            if shows.any():
-                if needs_variables:
-                    _call(outputs, (y.ctypes.data, h.ctypes.data, shown.ctypes.data))
-                for lane in range(width):
-                    if shows[lane] and output[lane] > 0 and times[output[lane] - 1] == t[lane]:
-                        _show(values, sources, patient[lane], output[lane] - 1, lane, y, shown, p)
+        if hybrid is not None:
+            if restart.any():
+                react(
+                    at_change, switches, own, own_target, counts, p, h, y, signal, t, restart, held, queue, shows,
+                    known, lost, bounded, longest,
+                )  # fmt: skip
+                if shows.any():
+                    if needs_variables:
+                        _call(outputs, (y.ctypes.data, h.ctypes.data, shown.ctypes.data))
+                    for lane in range(width):
+                        if shows[lane] and output[lane] > 0 and times[output[lane] - 1] == t[lane]:
+                            _show(values, sources, patient[lane], output[lane] - 1, lane, y, shown, p)
         # doses due now
         moved = False
         if needs_sizes:
@@ -185,23 +193,26 @@ def integrate(
                     moved = True
                 if amount != 0.0 or event_set[e]:
                     fresh[lane] = True
-                    restart[lane] = hybrid
+                    restart[lane] = hybrid is not None
                 event[lane] += 1
         if moved:
             _call(hoist, (p.ctypes.data, h.ctypes.data))
-        if hybrid and restart.any():
-            react(
-                at_change, switches, own, own_target, counts, p, h, y, signal, t, restart, before_own, queue, shows,
-                due_own, lost,
-            )  # fmt: skip
+        if hybrid is not None:
+            if restart.any():
+                react(
+                    at_change, switches, own, own_target, counts, p, h, y, signal, t, restart, held, queue, shows,
+                    known, lost, bounded, longest,
+                )  # fmt: skip
+            for lane in range(width):
+                if lost[lane]:
+                    if patient[lane] >= 0:
+                        status[patient[lane]], last_time[patient[lane]] = STEP_LIMIT, t[lane]
+                        patient[lane], loaded[lane] = -1, False
+                        running -= 1
+                    lost[lane] = False
         for lane in range(width):
             i = patient[lane]
             if i < 0:
-                continue
-            if lost[lane]:
-                status[i], last_time[i], lost[lane] = STEP_LIMIT, t[lane], False
-                patient[lane], loaded[lane] = -1, False
-                running -= 1
                 continue
             if t[lane] >= end and output[lane] >= n_times:
                 status[i], last_time[i] = OK, t[lane]
@@ -211,7 +222,9 @@ def integrate(
                 patient[lane], loaded[lane] = -1, False
                 running -= 1
                 continue
-            stop[lane] = min(end, due_own[lane]) if hybrid else end
+            stop[lane] = end
+            if hybrid is not None:
+                stop[lane] = min(end, known[lane])
             if event[lane] < n_events and event_time[event[lane]] < stop[lane]:
                 stop[lane] = event_time[event[lane]]
         if running == 0:
@@ -234,6 +247,8 @@ def integrate(
         for lane in range(width):
             if patient[lane] >= 0:
                 left = stop[lane] - t[lane]
+                if step[lane] > longest[lane]:
+                    step[lane] = longest[lane]
                 dt[lane] = step[lane]
                 if step[lane] >= 0.99 * left:
                     dt[lane] = left
@@ -271,28 +286,30 @@ def integrate(
                         break
             error[:] = largest_error
         prepared = False
-        if needs_roots:
-            some = False
-            for lane in range(width):
-                taken[lane] = patient[lane] >= 0 and error[lane] <= 1.0
-                some |= taken[lane]
-            reach[:] = 2.0
-            if some:
-                _call(prepare, (work.ctypes.data,))
-                prepared = True
-                locate(
-                    inside, switches, n_parameters, y, y1, work, h, p, signal, point, place, t, dt, taken, clock, reach,
-                    landing,
-                )  # fmt: skip
-            if shared:
-                # all stop where the first does
-                nearest = reach.min()
-                if nearest <= 1.0:
-                    place[:] = nearest
-                    _call(
-                        dense, (y.ctypes.data, y1.ctypes.data, work.ctypes.data, place.ctypes.data, landing.ctypes.data)
-                    )
-                    reach[:] = nearest
+        if hybrid is not None:
+            if needs_roots:
+                some = False
+                for lane in range(width):
+                    taken[lane] = patient[lane] >= 0 and error[lane] <= 1.0
+                    some |= taken[lane]
+                reach[:] = 2.0
+                if some:
+                    _call(prepare, (work.ctypes.data,))
+                    prepared = True
+                    locate(
+                        inside, switches, n_parameters, y, y1, work, h, p, signal, point, place, t, dt, taken, clock,
+                        reach, landing,
+                    )  # fmt: skip
+                if shared:
+                    # all stop where the first does
+                    nearest = reach.min()
+                    if nearest <= 1.0:
+                        place[:] = nearest
+                        _call(
+                            dense,
+                            (y.ctypes.data, y1.ctypes.data, work.ctypes.data, place.ctypes.data, landing.ctypes.data),
+                        )
+                        reach[:] = nearest
         # output times inside the accepted steps
         while True:
             due = False
@@ -329,17 +346,18 @@ def integrate(
                 e = np.inf
             if e <= 1.0:
                 accepted += 1
-                if reach[lane] <= 1.0:
-                    t[lane] += dt[lane] * reach[lane]
-                    for j in range(n_states):
-                        y[j, lane] = landing[j, lane]
-                    restart[lane], fresh[lane] = True, True
-                else:
+                whole = reach[lane] > 1.0
+                if whole:
                     hit = dt[lane] == stop[lane] - t[lane]
                     t[lane] = stop[lane] if hit else t[lane] + dt[lane]
                     for j in range(n_states):
                         y[j, lane] = y1[j, lane]
-                    if hybrid and hit and t[lane] >= due_own[lane]:
+                if hybrid is not None:
+                    if not whole:
+                        t[lane] += dt[lane] * reach[lane]
+                        for j in range(n_states):
+                            y[j, lane] = landing[j, lane]
+                    if not whole or t[lane] >= known[lane]:
                         restart[lane], fresh[lane] = True, True
                 if growing:
                     for j in range(n_states):
@@ -368,7 +386,7 @@ def integrate(
                 step[lane] = dt[lane] * (max(SHRINK, SAFETY * e ** (-1 / 5)) if e < 1e30 else SHRINK)
                 fresh[lane] = False
             if status[i] == RUNNING and (
-                steps[lane] >= max_steps or step[lane] < TINY * max(unit, abs(t[lane])) or step[lane] != step[lane]
+                steps[lane] >= max_steps or step[lane] < TINY * max(EARLY * unit, abs(t[lane])) or step[lane] != step[lane]
             ):
                 status[i] = STEP_LIMIT
                 _call(rhs, (y.ctypes.data, h.ctypes.data, slope.ctypes.data))

@@ -74,7 +74,7 @@ def _mode(switches, k, lane, signal, t, quiet):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def react(kernel, switches, own, own_target, counts, p, h, y, signal, t, restart, held, queue, shows, due, lost):
+def react(kernel, switches, own, own_target, counts, p, h, y, signal, t, restart, held, queue, shows, due, lost, bounded, longest):
     """Bring switches and events of some lanes up to date at their times.
 
     Parameters
@@ -92,6 +92,8 @@ def react(kernel, switches, own, own_target, counts, p, h, y, signal, t, restart
         Next time at which a switch is known to change or an event to be carried out.
     lost : (width,) bool, filled
         Lanes in which changes never end.
+    longest : (width,), lowered
+        Longest step, by the kernel's last signal if ``bounded``.
     """
     n_states, n_parameters = counts[0], counts[1]
     n_switches, n_own, width = len(switches), len(own), len(t)
@@ -195,6 +197,8 @@ def react(kernel, switches, own, own_target, counts, p, h, y, signal, t, restart
             break
     for lane in range(width):
         if restart[lane]:
+            if bounded:
+                longest[lane] = signal[len(signal) - 2, lane]
             due[lane] = np.inf
             for k in range(n_switches):
                 following = signal[n_switches + k, lane]

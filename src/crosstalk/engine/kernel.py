@@ -42,7 +42,7 @@ class KernelText:
     n_signals : int
         What ``signals`` writes: of each switch its value, then the time of its next change, then its slope; of each
         event whether it is triggered, then whether its trigger holds as written, its priority, its delay; then what the
-        events assign, one after the other.
+        events assign, one after the other; last the longest step.
     pattern : tuple of (row, column)
         Entries that ``jacobian`` writes.
     n_hoisted, n_work : int
@@ -271,6 +271,7 @@ def _signals(system: OdeSystem) -> list[int]:
         *(e.trigger for e in events), *(e.holds for e in events),
         *(e.priority for e in events), *(e.delay for e in events),
         *(node for e in events for _, node in e.assignments),
+        system.longest,
     ]  # fmt: skip
 
 

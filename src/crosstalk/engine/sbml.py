@@ -71,6 +71,10 @@ class OdeSystem:
     variables : dict of str to int
         Nodes of everything else that has a name.
     switches : tuple of Switch
+    longest : int
+        Node of the longest step that sees the sines of time in the rates and switches.
+    fine : bool
+        Whether they hold other curves in time.
     events : tuple of ModelEvent
     time_unit : str
     """
@@ -85,6 +89,8 @@ class OdeSystem:
     amounts: dict[str, tuple[str, str]]
     variables: dict[str, int]
     switches: tuple[Switch, ...]
+    longest: int
+    fine: bool
     events: tuple[ModelEvent, ...]
     time_unit: str
 
@@ -294,6 +300,8 @@ class _Reader:
         exact = tuple(rates[s] for s in states)
         held = switches.hold(exact)
         events = tuple(replace(e, trigger=switches.hold([e.trigger], equalities=True)[0]) for e in events)
+        seen = [*held, *(s.value for s in switches.found)]
+        longest, fine = switches.resolution(seen) if self.uses_time else (graph.const(float("inf")), False)
         return OdeSystem(
             graph,
             states,
@@ -305,6 +313,8 @@ class _Reader:
             {k: (v, self.model.getSpecies(k).getCompartment()) for k, v in self.amounts.items()},
             {k: v for k, v in self.variables.items() if k not in self.parameters},
             tuple(switches.found),
+            longest,
+            fine,
             events,
             time_unit(self.model),
         )

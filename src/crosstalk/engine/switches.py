@@ -16,6 +16,7 @@ from crosstalk.engine.mathematics import TIME
 __all__ = ["EQUAL", "FLOOR", "GREATER", "STILL", "Switch", "Switches"]
 
 GREATER, FLOOR, EQUAL, STILL = 0, 1, 2, 3
+PERIOD_SHARE = 0.785  # radians of a sine in a step
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,34 @@ class Switches:
         if op == "abs" and self._moving(new[0]) == {TIME}:
             return graph.select(self._truth(GREATER, True, new[0]), new[0], graph.neg(new[0]))
         return node if new == args else graph.make(op, new)
+
+    def resolution(self, roots: Sequence[int]) -> tuple[int, bool]:
+        """Longest step that sees what depends on time alone, and whether some of it has a scale that is not known.
+
+        A state at rest lets steps grow over a pulse that is still to come. The step is held to an eighth of the period
+        of a sine or cosine; of other curves only the driver's own limit, a share of the whole time, keeps it.
+        """
+        graph, moves = self.graph, dict[int, int]()
+        longest, unknown = graph.const(float("inf")), False
+        for node in graph.needed(roots):
+            if graph.ops[node] == "sym":
+                name = str(graph.args[node][0])
+                still = graph.level[node] < STATE or name in self.still
+                moves[node] = 0 if still else 1 if name == TIME else 2
+                continue
+            children = graph.children(node)
+            moves[node] = max((moves[a] for a in children), default=0)
+            if moves[node] != 1 or self._slope(node) is not None:
+                continue
+            slopes = [self._slope(a) for a in children]
+            if any(s is None for s in slopes):
+                continue
+            if graph.ops[node] in ("sin", "cos") and slopes[0] is not None:
+                step = graph.div(graph.const(PERIOD_SHARE), graph.call("abs", slopes[0]))
+                longest = graph.select(graph.compare("lt", step, longest), step, longest)
+            else:
+                unknown = True
+        return longest, unknown
 
     def _moving(self, node: int) -> set[str]:
         """States that a node reads and that move."""
