@@ -1,4 +1,4 @@
-"""Initial values that follow the patient, names that can be set, levels of SBML, and the stand-in of the fast engine."""
+"""Initial values that follow the patient, names that can be set, levels of SBML, the stand-in of the fast engine."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ def test_sensitivities_of_a_model_with_events_and_switches() -> None:
     found = FastEngine().sensitivities(problem, ["td", "k"], rtol=1e-10).derivatives[0, 0, 0]
     step = 1e-3 * 5
     up, down = (
-        FastEngine().simulate(Problem(problem.sbml, 1, {"td": np.array([td])}, problem.times_h, ("A",)), rtol=1e-11)["A"]
+        FastEngine().simulate(Problem(problem.sbml, 1, {"td": np.array([td])}, problem.times_h, ("A",)), rtol=1e-11)[
+            "A"
+        ]
         for td in (5 + step, 5 - step)
     )
     np.testing.assert_allclose(found, (up - down)[0] / (2 * step), rtol=1e-4, atol=1e-8)

@@ -44,8 +44,8 @@ def integrate(
     floor,  # (n_patients, n_states): size below which a state is judged absolutely
     growing,  # that size is at least a thousandth of the largest so far
     nonnegative,  # (n_states,) bool
-    sizes,  # width, n_hoisted, n_work, n_variables, place of the state that is time itself or -1, n_signals, whether the kernel bounds
-    # the step, whether it needs a bound of its own
+    sizes,  # width, n_hoisted, n_work, n_variables, place of the state that is time itself or -1, n_signals, whether
+    # the kernel bounds the step, whether it needs a bound of its own
     rtol,
     max_steps,
     shared,  # the lanes of a vector take the same steps
@@ -386,7 +386,9 @@ def integrate(
                 step[lane] = dt[lane] * (max(SHRINK, SAFETY * e ** (-1 / 5)) if e < 1e30 else SHRINK)
                 fresh[lane] = False
             if status[i] == RUNNING and (
-                steps[lane] >= max_steps or step[lane] < TINY * max(EARLY * unit, abs(t[lane])) or step[lane] != step[lane]
+                steps[lane] >= max_steps
+                or step[lane] < TINY * max(EARLY * unit, abs(t[lane]))
+                or step[lane] != step[lane]
             ):
                 status[i] = STEP_LIMIT
                 _call(rhs, (y.ctypes.data, h.ctypes.data, slope.ctypes.data))

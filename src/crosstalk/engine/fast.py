@@ -87,7 +87,6 @@ class FastEngine:
         self, problem: Problem, *, solve: Mapping[str, tuple[str, Array]] | None = None, warm: bool = False
     ) -> SteadyStates:
         """Find the steady state of every patient, see `crosstalk.engine.ensemble.Engine.steady_state`."""
-
         try:
             compile_system(problem.sbml)
         except Unsupported as reason:

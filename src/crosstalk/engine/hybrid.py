@@ -74,7 +74,26 @@ def _mode(switches, k, lane, signal, t, quiet):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def react(kernel, switches, own, own_target, counts, p, h, y, signal, t, restart, held, queue, shows, due, lost, bounded, longest):
+def react(
+    kernel,
+    switches,
+    own,
+    own_target,
+    counts,
+    p,
+    h,
+    y,
+    signal,
+    t,
+    restart,
+    held,
+    queue,
+    shows,
+    due,
+    lost,
+    bounded,
+    longest,
+):
     """Bring switches and events of some lanes up to date at their times.
 
     Parameters
@@ -226,11 +245,13 @@ def _differs(switches, n_parameters, p, signal, lane):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def locate(kernel, switches, n_parameters, y, y1, work, h, p, signal, point, place, t, dt, taken, clock, reach, landing):
+def locate(
+    kernel, switches, n_parameters, y, y1, work, h, p, signal, point, place, t, dt, taken, clock, reach, landing
+):
     """Find the first change of a switch inside the steps just taken.
 
-    ``reach`` becomes the share of the step up to just behind the change and ``landing`` the state there; 2 where nothing
-    changes. ``kernel`` holds the addresses of dense and signals; ``taken`` says which lanes took their step.
+    ``reach`` becomes the share of the step up to just behind the change and ``landing`` the state there; 2 where
+    nothing changes. ``kernel`` holds the addresses of dense and signals; ``taken`` says which lanes took their step.
     """
     width, n_states = len(t), len(y)
     low = np.zeros(width)

@@ -261,7 +261,9 @@ def _run(
             negative = states < -(NEGATIVE_TOLERANCE + rtol * np.abs(states).max(axis=0))
             if negative.any():
                 row = int(np.argmax(negative.any(axis=1)))
-                return Failure(Status.NEGATIVE, problem.nonnegative[int(np.argmax(negative[row]))], float(grid[row]), model.unit)
+                return Failure(
+                    Status.NEGATIVE, problem.nonnegative[int(np.argmax(negative[row]))], float(grid[row]), model.unit
+                )
             out[:, inside] = rows[np.searchsorted(grid, times[inside]), :n_out].T
             now = stop
         while pending < len(events) and events[pending].time_h <= now:
@@ -298,9 +300,7 @@ def steady_state_serial(
         failure = _invalid(problem, i)
         if failure is None:
             targets = {name: (output, float(value[i])) for name, (output, value) in solve.items()}
-            failure, residual[i] = _settle(
-                model, problem, {k: float(v[i]) for k, v in started.items()}, targets, warm
-            )
+            failure, residual[i] = _settle(model, problem, {k: float(v[i]) for k, v in started.items()}, targets, warm)
         if failure is None:
             values[i] = model.named
             for name in solve:

@@ -1,7 +1,7 @@
-"""Discontinuities of a model: each condition, floor and kink in time becomes a switch that is held between its changes.
+"""Discontinuities: each condition, floor and kink in time becomes a switch that is held between its changes.
 
-The integrator sees smooth rates. It stops where a switch changes: at a time that is known ahead if the condition is linear
-in time (a two-hour infusion in a year is never stepped over), or at a root that is searched inside each step.
+The integrator sees smooth rates. It stops where a switch changes: at a time that is known ahead if the condition is
+linear in time (a two-hour infusion in a year is never stepped over), or at a root that is searched inside each step.
 """
 
 from __future__ import annotations

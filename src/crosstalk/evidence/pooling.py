@@ -62,7 +62,7 @@ def random_effects(
         Their standard errors.
     test : {"hartung-knapp", "ad hoc"}
         "ad hoc" never takes a standard error below that of the weights [6]_, so that effects that agree by chance do
-        not give an interval narrower than the errors of the studies allow. `RandomEffects.note` says where this matters.
+        not give an interval narrower than the errors of the studies allow. `RandomEffects.note` says where it matters.
 
     Returns
     -------
@@ -106,8 +106,8 @@ def random_effects(
         for i, number in enumerate(numbers):
             if not np.isfinite(number) or (what == "standard error" and number <= 0):
                 raise EvidenceError(
-                    f"received the {what} {number:g} at place {i}; effects must be finite, standard errors positive and "
-                    "finite"
+                    f"received the {what} {number:g} at place {i}; effects must be finite, standard errors "
+                    "positive and finite"
                 )
     dataset_of, estimator_of, version = _pymare()
     y, v = np.asarray(values, float), np.asarray(errors, float) ** 2
@@ -126,8 +126,8 @@ def random_effects(
         se = by_weights
     elif se < by_weights:
         note = (
-            f"the effects agree better than their errors let expect: the standard error of Hartung and Knapp, {se:.3g}, is "
-            f"below that of the weights, {by_weights:.3g}; the ad hoc interval (test='ad hoc') is not"
+            f"the effects agree better than their errors let expect: the standard error of Hartung and Knapp, {se:.3g}, "
+            f"is below that of the weights, {by_weights:.3g}; the ad hoc interval (test='ad hoc') is not"
         )
     quantile = float(t.ppf(0.975, k - 1))
     spread = quantile * float(np.sqrt(tau2 + se * se))

@@ -201,8 +201,8 @@ def read_cohort(path: str | Path, columns: CohortColumns, *, knowledge: Knowledg
             table[f"{name}{BELOW}"] = below
             clinical.append(f"{name}{BELOW}")
             told.append(
-                f"{file}: {int(below.sum())} values of '{name}' lie below a limit and count as the limit over the square "
-                f"root of 2, beside a column '{name}{BELOW}' of 0 and 1"
+                f"{file}: {int(below.sum())} values of '{name}' lie below a limit and count as the limit over the "
+                f"square root of 2, beside a column '{name}{BELOW}' of 0 and 1"
             )
     arm, treated = None, ("", "")
     if columns.treatment is not None:
@@ -484,8 +484,8 @@ def _covariate(
     if unread.any():
         first = int(np.flatnonzero(unread)[0])
         raise LearnError(
-            f"{file}, line {line[first]}: '{cells.iloc[first]}' in the column of numbers '{name}'; write a number, a value "
-            "below the limit as '<2.5', or nothing where it is missing"
+            f"{file}, line {line[first]}: '{cells.iloc[first]}' in the column of numbers '{name}'; write a number, a "
+            "value below the limit as '<2.5', or nothing where it is missing"
         )
     return known.to_numpy(dtype=float), True, pd.Series(below).to_numpy(dtype=float)
 

@@ -110,7 +110,8 @@ def boundaries(
     Raises
     ------
     UsageError
-        An unknown kind or function, rates that do not ascend to 1, error rates outside of (0, 0.5), or futility with two sides.
+        An unknown kind or function, rates that do not ascend to 1, error rates outside of (0, 0.5), or futility with
+        two sides.
 
     Examples
     --------

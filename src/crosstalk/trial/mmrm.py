@@ -398,7 +398,9 @@ class _Point:
         f = data.designs.shape[1]
         expanded = (data.spread @ self.fixed @ data.spread.T).reshape(t, f, t, f).transpose(0, 2, 1, 3)
         leverage = (data.designs.reshape(s, -1) @ expanded.reshape(t * t, f * f).T).reshape(s, t, t)
-        full = np.einsum("s,stu->tu", data.counts, weights) - (weights @ (self.scatter + leverage) @ weights).sum(axis=0)
+        full = np.einsum("s,stu->tu", data.counts, weights) - (weights @ (self.scatter + leverage) @ weights).sum(
+            axis=0
+        )
         full = full + full.T - np.diag(np.diag(full))
         result: Array = full[np.triu_indices(t)]
         return result
