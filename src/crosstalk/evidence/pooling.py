@@ -126,8 +126,8 @@ def random_effects(
         se = by_weights
     elif se < by_weights:
         note = (
-            f"the effects agree better than their errors let expect: the standard error of Hartung and Knapp, {se:.3g}, "
-            f"is below that of the weights, {by_weights:.3g}; the ad hoc interval (test='ad hoc') is not"
+            f"the effects agree better than their errors let expect: the error of Hartung and Knapp, {se:.3g}, is "
+            f"below that of the weights, {by_weights:.3g}; the ad hoc interval (test='ad hoc') is not"
         )
     quantile = float(t.ppf(0.975, k - 1))
     spread = quantile * float(np.sqrt(tau2 + se * se))
