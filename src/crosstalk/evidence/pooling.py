@@ -121,10 +121,10 @@ def random_effects(
     by_weights, note = float(weights.sum() ** -0.5), ""
     if not se > 0:
         se = by_weights
-    elif se < by_weights and test == "ad hoc":
+    elif se < by_weights * (1 - 1e-6) and test == "ad hoc":
         note = f"standard error raised from {se:.3g} to that of the weights, {by_weights:.3g}"
         se = by_weights
-    elif se < by_weights:
+    elif se < by_weights * (1 - 1e-6):
         note = (
             f"the effects agree better than their errors let expect: the error of Hartung and Knapp, {se:.3g}, is "
             f"below that of the weights, {by_weights:.3g}; the ad hoc interval (test='ad hoc') is not"
