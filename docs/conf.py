@@ -87,7 +87,6 @@ myst_substitutions = {
     "n_studies": len(_studies),
     "n_calibrate": _study_roles["calibrate"],
     "n_validate": _study_roles["validate"],
-    "n_conflict": _study_roles["conflict"],
     "n_context": _study_roles["context"],
     "n_results": len(_results),
     "n_error_assumed": sum("assumed" in r.se_source for r in _results),

@@ -1,8 +1,9 @@
-"""Write the numbers of ``credibility.md`` from the posterior that ships.
+"""Write the numbers of ``credibility.md`` and of the README from the posterior that ships.
 
-Each region of the page between ``<!-- credibility: NAME -->`` and ``<!-- end -->`` is replaced.
-``python docs/make_credibility.py`` simulates for some minutes; ``--verdicts`` renews only
-``results/verdicts.json``, the table that the tests compare with.
+Each region between ``<!-- credibility: NAME -->`` and ``<!-- end -->`` is replaced. ``python docs/make_credibility.py``
+simulates for some minutes and, where verdicts are others than before, adds a revision to ``results/history.json``
+(``--because "what changed"`` says why); ``--verdicts`` renews only ``results/verdicts.json``, the table that the tests
+compare with. What `crosstalk validate --leave-out --json docs/results/leave_out.json` has found is read, not made.
 """
 
 from __future__ import annotations
@@ -12,23 +13,30 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import date
 from pathlib import Path
+
+import verdict_history
+from pydantic import TypeAdapter
 
 from crosstalk.calibrate.files import read_calibration
 from crosstalk.calibrate.qualification import Qualification, qualify
 from crosstalk.calibrate.targets import studies_of
-from crosstalk.calibrate.validation import Verdict, validate
+from crosstalk.calibrate.validation import Validation, Verdict, validate
 from crosstalk.engine import get_engine
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
-from crosstalk.population.calibrated import POSTERIOR, possible_worlds
+from crosstalk.population.calibrated import POSTERIOR, evidence_hash, model_hash, possible_worlds
 from crosstalk.provenance import atomic_write
+from crosstalk.report.catalogue import Table
 from crosstalk.report.credibility import report_of, sentences
+from crosstalk.report.skill import coverage_text, domain_sentence, skill_sentence, skill_tables
 from crosstalk.report.words import number
 from crosstalk.study.schema import read_study
 
 DOCS = Path(__file__).resolve().parent
 PAGE, TABLE = DOCS / "credibility.md", DOCS / "results" / "verdicts.json"
 README = DOCS.parent / "README.md"
+LEFT_OUT = DOCS / "results" / "leave_out.json"
 FEW = {"seed": 1, "draws": 60, "patients": 40}
 
 _REGION = re.compile(r"(?<=<!-- credibility: )(?P<name>\w+)( -->\n).*?(?=<!-- end -->)", re.DOTALL)
@@ -60,20 +68,60 @@ def main() -> None:
     _write_table(knowledge)
     if "--verdicts" in sys.argv:
         return
-    calibration = read_calibration(knowledge.root / POSTERIOR, knowledge)
-    found = qualify(calibration, knowledge=knowledge, engine=engine)
-    regions = {
-        "summary": _bullets(sentences(report_of(found))),
-        "requirements": _requirements(found),
-        "misses": _misses(found.fit),
-        "validation": _verdicts(found.validation.results, knowledge),
-        "unknowns": _unknowns(found),
-        "conflicts": _verdicts(found.conflicts.results, knowledge),
-    }
-    regions["readme"] = _short(found)
+    posterior = knowledge.root / POSTERIOR
+    found = qualify(read_calibration(posterior, knowledge), knowledge=knowledge, engine=engine)
+    made = regions(found, knowledge)
+    made["requirements"] = _requirements(found)
+    history = _revised(found, made["validation"], posterior.read_bytes())
+    verdict_history.write(history)
+    made["history"], made["moved"] = verdict_history.table(history), verdict_history.sentence(history)
     for path in (PAGE, README):
         text = path.read_text(encoding="utf-8")
-        atomic_write(path, _REGION.sub(lambda m: f"{m['name']}{m[2]}\n{regions[m['name']]}\n\n", text))
+        atomic_write(path, filled(text, made))
+
+
+def regions(found: Qualification, knowledge: Knowledge) -> dict[str, str]:
+    """What follows from a qualification, by name of the region."""
+    left_out = _left_out(knowledge)
+    return {
+        "headline": _headline(found.validation),
+        "summary": _bullets(sentences(report_of(found, knowledge))),
+        "skill": "\n\n".join(
+            _titled(t)
+            for judged, what in ((found.validation, "held-out results"), (found.fit, "fitted results"))
+            for t in skill_tables(judged.summary, what)
+        ),
+        "left_out": left_out,
+        "misses": _misses(found.fit.results),
+        "validation": _verdicts(found.validation.results, knowledge),
+        "unknowns": _unknowns(found),
+        "readme": _short(found),
+    }
+
+
+def filled(text: str, made: dict[str, str]) -> str:
+    """A text with its regions written anew.
+
+    Raises
+    ------
+    KeyError
+        If it has a region that nothing is made for.
+    """
+    return _REGION.sub(lambda m: f"{m['name']}{m[2]}\n{made[m['name']]}\n\n", text)
+
+
+def _revised(found: Qualification, table: str, posterior: bytes) -> tuple[verdict_history.Revision, ...]:
+    """The history of the held-out verdicts with those of now, if they are others."""
+    because = sys.argv[sys.argv.index("--because") + 1] if "--because" in sys.argv else "Calibrated anew"
+    inside = found.validation.summary.coverage
+    return verdict_history.revised(
+        verdict_history.read(),
+        verdict_history.verdicts_of(f"<!-- credibility: validation -->\n{table}\n<!-- end -->"),
+        date=date.today().isoformat(),
+        change=because,
+        posterior=verdict_history.posterior_hash(posterior),
+        rivals=(f"{inside.prior} of {inside.results}", f"{inside.trivial} of {inside.trivial_of}"),
+    )
 
 
 def _write_table(knowledge: Knowledge) -> None:
@@ -85,31 +133,57 @@ def _write_table(knowledge: Knowledge) -> None:
         engine=get_engine(),
         seed=FEW["seed"],
         patients=FEW["patients"],
+        prior_draws=2,
     )
     rows = [{"key": v.key, "inside90": v.inside90, "sign_ok": v.sign_ok} for v in found.results]
     atomic_write(TABLE, json.dumps({**FEW, "results": rows}, indent=1) + "\n")
 
 
+def _headline(judged: Validation) -> str:
+    """Whether the model has skill, in the first lines of a page."""
+    skill = judged.summary.skill
+    if not skill:
+        return "No result was held out, so that nothing can be said of the model's skill."
+    return f"**Skill.** {skill_sentence(skill[0], 'results that it never saw')} {domain_sentence(skill)}"
+
+
 def _short(found: Qualification) -> str:
     """What the README says of it."""
-    fitted, summary = found.fit, found.validation.summary
-    inside = sum(v.inside90 for v in fitted)
     counts = Counter(c.verdict for c in found.contractions)
     parts = [
-        f"Of {len(fitted)} published results that the model was calibrated on, {inside} ({inside / len(fitted):.0%}) "
-        "lie inside its 90 % predictive interval;",
-        f"of {summary.results} that it never saw, {summary.inside90} ({summary.inside90 / summary.results:.0%}) do.",
+        f"Of the results {words}, {coverage_text(judged.summary.coverage)}."
+        for judged, words in ((found.validation, "that it never saw"), (found.fit, "that it was calibrated on"))
+        if judged.results
     ]
-    rivalled = [v for v in found.validation.results if v.log_score_no_effect is not None]
-    better = sum(v.log_score > (v.log_score_no_effect or 0.0) for v in rivalled)
-    parts.append(
-        f"In {better} of {len(rivalled)} comparisons it gave what was seen more probability than 'no effect' did."
-    )
+    if found.fit.summary.skill:
+        skill = found.fit.summary.skill
+        parts.append(f"{skill_sentence(skill[0], 'fitted results')} {domain_sentence(skill)}")
+    computed = found.fit.summary.computed + found.validation.summary.computed
+    if computed:
+        parts.append(f"{computed} of all these results were computed here from individual data.")
     parts.append(
         f"Of {len(found.contractions)} unknowns the data identify {counts['identified']}, say something about "
         f"{counts['weakly']}, and next to nothing about {counts['not']}."
     )
     return " ".join(parts)
+
+
+def _left_out(knowledge: Knowledge) -> str:
+    """Leave-study-out, if it was made for the model and the evidence as they are."""
+    again = "`crosstalk validate --leave-out --json docs/results/leave_out.json` makes it."
+    if not LEFT_OUT.is_file():
+        return f"Not made for this posterior yet; {again}"
+    found = TypeAdapter(Validation).validate_json(LEFT_OUT.read_bytes())
+    if (found.model, found.evidence) != (model_hash(knowledge), evidence_hash(knowledge)):
+        return f"What was made belongs to another model or other evidence; {again}"
+    skill, what = found.summary.skill, "results of studies left out"
+    said = f"{skill_sentence(skill[0], what)} {domain_sentence(skill)} {coverage_text(found.summary.coverage)}."
+    return "\n\n".join([said, *(_titled(t) for t in skill_tables(found.summary, "studies left out"))])
+
+
+def _titled(table: Table) -> str:
+    """A table under its title."""
+    return f"{table.title}:\n\n{_table(table.columns, table.rows)}"
 
 
 def _bullets(texts: Iterable[str]) -> str:
@@ -126,7 +200,7 @@ def _requirements(found: Qualification) -> str:
     for study, endpoint, of, keys, words, low, high in REQUIREMENTS:
         (v,) = [
             x
-            for x in found.fit
+            for x in found.fit.results
             if (x.study, x.endpoint, x.of) == (study, endpoint, of)
             and all(getattr(x, name) == value for name, value in keys.items())
         ]
@@ -140,9 +214,6 @@ def _requirements(found: Qualification) -> str:
                 "yes" if least <= middle <= most else "**no**",
             )
         )  # fmt: skip
-    share = sum(v.inside90 for v in found.fit) / len(found.fit)
-    rows.append(("fitted results inside their 90 % predictive interval", "", "85 % or more", f"{share:.0%}",
-                 "yes" if share >= 0.85 else "**no**"))  # fmt: skip
     return _table(("what", "published", "asked", "model, median (90 %)", "met"), rows)
 
 
@@ -163,7 +234,7 @@ def _published(found: Qualification, v: Verdict) -> tuple[float, float]:
 
 
 def _misses(verdicts: Iterable[Verdict]) -> str:
-    rows = [(*_what(v), _observed(v), _predicted(v)) for v in verdicts if not v.inside90]
+    rows = [(*_what(v), _observed(v), _predicted(v)) for v in verdicts if v.scored and not v.inside90]
     return _table(("study", "result", "observed", "predicted, median (90 %)"), rows)
 
 
@@ -173,15 +244,20 @@ def _verdicts(verdicts: Iterable[Verdict], knowledge: Knowledge) -> str:
         study = read_study(v.study, knowledge)
         link = f"[{v.study}](https://doi.org/{study.doi})" if study.doi else v.study
         sign = {True: "right", False: "**wrong**", None: ""}[v.sign_ok]
-        scores = (v.log_score, v.log_score_no_effect, v.log_score_class_mean)
+        computed = ", computed here" if v.figure == "computed" else ""
+        rivals = (v.prior.log_score, None if v.trivial is None else v.trivial.log_score)
+        scores = (v.log_score, *rivals, v.log_score_no_effect, v.log_score_class_mean)
+        inside = ("inside" if v.inside90 else "**outside**") if v.scored else "stated, not judged"
         rows.append(
             (
-                link, _what(v)[1], _observed(v), _predicted(v), "inside" if v.inside90 else "**outside**", sign,
-                " / ".join("-" if s is None else f"{s:.2f}" for s in scores),
+                link, _what(v)[1], v.domain, _observed(v) + computed, _predicted(v), inside, sign,
+                " / ".join("-" if s is None else f"{s:.2f}" for s in scores) if v.scored else "",
             )
         )  # fmt: skip
-    scores_of = "log score: model / no effect / class mean"
-    return _table(("study", "result", "observed", "predicted, median (90 %)", "verdict", "sign", scores_of), rows)
+    scores_of = "log score: model / prior / trivial / no effect / class mean"
+    return _table(
+        ("study", "result", "domain", "observed", "predicted, median (90 %)", "verdict", "sign", scores_of), rows
+    )
 
 
 def _unknowns(found: Qualification) -> str:
@@ -239,7 +315,7 @@ def _what(v: Verdict) -> tuple[str, str]:
     if v.week:
         parts.append(f"week {v.week:g}" if v.week >= 1 else f"{v.week * 168:.3g} h")
     parts.append(f"{v.arm} - {v.versus}" if v.versus else v.arm)
-    return v.study, ", ".join([*parts, *([v.stratum] if v.stratum else [])])
+    return v.study, ", ".join([*parts, *(part for part in (v.stratum, v.marker) if part)])
 
 
 def _observed(v: Verdict) -> str:

@@ -5,6 +5,8 @@ doi 10.1113/EP091552, file ``lps_bolus_mean.csv``), and the ratios of the peaks 
 2 ng/kg, read from the digitised means of Taudorf 2007, Dillingh 2014 and Kiers 2017. The baselines of the assays are
 replaced by those of the model: what is fitted is the rise.
 
+The calibration fits the same men again, so the values printed here only center priors that are wide (log-SD 0.7).
+
 Usage: python scripts/fit_innate.py FOLDER_OF_THE_DATA
 """
 

@@ -8,8 +8,8 @@ file                                  what                                      
 lps_bolus_individual_20x8.csv         20 healthy men, LPS 2 ng/kg                  10.1113/EP091552
 riesby_imipramine_hdrs.txt            66 inpatients on imipramine                  10.1007/BF00426574
 rbmi_antidepressant_data.csv          172 outpatients, antidepressant or placebo   10.1097/01.jcp.0000132448.65972.d9
-nhanes_2007_2008_adults_raw.csv.gz    adults of the general population             10.4088/JCP.15m10267
-nhanes_2017_2018_adults_raw.csv.gz    adults of the general population             10.15620/cdc:106273
+nhanes_2007_2008_adults_raw.csv.gz    adults of the general population             documentation of NHANES
+nhanes_2017_2018_adults_raw.csv.gz    adults of the general population             documentation of NHANES
 ===================================== ============================================ =========================
 
 Run it as ``python scripts/individual_summaries.py FOLDER``: it prints the tables. ``--check`` compares them with the
@@ -41,6 +41,8 @@ TOLERANCE = 1.5e-3  # one unit of the last digit
 
 Array = NDArray[np.float64]
 Row = dict[str, Any]
+
+COMPUTED: Row = {"figure": "computed"}  # no publication prints these figures
 
 
 @dataclass(frozen=True)
@@ -150,12 +152,44 @@ LPS_PAIRS = (
 )  # fmt: skip
 
 
+LPS_SOURCE = f"individual data of the publication's repository, 20 men, {SCRIPT}"
+LPS_MISMATCH: Row = {"indication": "exact", "species": "human", "design": "exact", "quality": "trial"}
+
+
+def lps_means(folder: Path) -> Summary:
+    """Mean rise after LPS and the time of its peak, of the same men as their spread."""
+    rows: list[Row] = []
+    lines = []
+    for name, course in lps_courses(folder).items():
+        if name not in LPS_HOURS:  # the model has no IL-8
+            continue
+        rise = course.sub(course[0.0], axis=0)
+        hours = [float(hour) for hour in rise.columns]
+        for hour in hours[1:]:
+            rows.append(
+                {"endpoint": "change", "of": analyte_id(name), "hour": hour, "arm": "lps",
+                 "value": float(rise[hour].mean()), "unit": "pg/mL", "sd": float(rise[hour].std()), "n": len(rise),
+                 "source": LPS_SOURCE, "provenance": "seen", **COMPUTED, "mismatch": LPS_MISMATCH}
+            )  # fmt: skip
+        place = int(np.argmax(rise.mean()))
+        # the true peak lies between the times of the samples before and after
+        around = hours[place + 1] - hours[place - 1]
+        rows.append(
+            {"endpoint": "time-of-peak", "of": analyte_id(name), "arm": "lps", "value": hours[place], "unit": "h",
+             "se": around / 4, "se_source": "assumed: a quarter of the time between the samples before and after",
+             "source": f"{LPS_SOURCE}: highest mean", "provenance": "seen", **COMPUTED,
+             "mismatch": LPS_MISMATCH | {"design": "near", "quality": "reading"}}
+        )  # fmt: skip
+        lines.append(f"  {analyte_id(name)}: mean rise " + ", ".join(f"{rise[h].mean():.1f} at {h:g} h" for h in hours))
+    rows.sort(key=lambda row: list(map(analyte_id, LPS_HOURS)).index(row["of"]))
+    return Summary("windoloski2024", {"arm.lps.n": len(rise)}, rows, lines)
+
+
 def lps(folder: Path) -> Summary:
     """Spread of the response to LPS and how the cytokines of a person go together."""
     courses = lps_courses(folder)
-    source = f"individual data of the publication's repository, 20 men, {SCRIPT}"
-    mismatch = {"indication": "exact", "species": "human", "design": "exact", "quality": "trial"}
-    common: Row = {"source": source, "provenance": "seen", "mismatch": mismatch}
+    source = LPS_SOURCE
+    common: Row = {"source": source, "provenance": "seen", **COMPUTED, "mismatch": LPS_MISMATCH}
     rows: list[Row] = []
     for name, hours in LPS_HOURS.items():
         for hour in hours:
@@ -226,7 +260,7 @@ def _score_rows(scores: pd.DataFrame, arm: str, source: str, mismatch: Row, *, l
     """Return change (if ``levels``), its spread and the correlations of an arm; week 0 is the baseline."""
     rows: list[Row] = []
     weeks = [int(week) for week in scores.columns]
-    common = {"source": source, "provenance": "seen", "mismatch": mismatch}
+    common = {"source": source, "provenance": "seen", **COMPUTED, "mismatch": mismatch}
     for week in weeks[1:]:
         moved = (scores[week] - scores[0]).dropna()
         sd, n = float(moved.std()), len(moved)
@@ -247,7 +281,7 @@ def _score_rows(scores: pd.DataFrame, arm: str, source: str, mismatch: Row, *, l
 def _share_rows(scores: pd.DataFrame, arm: str, source: str, mismatch: Row, weeks: tuple[int, ...]) -> list[Row]:
     """Return the shares of responders at some weeks and of remitters at the last, of those seen."""
     rows: list[Row] = []
-    common = {"provenance": "seen", "mismatch": mismatch}
+    common = {"provenance": "seen", **COMPUTED, "mismatch": mismatch}
     for week in weeks:
         both = scores[[0, week]].dropna()
         counts = {"response": int((both[week] <= 0.5 * both[0]).sum())}
@@ -306,7 +340,8 @@ def goldstein(folder: Path) -> Summary:
         raw = moved[drug].mean() - moved[~drug].mean()
         rows.append(
             {"endpoint": "change", "of": "HAMD17", "week": week, "arm": "drug", "versus": "placebo", "value": value,
-             "unit": "points", "se": se, "se_source": "least squares", "provenance": "seen", "mismatch": mismatch,
+             "unit": "points", "se": se, "se_source": "least squares", "provenance": "seen", **COMPUTED,
+             "mismatch": mismatch,
              "source": f"{source}: at equal baseline, {int(drug.sum())} and {int((~drug).sum())} seen"}
         )  # fmt: skip
         lines.append(f"  week {week}: drug less placebo {raw:.2f}, at equal baseline {value:.2f} (SE {se:.2f})")
@@ -415,7 +450,8 @@ def band_differences(bands: pd.DataFrame, text: str) -> list[str]:
 
 def summaries(folder: Path) -> list[Summary]:
     """Return the summaries of every data set of the folder."""
-    return [lps(folder), reisby(folder), goldstein(folder), survey(folder, "2007-2008"), survey(folder, "2017-2018")]
+    patients = [lps_means(folder), lps(folder), reisby(folder), goldstein(folder)]
+    return patients + [survey(folder, years) for years in ("2007-2008", "2017-2018")]
 
 
 def main() -> None:

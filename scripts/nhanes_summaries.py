@@ -245,8 +245,9 @@ def study_summary(table: pd.DataFrame, source: str) -> tuple[dict[str, Any], lis
         add("depressed", "HOMA-IR", HOMA_HIGH, depressed, band)
     for row in rows:
         near = "near" if row["of"] == "HOMA-IR" or row["arm"] == "depressed" else "exact"
-        row |= {"provenance": "seen", "mismatch": {"indication": "near" if row["arm"] == "depressed" else "exact",
-                "species": "human", "design": near, "quality": "observational"}}  # fmt: skip
+        row |= {"provenance": "seen", "figure": "computed", "mismatch": {
+            "indication": "near" if row["arm"] == "depressed" else "exact", "species": "human", "design": near,
+            "quality": "observational"}}  # fmt: skip
     known = table[depressed]
     score, bmi = (moments(known[name], known["WTMEC2YR"]) for name in ("phq9", "bmi"))
     has_crp = table["crp_mgL"].notna()

@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from crosstalk.calibrate.calibration import Settings, calibrate
-from crosstalk.calibrate.qualification import fit
+from crosstalk.calibrate.skill import Gain, median_gain
 from crosstalk.calibrate.targets import studies_of
-from crosstalk.calibrate.validation import validate
+from crosstalk.calibrate.validation import Verdict, validate
 from crosstalk.engine import get_engine
 from crosstalk.knowledge.loader import load_knowledge
 from crosstalk.provenance import atomic_write
+from crosstalk.report.skill import gain_text, inside_text
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "docs" / "results" / "structures.txt"
@@ -39,40 +40,38 @@ def main() -> None:
     knowledge, engine = load_knowledge(), get_engine()
     held_out = studies_of("validate", knowledge)
     base = Settings(arguments.members, arguments.effort)
-    scores: list[dict[str, float]] = []
+    judged: list[dict[str, Verdict]] = []
     lines = [
-        f"{base.members} members, effort {base.effort:g}, seed {base.seed}; log scores, higher is better",
+        f"{base.members} members, effort {base.effort:g}, seed {base.seed}; medians over held-out results",
         "",
-        f"{'structure':48s} {'fitted inside 90 %':>18s} {'held out inside 90 %':>20s} {'held-out log score':>18s}",
+        f"{'structure':48s} {'log score less the better rival':>32s}  inside 90 %: model, prior predictive, "
+        "trivial predictor",
     ]
     for number, (name, fixed) in enumerate(STRUCTURES):
         work = arguments.work / str(number)
         found = calibrate(replace(base, fixed=fixed), knowledge=knowledge, engine=engine, work=work)
-        fitted = fit(found)
-        judged = validate(held_out, found.worlds, knowledge=knowledge, engine=engine, patients=60)
-        scores.append({v.key: v.log_score for v in judged.results})
-        lines.append(
-            f"{name:48s} {sum(v.inside90 for v in fitted):>8d} of {len(fitted):<6d} "
-            f"{judged.summary.inside90:>8d} of {judged.summary.results:<6d}  {sum(scores[-1].values()):>18.1f}"
-        )
+        validation = validate(held_out, found.worlds, knowledge=knowledge, engine=engine, patients=60)
+        judged.append({v.key: v for v in validation.results if v.scored})
+        whole = validation.summary.skill[0]
+        lines.append(f"{name:48s} {gain_text(whole.log_score):>32s}  {', '.join(inside_text(whole.coverage))}")
         print(lines[-1], flush=True)
     lines.append("")
-    for (name, _), other in zip(STRUCTURES[1:], scores[1:], strict=True):
-        both = sorted(scores[0].keys() & other.keys())
-        gaps = np.array([scores[0][k] - other[k] for k in both])
-        error = gaps.std(ddof=1) * np.sqrt(len(gaps))
+    for (name, _), other in zip(STRUCTURES[1:], judged[1:], strict=True):
+        both = sorted(judged[0].keys() & other.keys())
+        gaps = np.array([[judged[0][k].log_score - other[k].log_score] for k in both])
+        gap = median_gain(gaps, [judged[0][k].cohort for k in both])
         lines.append(
-            f"first structure less '{name}': {gaps.sum():+.1f} (standard error {error:.1f}) over {len(gaps)} results, "
-            f"higher for {(gaps > 0).sum()}: {_words(float(gaps.sum()), float(error))}"
+            f"first structure less '{name}': {gain_text(gap)} over {len(both)} results, higher for "
+            f"{int((gaps > 0).sum())}: {_words(gap)}"
         )
     atomic_write(OUT, "\n".join(lines) + "\n")
     print("\n".join(lines[-2:]))
 
 
-def _words(gap: float, error: float) -> str:
-    if abs(gap) < 2 * error:
+def _words(gap: Gain) -> str:
+    if gap.low <= 0 <= gap.high:
         return "the held-out results do not tell them apart"
-    return "the held-out results speak for the first" if gap > 0 else "the held-out results speak for the second"
+    return "the held-out results speak for the first" if gap.low > 0 else "the held-out results speak for the second"
 
 
 if __name__ == "__main__":

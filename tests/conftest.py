@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -36,3 +39,21 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     shared = tmp_path_factory.getbasetemp()
     folder = shared.parent if os.environ.get("PYTEST_XDIST_WORKER") else shared
     os.environ["CROSSTALK_CACHE"] = str(folder / "crosstalk-cache")
+
+
+@contextmanager
+def _edited(path: Path) -> Iterator[Any]:
+    import h5netcdf
+
+    from crosstalk.population.calibrated import sealed, unsealed
+
+    content = unsealed(path)
+    with h5netcdf.File(content, "a") as file:
+        yield file
+    path.write_bytes(sealed(content.getvalue()))
+
+
+@pytest.fixture(scope="session")
+def edited() -> Callable[[Path], AbstractContextManager[Any]]:
+    """Open a posterior to change it; it gets the checksum of its new content."""
+    return _edited

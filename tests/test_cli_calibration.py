@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,19 +61,36 @@ def study(tmp_path: Path) -> Path:
 def test_validate_judges_a_readers_own_trial(study: Path, tmp_path: Path) -> None:
     out, page = tmp_path / "v.json", tmp_path / "v.html"
     code, printed, err = run(
-        "validate", str(study), "--draws", "4", "--patients", "6", "--json", str(out), "--html", str(page)
+        "validate",
+        str(study),
+        "--draws",
+        "4",
+        "--patients",
+        "6",
+        "--prior-draws",
+        "4",
+        "--json",
+        str(out),
+        "--html",
+        str(page),
     )
     assert code == 0, err
     assert "mine2026" in printed
+    # skill first, then the coverage of all three, then the verdicts
+    order = [printed.index(words) for words in ("Skill, results that", "Results inside 90 %", "1 result of 1 study")]
+    assert order == sorted(order)
+    assert "too few" in printed
     found = json.loads(out.read_text())
     (verdict,) = found["results"]
     assert set(verdict) >= {
         "study", "role", "endpoint", "of", "arm", "versus", "stratum", "week", "observed", "observed_se",
         "predicted_median", "lo90", "hi90", "inside90", "sign_ok", "log_score", "log_score_no_effect",
-        "log_score_class_mean",
+        "log_score_class_mean", "domain", "figure", "crps", "prior", "trivial",
     }  # fmt: skip
     assert (verdict["observed"], verdict["week"]) == (-2, 6)
     assert found["summary"]["results"] == 1
+    assert found["summary"]["coverage"]["results"] == 1
+    assert [s["domain"] for s in found["summary"]["skill"]] == ["all", "treatment contrast"]
     assert found["source"] == "posterior"
     assert "<svg" in page.read_text(encoding="utf-8")
 
@@ -82,7 +100,19 @@ def test_the_same_seed_gives_the_same_bytes(study: Path, tmp_path: Path) -> None
     for name, jobs in (("a", "1"), ("b", "2")):
         out = tmp_path / f"{name}.json"
         code, _, err = run(
-            "validate", str(study), "--draws", "4", "--patients", "6", "--json", str(out), "--jobs", jobs, "-q"
+            "validate",
+            str(study),
+            "--draws",
+            "4",
+            "--patients",
+            "6",
+            "--prior-draws",
+            "4",
+            "--json",
+            str(out),
+            "--jobs",
+            jobs,
+            "-q",
         )
         assert code == 0, err
         texts.append(out.read_bytes())
@@ -130,6 +160,11 @@ def test_study_files_that_make_no_sense(study: Path, old: str, new: str, words: 
         (("calibrate", "--fix", "gate_SSRI=7"), "expected 0 to 1"),
         (("calibrate", "--out", "nowhere/posterior.nc"), "does not exist"),
         (("validate", "nosuchstudy"), "nosuchstudy"),
+        (("validate", "--folds", "3"), "--folds goes only with --leave-out"),
+        (("validate", "--leave-out", "--draws", "9"), "--draws goes without --leave-out"),
+        (("validate", "--leave-out", "otte2025"), "no study that the model is fitted to"),
+        (("validate", "--leave-out", "--folds", "1"), "1 folds; expected 2 to"),
+        (("validate", "--leave-out", "--members", "5"), "members = 5; expected at least 20"),
         (("sensitivity", "ssri", "--versus", "ssri"), "expected two regimens"),
     ],
 )
@@ -141,15 +176,13 @@ def test_calls_that_make_no_sense(arguments: tuple[str, ...], words: str, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_posterior_of_another_version_is_named_and_not_used(study: Path, tmp_path: Path) -> None:
-    import h5netcdf
-
+def test_a_posterior_of_another_version_is_named_and_not_used(study: Path, tmp_path: Path, edited: Any) -> None:
     from crosstalk.knowledge.loader import load_knowledge
     from crosstalk.population.calibrated import POSTERIOR
 
     path = tmp_path / "old.nc"
     path.write_bytes((load_knowledge().root / POSTERIOR).read_bytes())
-    with h5netcdf.File(path, "a") as file:
+    with edited(path) as file:
         file.attrs["model"], file.attrs["crosstalk"] = "0" * 64, "0.0.1"
     for arguments in (("validate", str(study)), ("qualify", "--html", str(tmp_path / "c.html"))):
         code, _, err = run(*arguments, "--posterior", str(path))
@@ -167,7 +200,7 @@ def test_an_interrupted_calibration_keeps_what_is_done(tmp_path: Path) -> None:
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     work = tmp_path / ".p.nc.work"
     for _ in range(600):
-        if work.is_dir() and len(list(work.glob("*.npy"))) >= 2:
+        if work.is_dir() and len(list(work.glob("calibration-*.bin"))) >= 2:
             break
         time.sleep(0.2)
     process.send_signal(signal.SIGINT)
@@ -176,4 +209,4 @@ def test_an_interrupted_calibration_keeps_what_is_done(tmp_path: Path) -> None:
     assert "the same command goes on from there" in err
     assert "Traceback" not in err
     assert not out.exists()
-    assert list(work.glob("*.npy"))
+    assert list(work.glob("calibration-*.bin"))

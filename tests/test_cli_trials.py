@@ -108,7 +108,7 @@ def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
     )  # fmt: skip
     try:
         until = time.monotonic() + 200
-        while len(list(work.rglob("*.npz"))) < 2 and process.poll() is None and time.monotonic() < until:
+        while len(list(work.rglob("trial-*.bin"))) < 2 and process.poll() is None and time.monotonic() < until:
             time.sleep(0.05)
         os.killpg(process.pid, signal.SIGINT)
         _, error = process.communicate(timeout=100)
@@ -118,4 +118,4 @@ def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
     assert process.returncode == 130, error
     assert "interrupted; what is done is kept" in error
     assert "Traceback" not in error
-    assert list(work.rglob("*.npz"))
+    assert list(work.rglob("trial-*.bin"))

@@ -21,7 +21,8 @@ from crosstalk.cli import app
 from crosstalk.engine import Status
 from crosstalk.knowledge import load_knowledge
 from crosstalk.knowledge.loader import PARAMETER_COLUMNS
-from crosstalk.knowledge.schema import AnalyteTable, DiagnosisTable, DistributionTable, DrugFile, ScaleTable, ScoreTable
+from crosstalk.knowledge.scales import ScaleTable
+from crosstalk.knowledge.schema import AnalyteTable, DiagnosisTable, DistributionTable, DrugFile, ScoreTable
 from crosstalk.model.equations import equations
 from crosstalk.panel.layout import LONG, PATIENT
 from crosstalk.study.records import Endpoint

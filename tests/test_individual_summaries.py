@@ -22,6 +22,7 @@ SCRIPT = ROOT / "scripts" / "individual_summaries.py"
 STUDIES = ROOT / "src" / "crosstalk" / "knowledge" / "studies"
 PAGE = ROOT / "docs" / "individual_data.md"
 ROLES = {
+    "windoloski2024": "calibrate",
     "windoloski2024spread": "calibrate",
     "reisby1977": "calibrate",
     "goldstein2004": "calibrate",
@@ -140,11 +141,12 @@ def test_a_missing_folder_is_a_message(tmp_path: Path) -> None:
 def test_every_file_names_its_script_and_its_source(script: ModuleType, name: str, role: str) -> None:
     study = read_study(name, load_knowledge())
     assert study.role == role
-    assert study.doi in (script.__doc__ or "")
+    assert study.doi in (script.__doc__ or "") if study.doi else "wwwn.cdc.gov/nchs/nhanes" in study.url
     assert study.results
     for result in study.results:
         assert "scripts/individual_summaries.py" in result.source
         assert result.provenance == "seen"
+        assert result.figure == "computed"
         assert result.se is not None
     head = (STUDIES / f"{name}.toml").read_text(encoding="utf-8").partition("[study]")[0]
     assert "written by scripts/individual_summaries.py" in head
@@ -183,6 +185,17 @@ def test_the_page_quotes_the_files(script: ModuleType) -> None:
     assert f"{last['value']:.1f} points at week 6 (SE {last['se']:.1f})" in page
     bands = pd.read_csv(script.KNOWLEDGE / script.BANDS, sep="\t", comment="#").set_index(["analyte", "hour"])
     assert f"TNF of all 20 men is {bands.loc[('TNF', 2.0), 'mean']:.0f} pg/mL" in page
+
+
+def test_means_and_spread_after_endotoxin_are_of_the_same_men() -> None:
+    """IL-6 rises by 24.6 pg/mL at 1 h in all 20 men; the 9.8 that the authors give is of 17."""
+    means, spread = (read_study(name, load_knowledge()) for name in ("windoloski2024", "windoloski2024spread"))
+    assert means.population.distributions.keys() == spread.population.distributions.keys()
+    sds = {(r.of, r.time_h): r.value for r in spread.results if r.endpoint == "sd"}
+    found = {(r.of, r.time_h): r for r in means.results if r.endpoint == "change"}
+    assert found["IL-6", 1.0].value == pytest.approx(24.55)
+    for where, sd in sds.items():
+        assert found[where].se == pytest.approx(sd / np.sqrt(20), rel=1e-3)
 
 
 # Statistics

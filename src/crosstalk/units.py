@@ -10,11 +10,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from crosstalk.errors import UnitError
+from crosstalk.limits import shown
 
 if TYPE_CHECKING:
     import pint
 
-__all__ = ["KNOWN", "Rules", "convert", "line", "parse_unit"]
+__all__ = ["KNOWN", "Rules", "convert", "is_bare", "line", "parse_unit"]
 
 # rules of one analyte: unit to the slope, or to slope and intercept, of the line into the analyte's own unit
 Rules: TypeAlias = "Mapping[str, float | tuple[float, float]]"
@@ -68,6 +69,7 @@ _RELATIVE = {
     "od": "an optical density",
     "s/co": "a ratio of signal to cut-off",
 }
+LONGEST = 100  # characters that a unit may have
 _SUPERSCRIPTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 
 
@@ -103,18 +105,34 @@ def parse_unit(text: str) -> str:
     >>> parse_unit("µg/ml"), parse_unit("u[IU]/mL"), parse_unit("10^9/L"), parse_unit("{cells}/uL")
     ('ug/mL', 'uIU/mL', '10*9/L', '/uL')
     """
+    if len(text) > LONGEST:
+        raise UnitError(f"unknown unit '{shown(text)}'; write it as in mg/L, pg/mL, umol/L or 10*9/L")
     found = _canonical(text)
     if found is None:
         what = _relative(text)
         if what is not None:
             raise UnitError(
-                f"'{text}' is {what}: a relative scale of one platform, which neither converts to a concentration nor "
+                f"'{shown(text)}' is {what}: a relative scale of one platform, which neither converts to a concentration nor "
                 f"compares with another platform; ask for concentrations, as in pg/mL, or leave the value out"
             )
         near = difflib.get_close_matches(_tidy(text), [*KNOWN, *_ALIASES], n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else "write it as in mg/L, pg/mL, umol/L or 10*9/L"
-        raise UnitError(f"unknown unit '{text}'; {hint}")
+        raise UnitError(f"unknown unit '{shown(text)}'; {hint}")
     return found
+
+
+def is_bare(text: str) -> bool:
+    """Whether a unit is none: that of a score, a count or a ratio. A per cent is one.
+
+    Examples
+    --------
+    >>> is_bare("points"), is_bare("1"), is_bare("%"), is_bare("mg/L")
+    (True, True, False, False)
+    """
+    try:
+        return parse_unit(text) in ("1", "dimensionless", "points")
+    except UnitError:
+        return False
 
 
 def _relative(text: str) -> str | None:
@@ -246,7 +264,7 @@ def _rule(unit: str, factors: Rules | None) -> float | tuple[float, float] | Non
         return None
     if unit in factors:
         return factors[unit]
-    wanted = _canonical(unit)
+    wanted = _canonical(unit) if len(unit) <= LONGEST else None
     return next((f for u, f in factors.items() if wanted is not None and _canonical(u) == wanted), None)
 
 

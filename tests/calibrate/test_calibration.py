@@ -58,7 +58,7 @@ def test_a_calibration_that_was_killed_goes_on_to_the_same_result(
     with pytest.raises(KeyboardInterrupt):
         calibrate(SMALL, knowledge=knowledge, engine=engine, targets=targets, work=work)
     before = runs[0]
-    done = len(list(work.glob("*.npy")))
+    done = len(list(work.glob("calibration-*.bin")))
     assert done > 0
     resumed = calibrate(SMALL, knowledge=knowledge, engine=engine, targets=targets, work=work)
     whole = len(targets.studies) * 2  # pilot and prior
@@ -73,10 +73,13 @@ def test_remains_of_another_calibration_are_not_used(
     work = tmp_path / "work"
     work.mkdir()
     (work / "key").write_text("another")
-    (work / "prior-uher2014.npy").write_bytes(b"rubbish")
+    (work / "notes").mkdir()
+    (work / "notes" / "thesis.txt").write_text("precious")
     monkeypatch.setattr(module, "JOINT_WEIGHTS", ())
     found = calibrate(replace(SMALL, members=20), knowledge=knowledge, engine=engine, targets=targets, work=work)
     assert np.isfinite(found.scores).all()
+    assert (work / "key").read_text() == "another"
+    assert (work / "notes" / "thesis.txt").read_text() == "precious"
 
 
 def test_progress_goes_from_nothing_to_all(knowledge: Knowledge, engine: Engine, targets: Targets) -> None:

@@ -8,10 +8,11 @@ from math import hypot, log, sqrt
 import numpy as np
 import pytest
 
-from crosstalk.calibrate.targets import STAGES, Target, covariance, describe, gather, studies_of, typical_sd
+from crosstalk.calibrate.covariance import covariance, typical_sd
+from crosstalk.calibrate.targets import STAGES, Target, describe, gather, studies_of
 from crosstalk.errors import CalibrationError
 from crosstalk.knowledge.loader import Knowledge
-from crosstalk.study.records import Eligibility, Result, Study
+from crosstalk.study.records import Eligibility, Marker, Result, Study
 from crosstalk.study.schema import read_study
 
 CHANGE = Result("change", "HAMD17", "drug", "placebo", 2016.0, value=-2.0, unit="points", se=0.5)
@@ -127,3 +128,42 @@ def test_descriptions_name_what_when_who_and_in_whom() -> None:
         describe(replace(CHANGE, stratum=stratum)) == "change of HAMD17, week 12, drug - placebo, 3 <= hsCRP < 5 mg/L"
     )
     assert describe(replace(CHANGE, time_h=24.0, versus="")) == "change of HAMD17, day 1, drug"
+
+
+UPPER = Eligibility("hsCRP", "mg/L", min=3)
+LOWER = Eligibility("hsCRP", "mg/L", max=3)
+INTERACTION = replace(CHANGE, endpoint="interaction", marker=Marker("hsCRP", "ln"), shares="crp")
+
+
+def test_an_interaction_errs_with_the_upper_stratum_and_against_the_lower(study: Study, knowledge: Knowledge) -> None:
+    strata = [replace(CHANGE, stratum=s, shares="crp") for s in (UPPER, LOWER)]
+    found = error(study, knowledge, INTERACTION, *strata)
+    assert found[0, 1] > 0 > found[0, 2]
+    assert found[0, 1] == pytest.approx(-found[0, 2])
+    # the strata hold different patients
+    assert found[1, 2] == 0
+    assert (np.linalg.eigvalsh(found) > 0).all()
+    apart = error(study, knowledge, replace(INTERACTION, shares=""), *(replace(s, shares="") for s in strata))
+    assert np.count_nonzero(apart - np.diag(np.diag(apart))) == 0
+
+
+def test_results_with_a_label_err_together_turned_where_more_is_better(study: Study, knowledge: Knowledge) -> None:
+    odds = replace(INTERACTION, endpoint="interaction-or", event="response")
+    assert error(study, knowledge, INTERACTION, odds)[0, 1] == pytest.approx(-knowledge.discounts.shared * 0.25)
+
+
+def test_many_strata_still_make_a_proper_covariance(study: Study, knowledge: Knowledge) -> None:
+    edges = [0.5, 1, 2, 3, 5, 10, 20]
+    upper = [replace(CHANGE, stratum=Eligibility("hsCRP", "mg/L", min=e), shares="crp") for e in edges]
+    lower = [replace(CHANGE, stratum=Eligibility("hsCRP", "mg/L", max=e), shares="crp") for e in edges]
+    assert (np.linalg.eigvalsh(error(study, knowledge, INTERACTION, *upper, *lower)) > 0).all()
+
+
+def test_publications_on_one_cohort_err_together(study: Study, knowledge: Knowledge) -> None:
+    first = replace(study, id="first", cohort="GENDEP", results=(replace(INTERACTION, value=1.0),))
+    second = replace(study, id="second", cohort="GENDEP", results=(replace(INTERACTION, value=2.0),))
+    assert gather([first, second], knowledge).covariance[0, 1] == pytest.approx(knowledge.discounts.shared * 0.25)
+    other = replace(second, cohort="CO-MED")
+    assert gather([first, other], knowledge).covariance[0, 1] == 0
+    body_weight = replace(second, results=(replace(INTERACTION, marker=Marker("BMI", "sd"), value=2.0),))
+    assert gather([first, body_weight], knowledge).covariance[0, 1] == 0

@@ -10,26 +10,46 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from crosstalk.calibrate.rivals import ClassMeans, neutral
+from crosstalk.calibrate.rivals import neutral
 from crosstalk.calibrate.targets import Target
-from crosstalk.calibrate.validation import judge, summarise, validate, without_chance
+from crosstalk.calibrate.validation import Judge, Verdict, summarise, validate, without_chance
 from crosstalk.engine.ensemble import Engine
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.population.worlds import prior_worlds
-from crosstalk.study.records import Result
+from crosstalk.study.records import Arm, Population, Result, Study
 from crosstalk.study.schema import read_study
 
 CHANGE = Result("change", "HAMD17", "drug", "placebo", 1344.0, value=-2.0, unit="points", se=0.5)
+
+
+STUDY = Study(
+    "any2020", "", "", "validate", Population("mdd", {}, None, ""), (Arm("drug", ()), Arm("placebo", ()), Arm("a", ())),
+    (), 1344.0, (0.0, 1344.0), ("HAMD17",),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def judges(knowledge: Knowledge) -> Judge:
+    return Judge(knowledge)
+
+
+def judged(
+    judges: Judge, target: Target, worlds: np.ndarray, prior: np.ndarray | None = None,
+    class_mean: tuple[float, float] | None = None,
+) -> Verdict:  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(judges.means, "of", lambda *_: class_mean)
+        return judges.of(STUDY, target, worlds, worlds if prior is None else prior)
 
 
 def target(result: Result, value: float, error: float) -> Target:
     return Target("any2020", 0, result, value, error, "symptoms")
 
 
-def test_the_interval_holds_model_and_sampling_error() -> None:
+def test_the_interval_holds_model_and_sampling_error(judges: Judge) -> None:
     """With both normal the interval is that of their sum."""
     rng = np.random.default_rng(1)
-    found = judge(target(CHANGE, -2.0, 1.5), rng.normal(-1.0, 2.0, 20_000), "validate", None)
+    found = judged(judges, target(CHANGE, -2.0, 1.5), rng.normal(-1.0, 2.0, 20_000))
     half = norm.ppf(0.95) * np.hypot(2.0, 1.5)
     assert (found.lo90, found.hi90) == pytest.approx((-1 - half, -1 + half), abs=0.1)
     assert found.predicted_median == pytest.approx(-1.0, abs=0.1)
@@ -38,50 +58,50 @@ def test_the_interval_holds_model_and_sampling_error() -> None:
     assert found.inside90
 
 
-def test_a_miss_is_a_miss() -> None:
-    found = judge(target(CHANGE, -2.0, 0.3), np.full(50, 1.0) + np.linspace(-0.1, 0.1, 50), "validate", None)
+def test_a_miss_is_a_miss(judges: Judge) -> None:
+    found = judged(judges, target(CHANGE, -2.0, 0.3), np.full(50, 1.0) + np.linspace(-0.1, 0.1, 50))
     assert not found.inside90
     assert found.sign_ok is False
     assert found.log_score < (found.log_score_no_effect or 0)
 
 
-def test_the_interval_covers_as_it_says() -> None:
+def test_the_interval_covers_as_it_says(judges: Judge) -> None:
     """Truth from the worlds, an observation with its error: nine of ten lie inside."""
     rng = np.random.default_rng(7)
     worlds = rng.normal(0.5, 1.0, 400)
     inside = [
-        judge(target(CHANGE, float(rng.choice(worlds) + 0.7 * rng.standard_normal()), 0.7), worlds, "", None).inside90
+        judged(judges, target(CHANGE, float(rng.choice(worlds) + 0.7 * rng.standard_normal()), 0.7), worlds).inside90
         for _ in range(2000)
     ]
     assert np.mean(inside) == pytest.approx(0.9, abs=0.02)
 
 
-def test_the_log_score_is_that_of_the_mixture() -> None:
+def test_the_log_score_is_that_of_the_mixture(judges: Judge) -> None:
     worlds = np.array([-1.0, 0.0, 2.0])
-    found = judge(target(CHANGE, -0.5, 0.8), worlds, "validate", (-1.0, 0.6))
+    found = judged(judges, target(CHANGE, -0.5, 0.8), worlds, class_mean=(-1.0, 0.6))
     assert found.log_score == pytest.approx(log(np.mean(norm.pdf(-0.5, worlds, 0.8))))
     assert found.log_score_no_effect == pytest.approx(norm.logpdf(-0.5, 0, 0.8))
     assert found.log_score_class_mean == pytest.approx(norm.logpdf(-0.5, -1.0, 1.0))
 
 
-def test_ratios_come_back_from_logarithms() -> None:
+def test_ratios_come_back_from_logarithms(judges: Judge) -> None:
     ratio = Result("ratio", "hsCRP", "drug", "placebo", 336.0, value=0.5, unit="dimensionless", se=0.1)
-    found = judge(target(ratio, log(0.5), 0.1), np.full(20, log(0.6)) + np.linspace(-0.2, 0.2, 20), "validate", None)
+    found = judged(judges, target(ratio, log(0.5), 0.1), np.full(20, log(0.6)) + np.linspace(-0.2, 0.2, 20))
     assert found.observed == pytest.approx(0.5)
     assert found.predicted_median == pytest.approx(0.6, rel=0.02)
     assert 0 < found.lo90 < found.predicted_median < found.hi90
 
 
-def test_shares_stay_between_nothing_and_all() -> None:
+def test_shares_stay_between_nothing_and_all(judges: Judge) -> None:
     share = Result("response", "HAMD17", "drug", "", 336.0, value=0.05, unit="fraction", se=0.1)
-    found = judge(target(share, 0.05, 0.1), np.linspace(0.0, 0.1, 50), "validate", None)
+    found = judged(judges, target(share, 0.05, 0.1), np.linspace(0.0, 0.1, 50))
     assert found.lo90 == 0.0
     assert found.sign_ok is None
     assert found.log_score_no_effect is None
 
 
-def test_a_result_whose_interval_holds_no_effect_has_no_sign() -> None:
-    assert judge(target(CHANGE, -0.2, 0.5), np.linspace(1, 2, 20), "validate", None).sign_ok is None
+def test_a_result_whose_interval_holds_no_effect_has_no_sign(judges: Judge) -> None:
+    assert judged(judges, target(CHANGE, -0.2, 0.5), np.linspace(1, 2, 20)).sign_ok is None
 
 
 @pytest.mark.parametrize(
@@ -97,37 +117,14 @@ def test_what_no_effect_would_be(result: Result, expected: float | None) -> None
     assert neutral(result) == expected
 
 
-def test_counts_and_mean_differences() -> None:
-    good = judge(target(CHANGE, -2.0, 0.5), np.linspace(-2.5, -1.5, 50), "validate", (-1.0, 0.3))
-    bad = judge(target(CHANGE, -2.0, 0.5), np.linspace(2.0, 3.0, 50), "validate", None)
+def test_counts_and_median_differences(judges: Judge) -> None:
+    good = judged(judges, target(CHANGE, -2.0, 0.5), np.linspace(-2.5, -1.5, 50), class_mean=(-1.0, 0.3))
+    bad = judged(judges, target(CHANGE, -2.0, 0.5), np.linspace(2.0, 3.0, 50))
     found = summarise([good, bad])
-    assert (found.results, found.inside90, found.signs, found.signs_ok) == (2, 1, 2, 1)
+    assert (found.results, found.coverage.model, found.signs, found.signs_ok) == (2, 1, 2, 1)
     assert found.compared_class_mean == 1
     gaps = [v.log_score - (v.log_score_no_effect or 0) for v in (good, bad)]
-    assert found.better_than_no_effect == pytest.approx(np.mean(gaps))
-
-
-def test_class_means_never_use_what_is_judged(knowledge: Knowledge) -> None:
-    means = ClassMeans(knowledge)
-    judged = {name for name in knowledge.study_files if read_study(name, knowledge).role == "validate"}
-    used = {effect.study for found in means.classes.values() for effect in found.values()}
-    assert used
-    assert not used & judged
-
-
-def test_the_class_mean_is_on_the_scale_of_the_result(knowledge: Knowledge) -> None:
-    """Half a standard deviation is 3.9 points of the HAMD-17 and an odds ratio of 2.5, better being more response."""
-    means = ClassMeans(knowledge)
-    smd = means.of(target(replace(CHANGE, endpoint="smd"), -0.5, 0.1), ["escitalopram"])
-    points = means.of(target(CHANGE, -0.5, 0.1), ["escitalopram"])
-    odds = means.of(target(replace(CHANGE, endpoint="odds-ratio"), 0.5, 0.1), ["escitalopram"])
-    assert smd is not None
-    assert points is not None
-    assert odds is not None
-    assert -1 < smd[0] < 0
-    assert points[0] == pytest.approx(7.8 * smd[0])
-    assert odds[0] == pytest.approx(-1.8138 * smd[0], rel=1e-3)
-    assert means.of(target(replace(CHANGE, of="hsCRP", endpoint="ratio"), 0.5, 0.1), ["escitalopram"]) is None
+    assert found.better_than_no_effect == pytest.approx(np.median(gaps))
 
 
 def test_a_readers_own_trial_is_judged_like_any_other(knowledge: Knowledge, engine: Engine, tmp_path: Path) -> None:
@@ -174,12 +171,22 @@ provenance = "seen"
         encoding="utf-8",
     )
     worlds = prior_worlds(knowledge, 1, 6)
-    found = validate([read_study(path, knowledge)], worlds, knowledge=knowledge, engine=engine, patients=8)
+    study = read_study(path, knowledge)
+    found = validate([study], worlds, knowledge=knowledge, engine=engine, patients=8, prior_draws=4)
     assert [v.study for v in found.results] == ["mine2026"]
     assert not found.results[0].inside90
     assert found.results[0].sign_ok is False
     assert found.unsupported == ("mine2026.1",)
     assert found.summary.results == 1
+    (one,) = found.results
+    assert one.domain == "treatment contrast"
+    assert one.prior.basis == "4 draws of the prior"
+    assert one.trivial is not None
+    assert "studies, change, same domain" in one.trivial.basis
+    # 40 points more on the drug surprise everybody, and those most who expect little spread
+    assert not one.prior.inside90
+    assert not one.trivial.inside90
+    assert one.log_score < one.trivial.log_score
 
 
 def test_the_chance_of_few_patients_is_taken_out_of_the_spread() -> None:

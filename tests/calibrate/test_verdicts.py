@@ -30,6 +30,7 @@ def test_no_verdict_changes_unsaid(knowledge: Knowledge, engine: Engine) -> None
         engine=engine,
         seed=table["seed"],
         patients=table["patients"],
+        prior_draws=2,
     )
     was = {row["key"]: (row["inside90"], row["sign_ok"]) for row in table["results"]}
     now = {v.key: (v.inside90, v.sign_ok) for v in found.results}

@@ -60,8 +60,18 @@ def test_duplicates(write: Write, tmp_path: Path) -> None:
     report = check_studies([tmp_path])
     assert found(report, "duplicate result") == [("fail", "a2001"), ("fail", "b2002"), ("warn", "c2003")]
     assert found(report, "DOI") == [("note", "a2001")]
-    assert report.lines[0].place.startswith("a2001.toml:")
-    assert "stands at a2001.toml:" in report.lines[0].message
+    twice = [line for line in report.lines if line.check == "duplicate result"]
+    assert twice[0].place.startswith("a2001.toml:")
+    assert "stands at a2001.toml:" in twice[0].message
+    # two files of one publication say whether they are of the same patients
+    assert found(report, "same patients") == [("fail", "a2001"), ("fail", "b2002")]
+
+
+def test_files_of_one_publication_that_name_their_cohorts_pass(write: Write, tmp_path: Path) -> None:
+    for name, cohort in (("a2001", "first"), ("b2002", "second")):
+        text = study(name, smd(-0.5), doi="10.1000/a2001")
+        write(text.replace("[study]", f'[study]\ncohort = "{cohort}"'), name)
+    assert found(check_studies([tmp_path]), "same patients") == []
 
 
 def test_other_patients_of_one_publication_are_no_duplicates(write: Write, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from crosstalk.errors import LearnError
 from crosstalk.learn.cohort import Cohort
 from crosstalk.learn.evaluation import CLAIM, compare, conclude, results
+from crosstalk.learn.kept import Kept
 from crosstalk.learn.ladder import Ladder, inner_splits, make_rungs, run_ladder
 from crosstalk.learn.learning import learn
 from crosstalk.learn.models import FeatureStep
@@ -253,7 +254,31 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_result(make_cohort: Make, tm
     assert not finished & set(again)
     for key, prediction in whole.predictions.items():
         assert np.array_equal(prediction.values, resumed.predictions[key].values)
-    # other settings clear what was kept
+    # other settings have predictions of their own
     other = run_ladder(made, **{**settings, "seed": 6}, work=tmp_path / "work")
     key = ("panel", "penalised")
     assert not np.array_equal(other.predictions[key].values, resumed.predictions[key].values)
+
+
+def test_two_cohorts_in_one_folder_keep_their_own_predictions(tmp_path: Path) -> None:
+    """Equal settings and numbers of patients, side by side; the one that ends first leaves the other's alone."""
+    rng = np.random.default_rng(5)
+    tables = [pd.DataFrame({"age": rng.normal(size=30), "site": ["a", None, "b"] * 10}) for _ in range(2)]
+    outcome = np.zeros(30)
+    one, two = (Kept(tmp_path, table, outcome, "settings") for table in tables)
+    one.save("crp", "penalised", np.full((1, 30), 0.1))
+    assert two.load("crp", "penalised") is None
+    two.save("crp", "penalised", np.full((1, 30), 0.2))
+    for kept, value in ((one, 0.1), (two, 0.2), (Kept(tmp_path, tables[0].copy(), outcome, "settings"), 0.1)):
+        found = kept.load("crp", "penalised")
+        assert found is not None
+        assert (found == value).all()
+    one.store.clear()
+    assert one.load("crp", "penalised") is None
+    assert two.load("crp", "penalised") is not None
+    # another outcome, another setting, one value changed in the middle
+    changed = tables[1].copy()
+    changed.loc[15, "age"] += 1e-12
+    for other in (Kept(tmp_path, tables[1], outcome + 1, "settings"), Kept(tmp_path, tables[1], outcome, "x"),
+                  Kept(tmp_path, changed, outcome, "settings")):  # fmt: skip
+        assert other.load("crp", "penalised") is None

@@ -114,7 +114,7 @@ def test_the_export_is_valid_sbml_with_sources() -> None:
     assert document.getNumErrors(libsbml.LIBSBML_SEV_ERROR) == 0
     parameter = document.getModel().getParameter("k_CRP")
     assert parameter.getCVTerm(0).getResources().getValue(0) == "https://identifiers.org/doi/10.1172/jci116336"
-    assert "half-life 19 h" in parameter.getNotesString()
+    assert "half-life of 19 h" in parameter.getNotesString()
     # every constant of the table carries its note
     for name, parameter in load_knowledge().parameters.items():
         if parameter.module == "circadian":

@@ -56,10 +56,10 @@ def test_a_single_dose_follows_the_closed_form(drug: str) -> None:
     [
         (
             "escitalopram",
-            15,
-            80,
+            7.5,
+            40,
             1e3,
-            "AGNP consensus 2017, 10.1055/s-0043-116492 (20 mg; 10 mg lies at its lower end)",
+            "half of the range of 15 to 80 ng/mL on up to 20 mg, AGNP consensus 2017, 10.1055/s-0043-116492",
         ),
         ("sertraline", 10, 150, 1e3, "AGNP consensus 2017"),
         ("nortriptyline", 70, 170, 1e3, "AGNP consensus 2017"),

@@ -80,7 +80,7 @@ def functions() -> dict[str, Callable[..., float]]:
         arguments = re.search(rf"function {d.name}\(([^)]*)\)", texts)
         assert arguments is not None
         names = arguments[1].split(", ")
-        found[d.name] = eval(f"lambda {arguments[1]}: {to_python(d.latex, names)}", {})
+        found[d.name] = eval(f"lambda {arguments[1]}: {to_python(d.latex, names)}", {"sqrt": math.sqrt})
     return found
 
 

@@ -259,7 +259,7 @@ def test_workbooks_read_as_their_tables(tmp_path: Path) -> None:
         assert replace(ours, place="", exported={}) == replace(theirs, place="", exported={})
     content = path.read_bytes()
     for broken in (content[: len(content) // 2], content[:300] + b"\x00" * 40 + content[340:]):
-        with pytest.raises(PanelError, match="is no workbook that can be opened"):
+        with pytest.raises(PanelError, match="cannot be read as an Excel workbook"):
             plates(saved(tmp_path, broken, "broken.xlsx"))
 
 

@@ -6,21 +6,24 @@ import io
 import pickle
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import h5netcdf
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from crosstalk.engine import Engine, Ensemble, Failure, Problem, Status, SteadyStates, get_engine
 from crosstalk.knowledge.loader import load_knowledge
-from crosstalk.population.cache import _pack, _read, virtual_population
+from crosstalk.population.cache import _packed, _unpacked, virtual_population
 from crosstalk.population.calibrated import POSTERIOR, VARIABLE
 from crosstalk.population.patients import Patients
+from crosstalk.store import cached
 
 Array = NDArray[np.float64]
+Edited = Callable[[Path], AbstractContextManager[Any]]
 
 OUTPUTS = ("CRP", "innate_score")
 
@@ -177,21 +180,6 @@ def test_a_damaged_or_foreign_file_is_computed_again_and_repaired(
     assert engine.calls == 2
 
 
-def test_a_bit_flipped_anywhere_is_noticed(folder: Path, engine: Counting) -> None:
-    """Also in the headers of the archive, where a reader of archives may do anything."""
-    patients = make(engine)
-    whole = _pack(patients, "key")
-    path = folder / "flipped"
-    path.write_bytes(whole)
-    assert _read(path, "key", patients) is not None
-    for position in range(0, len(whole), max(1, len(whole) // 300)):
-        for bit in (1, 128):
-            damaged = bytearray(whole)
-            damaged[position] ^= bit
-            path.write_bytes(bytes(damaged))
-            assert _read(path, "key", patients) is None, position
-
-
 def test_the_population_of_another_call_under_this_name_is_not_trusted(folder: Path, engine: Counting) -> None:
     """A whole and valid file, but of other patients."""
     first = make(engine)
@@ -231,23 +219,23 @@ def test_failures_survive_the_cache(folder: Path, engine: Counting) -> None:
     """A patient who failed stays one who failed, with the reason."""
     patients = make(engine)
     failed = replace(patients, failures={1: Failure(Status.UNSTABLE, "MC"), 4: Failure(Status.INVALID_INPUT, "BMI")})
-    path = folder / "failed"
-    path.write_bytes(_pack(failed, "key"))
-    found = _read(path, "key", patients)
-    assert found is not None
+    store = cached("failed")
+    store.save_arrays(_packed(failed))
+    arrays = store.load_arrays()
+    assert arrays is not None
+    found = _unpacked(arrays, patients)
     assert {i: str(f) for i, f in found.failures.items()} == {i: str(f) for i, f in failed.failures.items()}
-    assert _read(path, "another key", patients) is None
 
 
 def test_another_posterior_has_a_population_of_its_own(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Counting
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Counting, edited: Edited
 ) -> None:
     """The states of one posterior's patients are no steady states of another's."""
     posterior = tmp_path / "other.nc"
     shutil.copy(load_knowledge().root / POSTERIOR, posterior)
-    with h5netcdf.File(posterior, "a") as file:
+    with edited(posterior) as file:
         draws = file.groups["posterior"].variables["E_IL6_APR"]
-        draws[...] = 1.5 * np.asarray(draws[...])
+        draws[...] = 1.02 * np.asarray(draws[...])
     shipped = make(engine)
     monkeypatch.setenv(VARIABLE, str(posterior))
     other = make(engine)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import h5netcdf
 import numpy as np
@@ -23,11 +25,14 @@ from crosstalk.population.calibrated import (
     knowledge_state,
     possible_worlds,
     read_posterior,
+    sealed,
     shipped_posterior,
+    unsealed,
 )
 from crosstalk.population.worlds import Worlds, prior_worlds, unknowns
 from crosstalk.study.schema import read_study
 
+Edited = Callable[[Path], AbstractContextManager[Any]]
 SMALL = Settings(members=20, effort=0.1, seed=1)
 SHIPPED = load_knowledge().root
 STUDIES = ("windoloski2024", "uher2014", "nettis2021", "cipriani2018")
@@ -146,9 +151,9 @@ def test_without_a_file_worlds_come_from_the_priors(root: Path) -> None:
     assert (central.values, central.n, central.source) == ({}, 1, "central")
 
 
-def test_another_file_in_its_place_is_noticed(root: Path, small: Calibration) -> None:
+def test_another_file_in_its_place_is_noticed(root: Path, small: Calibration, edited: Edited) -> None:
     before = possible_worlds(load_knowledge(root), 5, 7)
-    with h5netcdf.File(root / POSTERIOR, "a") as file:
+    with edited(root / POSTERIOR) as file:
         file.groups["posterior"].variables["K_LPS"][...] = np.full((1, SMALL.members), 0.6)
     after = possible_worlds(load_knowledge(root), 5, 7)
     assert after.values["K_LPS"].tolist() == [0.6] * 7
@@ -197,8 +202,8 @@ def test_a_drug_without_fitted_studies_keeps_the_prior_that_it_has_now(root: Pat
     assert (possible_worlds(knowledge, 5, 12).values[name] == prior_worlds(knowledge, 5, 12).values[name]).all()
 
 
-def test_what_the_model_does_not_know_is_left_out(root: Path) -> None:
-    with h5netcdf.File(root / POSTERIOR, "a") as file:
+def test_what_the_model_does_not_know_is_left_out(root: Path, edited: Edited) -> None:
+    with edited(root / POSTERIOR) as file:
         group = file.groups["posterior"]
         group.create_variable("gone_drug_max", ("chain", "draw"), data=np.ones((1, SMALL.members)))
     knowledge = load_knowledge(root)
@@ -320,12 +325,33 @@ def test_words_and_studies_that_are_not_fitted_leave_it_as_it_is(
 # Files that are no posterior
 
 
-def drop(key: str) -> Callable[[Path], None]:
+def changed(change: Callable[[h5netcdf.File], object], *, sealed_again: bool = True) -> Callable[[Path], None]:
+    """A change of the file; with the right checksum it is the content that must be found out."""
+
     def apply(path: Path) -> None:
-        with h5netcdf.File(path, "a") as file:
-            del file.attrs[key]
+        content = unsealed(path)
+        with h5netcdf.File(content, "a") as file:
+            change(file)
+        path.write_bytes(sealed(content.getvalue()) if sealed_again else content.getvalue())
 
     return apply
+
+
+def drop(key: str) -> Callable[[Path], None]:
+    return changed(lambda file: file.attrs.__delitem__(key))
+
+
+def one_draw(value: float) -> Callable[[h5netcdf.File], None]:
+    def apply(file: h5netcdf.File) -> None:
+        file.groups["posterior"].variables["K_LPS"][0, 3] = value
+
+    return apply
+
+
+def flipped(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
 
 
 def write(content: bytes) -> Callable[[Path], None]:
@@ -345,6 +371,11 @@ BROKEN: dict[str, Callable[[Path], None]] = {
     "another netCDF file": other_netcdf,
     "no hash of the model": drop("model"),
     "no hash of the evidence": drop("evidence"),
+    "changed and without its checksum": changed(one_draw(0.6), sealed_again=False),
+    "a bit flipped": flipped,
+    "longer": lambda path: write(path.read_bytes() + b"x")(path),
+    "a draw that is no number": changed(one_draw(np.nan)),
+    "an infinite draw": changed(one_draw(np.inf)),
 }
 
 
@@ -357,6 +388,22 @@ def test_a_broken_file_is_named_with_the_remedy(root: Path, damage: Callable[[Pa
     message = str(caught.value)
     assert message.startswith(f"{path}: is no posterior of Crosstalk (")
     assert "expected a file written by `crosstalk calibrate`" in message
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (one_draw(1e300), "draws of K_LPS go from .* expected"),
+        (one_draw(-1.0), "draws of K_LPS go from -1 "),
+        (lambda file: file._h5file["posterior"].__delitem__("K_LPS"), "lacks draws of K_LPS"),
+    ],
+    ids=["beyond its bounds", "negative", "a variable less"],
+)
+def test_draws_that_cannot_be_are_refused(root: Path, change: Callable[[h5netcdf.File], object], words: str) -> None:
+    """Also where the checksum is right."""
+    changed(change)(root / POSTERIOR)
+    with pytest.raises(PopulationError, match=words):
+        possible_worlds(load_knowledge(root), 5, 4)
 
 
 # Another posterior than the one that ships

@@ -15,6 +15,7 @@ from crosstalk.errors import PopulationError
 from crosstalk.knowledge.loader import load_knowledge
 from crosstalk.model.assembly import assemble
 from crosstalk.model.pharmacokinetics import pk_parameters, prefix
+from crosstalk.model.scales import score_at
 from crosstalk.population.latent import latent_space, patient_normals
 from crosstalk.population.patients import (
     DEFAULT_HEIGHT_CM,
@@ -141,7 +142,7 @@ def test_vulnerability_solved_from_the_score_gives_the_score_back(scale: str) ->
     assert found.outputs[scale] == pytest.approx(wanted, rel=1e-6)
     assert (found.parameters["vul"] > 0).all()
     weights = load_knowledge().scales[scale]
-    by_hand = weights.neurovegetative * found.outputs["NV"] + weights.mood_cognitive * found.outputs["MOOD"]
+    by_hand = score_at(weights, weights.weights[0] * found.outputs["NV"] + weights.weights[1] * found.outputs["MOOD"])
     assert by_hand == pytest.approx(wanted, rel=1e-6)
 
 

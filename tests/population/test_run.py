@@ -294,3 +294,67 @@ def test_enrolled_patients_are_at_the_true_score_behind_the_recorded_one(trial: 
     expected = true_score(trial.baseline["HAMD17"], scale, trial.patients)
     found = baseline(replace(trial.patients, states={}), load_knowledge(), get_engine(), outputs=("HAMD17",))
     assert found.outputs["HAMD17"] == pytest.approx(expected, rel=1e-5)
+
+
+# Pooled arms and markers
+
+POOLED = """
+[[arm]]
+id = "pooled"
+mixture = [{ share = 0.3, dose = [{ drug = "escitalopram", amount = 10, unit = "mg", route = "oral", every_h = 24 }] },
+           { share = 0.7 }]
+"""
+"""One of the two arms of `ARMS` for each patient."""
+
+
+LEVEL = """
+[[result]]
+endpoint = "level"
+of = "HAMD17"
+week = 2
+arm = "pooled"
+value = 15
+unit = "points"
+se = 1
+source = "x"
+provenance = "seen"
+[[result]]
+endpoint = "interaction"
+of = "HAMD17"
+week = 2
+arm = "ssri"
+versus = "placebo"
+marker = { analyte = "IL-6", per = "ln" }
+adjust = ["BMI"]
+value = 0
+unit = "points"
+se = 1
+source = "x"
+provenance = "seen"
+"""
+
+
+@pytest.fixture(scope="module")
+def pooled(tmp_path_factory: pytest.TempPathFactory) -> StudyRun:
+    path = tmp_path_factory.mktemp("pooled") / "small.toml"
+    text = HEAD.format(outputs='"HAMD17"', population="") + ARMS + POOLED + LEVEL
+    path.write_text(text.replace('role = "design"', 'role = "context"\ndoi = "10.1000/x"'), encoding="utf-8")
+    return simulate(read_study(path), patients=60)
+
+
+def test_a_pooled_arm_gives_each_patient_one_of_its_treatments(pooled: StudyRun) -> None:
+    both, ssri, placebo = (pooled.courses[arm, "HAMD17"] for arm in ("pooled", "ssri", "placebo"))
+    as_ssri = (both == ssri).all(axis=1)
+    as_placebo = (both == placebo).all(axis=1)
+    assert (as_ssri | as_placebo).all()
+    # 18 expected of 60, with an SD of 3.5
+    assert 8 <= (as_ssri & ~as_placebo).sum() <= 28
+
+
+def test_a_marker_is_measured_at_enrolment_and_compared_within_patients(pooled: StudyRun) -> None:
+    run = pooled
+    found = run.estimate(run.study.results[1], load_knowledge())
+    moved = run.courses["ssri", "HAMD17"][:, -1] - run.courses["placebo", "HAMD17"][:, -1]
+    expected = np.polyfit(np.log(run.baseline["IL-6"]), moved, 1)[0]
+    assert found.value == pytest.approx(expected, rel=1e-9)
+    assert {"IL-6", "BMI"} <= set(run.baseline)

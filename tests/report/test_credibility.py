@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import fields, replace
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -14,7 +16,7 @@ import pytest
 from crosstalk.calibrate.calibration import Calibration, Settings, calibrate
 from crosstalk.calibrate.forward import Forward
 from crosstalk.calibrate.identifiability import confounded, contractions, load_bearing, profiles
-from crosstalk.calibrate.qualification import Qualification, fit
+from crosstalk.calibrate.qualification import Qualification
 from crosstalk.calibrate.sensitivity import Influence, Sensitivity
 from crosstalk.calibrate.support import bins, duplicates, effective_samples
 from crosstalk.calibrate.targets import describe, gather
@@ -41,6 +43,7 @@ from .test_documents import check
 from .test_html import Checker as PageChecker
 
 STUDIES = ("windoloski2024", "uher2014")
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -68,16 +71,21 @@ def qualified(small: Calibration, knowledge: Knowledge, engine: Engine) -> Quali
 
     def judged(*names: str) -> Validation:
         studies = [read_study(s, knowledge) for s in names]
-        return validate(studies, worlds, knowledge=knowledge, engine=engine, seed=1, patients=12)
+        return validate(studies, worlds, knowledge=knowledge, engine=engine, seed=1, patients=12, prior_draws=6)
 
     forward = Forward(knowledge, engine, seed=3, plan=small.plan.patients)
     study = small.targets.studies[1]
     return Qualification(
-        small, fit(small), judged("moieni2015", "rapaport2016"), judged("almulla2022", "bloch2012"),
-        contractions(small), confounded(small), profiles(small, load_bearing(small)),
-        bins(forward.run(study, worlds), small.targets.of_study(study)), effective_samples(small),
+        small,
+        judged(*STUDIES),
+        judged("moieni2015", "rapaport2016", "baune2021", "mcintyre2019"),
+        contractions(small),
+        confounded(small),
+        profiles(small, load_bearing(small)),
+        bins(forward.run(study, worlds), small.targets.of_study(study)),
+        effective_samples(small),
         duplicates(small.targets),
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +100,7 @@ def page(report: CredibilityReport) -> str:
 
 @pytest.fixture(scope="module")
 def verdicts(qualified: Qualification) -> tuple[Verdict, ...]:
-    return (*qualified.fit, *qualified.validation.results, *qualified.conflicts.results)
+    return (*qualified.fit.results, *qualified.validation.results)
 
 
 def sensitivity() -> Sensitivity:
@@ -157,15 +165,14 @@ def test_the_page_holds_all_sections_in_order(page: str) -> None:
     headings = re.findall(r"<h2>(.*?)</h2>", page)
     assert headings == [
         "In short", "Evidence used", "Fit", "Validation", "What the data cannot tell", "Population support",
-        "Known conflicts", "How this was made",
+        "How this was made",
     ]  # fmt: skip
 
 
 def test_every_study_is_named_with_its_doi(page: str, report: CredibilityReport) -> None:
     shown = {s.id for s in report.calibration.targets.studies} if report.calibration else set()
     assert report.validation is not None
-    assert report.conflicts is not None
-    shown |= {v.study for v in (*report.validation.results, *report.conflicts.results)}
+    shown |= {v.study for v in report.validation.results}
     assert len(shown) == 6
     for name in shown:
         study = report.studies[name]
@@ -175,17 +182,26 @@ def test_every_study_is_named_with_its_doi(page: str, report: CredibilityReport)
 
 def test_sentences_say_what_the_verdicts_count(report: CredibilityReport, qualified: Qualification) -> None:
     said = " ".join(sentences(report))
-    inside = sum(v.lo90 <= v.observed <= v.hi90 for v in qualified.fit)
     n = len(qualified.calibration.targets.items)
     assert f"{n} published results of 2 studies were used" in said
-    assert f"Fit: {inside} of {len(qualified.fit)} ({100 * inside / len(qualified.fit):.0f} %)" in said
+    for judged, what in (
+        (qualified.fit, "fitted results"),
+        (qualified.validation, "results that the calibration never"),
+    ):
+        inside = sum(v.lo90 <= v.observed <= v.hi90 for v in judged.results)
+        assert f"On {len(judged.results)} {what}" in said
+        assert (
+            f"{inside} of {len(judged.results)} ({100 * inside / len(judged.results):.0f} %) lie inside the model's"
+            in said
+        )
+        prior = sum(v.prior.lo90 <= v.observed <= v.prior.hi90 for v in judged.results)
+        assert f"{prior} inside those of the prior predictive" in said
     summary = qualified.validation.summary
-    assert f"that the calibration never saw, {summary.inside90} of {summary.results}" in said
     assert summary.better_than_no_effect is not None
     pairs = [(v.log_score, v.log_score_no_effect) for v in qualified.validation.results]
     compared = [(a, b) for a, b in pairs if b is not None]
     better = f"higher than that of no effect for {sum(a > b for a, b in compared)} of {len(compared)}"
-    assert f"{better} (mean difference {summary.better_than_no_effect:+.2f})" in said
+    assert f"{better} (median difference {summary.better_than_no_effect:+.2f})" in said
     levels = [c.verdict for c in qualified.contractions]
     assert f"{levels.count('identified')} are identified by the data, {levels.count('weakly')} weakly" in said
     for word in ("recommend", "should", "trust", "good", "advise"):
@@ -196,7 +212,7 @@ def test_a_fitted_result_is_not_called_unseen(qualified: Qualification) -> None:
     results = tuple(replace(v, role="calibrate") for v in qualified.validation.results)
     told = CredibilityReport(validation=replace(qualified.validation, results=results))
     assert "never saw" not in credibility_html(told)
-    assert "of 2 studies, 2 of which it was calibrated on," in " ".join(sentences(told))
+    assert f"On {len(results)} fitted results" in " ".join(sentences(told))
 
 
 def test_what_is_missing_is_left_out(report: CredibilityReport, qualified: Qualification) -> None:
@@ -333,26 +349,33 @@ def test_verdicts_in_texts_and_as_a_table(qualified: Qualification) -> None:
     )  # fmt: skip
     (line,) = verdict_lines([v])
     assert line[1:] == (
-        "change of HAMD17", "a against b", "BMI >= 30", "4 h", "-3 points (-5 to -1)", "-2 (-2.5 to 0.5)", False,
-        "right", "-1.50", "+0.50", "",
+        "change of HAMD17", "a against b", "BMI >= 30", "4 h", v.domain, "-3 points (-5 to -1)", "-2 (-2.5 to 0.5)",
+        False, "right", "-1.50", f"{-1.5 - v.prior.log_score:+.2f}",
+        "" if v.trivial is None else f"{-1.5 - v.trivial.log_score:+.2f}", "+0.50", "",
     )  # fmt: skip
-    verdicts, summary, missing = validation_tables(
-        Validation((v,), summarise([v]), "posterior", 1, 12, ("moieni2015.1",))
-    )
+    one = replace(qualified.validation, results=(v,), summary=summarise([v]), unsupported=("moieni2015.1",))
+    skill, inside, verdicts, more, missing = validation_tables(one)
     assert verdicts.rows == (
         (f"{v.study}: change of HAMD17, a against b, BMI >= 30, 4 h", "-3 points (-5 to -1)", "-2 (-2.5 to 0.5)",
          "OUTSIDE, sign right"),
     )  # fmt: skip
-    assert dict(summary.rows)["inside the 90 % interval"] == "0 of 1 (0 %)"
-    assert "+0.50 (higher for 1 of 1)" in dict(summary.rows).values()
+    assert skill.rows[0][-1] == "too few studies"
+    assert inside.rows[0][:3] == ("all", "1", "0 (0 %)")
+    assert "+0.50 (higher for 1 of 1)" in dict(more.rows).values()
     assert missing.rows == (("moieni2015.1",),)
+    (stated,) = verdict_lines([replace(v, figure="stated")])
+    assert stated.inside is None
+    assert (stated.score, stated.gain_prior, stated.gain_none) == ("", "", "")
+    assert stated.verdict == "not judged: stated in words only"
 
 
 def test_tables_of_the_terminal_are_rectangular(qualified: Qualification) -> None:
     tables = (*validation_tables(qualified.validation), *calibration_tables(qualified.calibration))
     for table in tables:
         assert all(len(row) == len(table.columns) for row in table.rows)
-    assert len(tables[0].rows) == len(qualified.validation.results)
+    # skill first, then coverage, then the verdicts
+    assert [t.title.split(",")[0] for t in tables[:2]] == ["Skill", "Results inside 90 % intervals"]
+    assert len(tables[2].rows) == len(qualified.validation.results)
     json.loads(tables_json(tables))
     facts, stages, unknowns, samples = calibration_tables(qualified.calibration)
     assert dict(facts.rows)["members"] == "24"
@@ -370,7 +393,7 @@ def test_influences_within_their_error_are_left_out() -> None:
 
 def test_a_validation_as_json_keeps_its_schema(qualified: Qualification) -> None:
     schema = json_schema("validate")
-    for found in (qualified.validation, qualified.conflicts):
+    for found in (qualified.validation,):
         content = json.loads(dump(found))
         check(content, schema, schema)
         assert len(content["results"]) == content["summary"]["results"] == len(found.results)
@@ -379,3 +402,23 @@ def test_a_validation_as_json_keeps_its_schema(qualified: Qualification) -> None
     wrong["results"][0]["inside90"] = "yes"
     with pytest.raises(AssertionError):
         check(wrong, schema, schema)
+
+
+def test_the_pages_of_the_documentation_are_written_from_it(
+    qualified: Qualification, knowledge: Knowledge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(DOCS))
+    make = importlib.import_module("make_credibility")
+    made = make.regions(qualified, knowledge)
+    assert made["headline"].startswith(f"**Skill.** On {len(qualified.validation.results)} results that it never saw")
+    n = len(qualified.fit.results)
+    assert f"Of the results that it was calibrated on, {qualified.fit.summary.coverage.model} of {n}" in made["readme"]
+    assert made["skill"].count("| domain |") == 4
+    assert make.verdict_history.verdicts_of(f"<!-- credibility: validation -->\n{made['validation']}\n<!-- end -->")
+    text = "<!-- credibility: headline -->\n\nSTALE\n\n<!-- end --> and <!-- credibility: misses -->\n<!-- end -->"
+    new = make.filled(text, made)
+    assert made["headline"] in new
+    assert "STALE" not in new
+    assert make.filled(new, made) == new
+    with pytest.raises(KeyError):
+        make.filled("<!-- credibility: nothing -->\n<!-- end -->", made)

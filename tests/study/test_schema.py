@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from crosstalk.errors import StudyError
 from crosstalk.knowledge import Knowledge, load_knowledge
 from crosstalk.knowledge.records import Discounts
-from crosstalk.study import Study, read_study
+from crosstalk.study import Marker, Study, read_study
 from crosstalk.study.locate import line_of
 
 SHIPPED = sorted((Path(__file__).parents[2] / "src/crosstalk/knowledge/studies").glob("*.toml"))
@@ -391,7 +391,7 @@ def test_no_file_gets_past_as_anything_but_a_study_error(
 
 KNOWN = Knowledge(
     root=Path(), parameters={}, slots={}, drugs={}, regimens={}, analytes={}, scales={}, diagnoses={}, scores={},
-    mechanisms={}, study_files={}, references={}, discounts=Discounts({}, 0, {}, 0, 0, 0, 1, {}),
+    mechanisms={}, study_files={}, references={}, discounts=Discounts({}, 0, {}, 0, 0, {}, {}, {}, 0, 0, 1, {}),
     sha256="", analyte_names={},
 )  # fmt: skip
 
@@ -432,7 +432,7 @@ def test_every_shipped_study_loads(path: Path) -> None:
 def test_the_shipped_studies_hold_calibration_and_validation_apart() -> None:
     roles = {path.stem: read_study(path).role for path in SHIPPED}
     assert len(roles) >= 10
-    assert {"calibrate", "validate", "conflict"} <= set(roles.values())
+    assert {"calibrate", "validate", "context"} == set(roles.values())
     # what must be predicted is never fitted
     assert {roles[name] for name in ("nettis2021", "otte2025", "leboyer2025", "baune2021")} == {"validate"}
 
@@ -445,3 +445,117 @@ def test_to_add_a_study_add_one_file(tmp_path: Path) -> None:
     study = read_study("mine", known)
     assert study.id == "mine"
     assert study.arms[0].doses[0].drug == "infliximab"
+
+
+# Moderation, pooled arms, shared patients
+
+MODERATION = (
+    GOOD.replace("[[result]]", '[[result]]\nshares = "crp"', 1)
+    + """
+[[result]]
+endpoint = "interaction"
+of = "HAM-D"
+week = 12
+arm = "antibody"
+versus = "placebo"
+marker = { analyte = "hsCRP", per = "ln" }
+shares = "crp"
+value = -1.2
+unit = "points"
+ci = [-2.1, -0.3]
+source = "table 2"
+provenance = "seen"
+mismatch = { indication = "exact", species = "human", quality = "trial" }
+"""
+)
+
+
+def test_an_interaction_is_read_with_its_marker(tmp_path: Path, knowledge: Knowledge) -> None:
+    found = read(tmp_path, MODERATION, knowledge).results[-1]
+    assert (found.endpoint, found.unit, found.marker) == ("interaction", "points", Marker("hsCRP", "ln"))
+    assert found.measured == ("hsCRP",)
+    assert found.se == pytest.approx(0.9 / 1.959964)
+
+
+def test_limits_of_strata_come_in_the_unit_of_the_analyte(tmp_path: Path, knowledge: Knowledge) -> None:
+    text = MODERATION.replace('per = "ln"', 'per = "stratum", min = 0.3, max = 0.1, unit = "mg/dL"')
+    marker = read(tmp_path, text, knowledge).results[-1].marker
+    assert marker is not None
+    assert (marker.unit, marker.min, marker.max) == ("mg/L", pytest.approx(3), pytest.approx(1))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('marker = { analyte = "hsCRP", per = "ln" }', "", "marker is missing: interaction needs it"),
+        ('per = "ln" }', 'per = "unit" }', "a marker per unit has no unit: add one"),
+        ('per = "ln" }', 'per = "stratum", min = 3 }', "a marker per stratum has no unit: add one"),
+        ('per = "ln" }', 'per = "stratum", unit = "mg/L" }', "a marker per stratum has no min"),
+        ('per = "ln" }', 'per = "stratum", min = 1, max = 3, unit = "mg/L" }', "overlaps the upper"),
+        ('per = "ln" }', 'per = "ln", min = 3 }', "min and max belong to per = 'stratum'"),
+        ('per = "ln" }', 'per = "log" }', "received 'log', expected"),
+        ('per = "ln" }', 'per = "unit", unit = "mmol/L" }', "hsCRP"),
+        ('analyte = "hsCRP", per', 'analyte = "hsCPR", per', "hsCRP"),
+        ('endpoint = "interaction"', 'endpoint = "interacton"', "did you mean interaction"),
+        ('endpoint = "interaction"', 'endpoint = "interaction-or"', "event is missing: interaction-or needs it"),
+        ('endpoint = "interaction"', 'endpoint = "slope"', "slope is a statistic of one arm: drop versus"),
+        ('versus = "placebo"\nmarker', "marker", "interaction compares two arms: add versus"),
+        (
+            'arm = "antibody"\nversus = "placebo"\nmarker',
+            'arm = "antibdy"\nversus = "placebo"\nmarker',
+            "received 'antibdy'",
+        ),
+        ('shares = "crp"\nvalue', "value", "are of the same patients; give both the same label"),
+        ('endpoint = "interaction"', 'endpoint = "hazard-ratio"\nevent = "response"', "give one of versus and marker"),
+        ("value = -1.2", 'adjust = ["hsCPR"]\nvalue = -1.2', "hsCRP"),
+        ("value = -1.2", 'figure = "guessed"\nvalue = -1.2', "received 'guessed', expected"),
+    ],
+)
+def test_a_wrong_result_on_moderation_is_named_with_its_place(
+    tmp_path: Path, knowledge: Knowledge, old: str, new: str, message: str
+) -> None:
+    head, tail = MODERATION.rsplit("[[result]]", 1)
+    assert old in tail
+    with pytest.raises(StudyError, match=r"line \d+: result") as raised:
+        read(tmp_path, head + "[[result]]" + tail.replace(old, new), knowledge)
+    assert message in str(raised.value)
+
+
+def test_a_hazard_ratio_is_above_zero(tmp_path: Path, knowledge: Knowledge) -> None:
+    head, tail = MODERATION.rsplit("[[result]]", 1)
+    tail = tail.replace('endpoint = "interaction"', 'endpoint = "hazard-ratio"\nevent = "response"')
+    tail = tail.replace('marker = { analyte = "hsCRP", per = "ln" }\n', "").replace('unit = "points"\n', "")
+    for value in ("-1.2", "0"):
+        wrong = tail.replace("value = -1.2", f"value = {value}").replace("ci = [-2.1, -0.3]", "se = 0.2")
+        with pytest.raises(StudyError, match=rf"value: received {value}, expected 0 to inf \(hazard-ratio"):
+            read(tmp_path, head + "[[result]]" + wrong, knowledge)
+
+
+POOLED = """
+[[arm]]
+id = "either"
+mixture = [{ share = 0.25, dose = [{ drug = "tablet-a", amount = 20, unit = "mg", route = "oral", every = "24 h" }] },
+           { share = 0.75 }]
+"""
+
+
+def test_a_pooled_arm_holds_its_parts(tmp_path: Path, knowledge: Knowledge) -> None:
+    arm = read(tmp_path, GOOD + POOLED, knowledge).arms[-1]
+    assert [(part.share, len(part.doses)) for part in arm.mixture] == [(0.25, 1), (0.75, 0)]
+    assert [dose.drug for dose in arm.all_doses] == ["tablet-a"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("share = 0.75", "share = 0.65", "the shares of mixture add up to 0.9: expected 1"),
+        ("share = 0.75", "share = -0.75", "share"),
+        ('drug = "tablet-a"', 'drug = "tablet-z"', "tablet-a"),
+        ('id = "either"', 'id = "either"\ndose = []\nmixtur = 1', "mixture"),
+    ],
+)
+def test_a_wrong_mixture_is_named(tmp_path: Path, knowledge: Knowledge, old: str, new: str, message: str) -> None:
+    assert old in POOLED
+    with pytest.raises(StudyError, match=r"line \d+: arm 3") as raised:
+        read(tmp_path, GOOD + POOLED.replace(old, new), knowledge)
+    assert message in str(raised.value)

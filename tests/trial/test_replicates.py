@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+from crosstalk.store import Work
 from crosstalk.study.design import Interim
 from crosstalk.trial.replicates import CHUNK, Replicates, replicate
 
@@ -41,8 +43,8 @@ def test_any_number_of_processes_gives_the_same_bytes(made: Any, tmp_path: Path)
     one = replicate(ready, n, seed=1, label="power", work=tmp_path / "one")
     two = replicate(ready, n, seed=1, label="power", jobs=2, work=tmp_path / "two")
     same(one, two)
-    first = {p.name: p.read_bytes() for p in (tmp_path / "one").rglob("*.npz")}
-    assert first == {p.name: p.read_bytes() for p in (tmp_path / "two").rglob("*.npz")}
+    first = {p.name: p.read_bytes() for p in (tmp_path / "one").rglob("trial-*.bin")}
+    assert first == {p.name: p.read_bytes() for p in (tmp_path / "two").rglob("trial-*.bin")}
     assert len(first) == 3
     # worlds take turns, and the number asked for changes none of the trials
     assert one.world[:4].tolist() == [0, 1, 2, 0]
@@ -71,13 +73,13 @@ def test_a_run_that_is_killed_goes_on_where_it_was(made: Any, tmp_path: Path) ->
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
         until = time.monotonic() + 120
-        while len(list(work.rglob("*.npz"))) < 2 and process.poll() is None and time.monotonic() < until:
+        while len(list(work.rglob("trial-*.bin"))) < 2 and process.poll() is None and time.monotonic() < until:
             time.sleep(0.05)
         os.kill(process.pid, signal.SIGKILL)
     finally:
         process.kill()
         process.wait()
-    kept = {p: p.stat().st_mtime_ns for p in work.rglob("*.npz")}
+    kept = {p: p.stat().st_mtime_ns for p in work.rglob("trial-*.bin")}
     assert len(kept) >= 2
     few = 4 * CHUNK
     shares: list[float] = []
@@ -133,3 +135,40 @@ def test_a_setting_is_small_to_hand_over(made: Any) -> None:
     assert len(pickle.dumps(ready)) < 2e6
     assert pickle.loads(pickle.dumps(ready)).design.interim is None
     assert Interim((0.5, 1.0), "pocock") == pickle.loads(pickle.dumps(Interim((0.5, 1.0), "pocock")))
+
+
+@pytest.mark.parametrize("damage", ["cut off", "another number", "empty", "a stranger's"])
+def test_a_damaged_part_is_computed_again_and_strangers_files_stay(made: Any, tmp_path: Path, damage: str) -> None:
+    (tmp_path / "power").mkdir()
+    (tmp_path / "power" / "thesis.txt").write_text("precious")
+    ready = real(made)
+    first = replicate(ready, 5, seed=1, label="power", work=tmp_path)
+    (part,) = tmp_path.glob("trial-*.bin")
+    whole = part.read_bytes()
+    middle = len(whole) // 2
+    part.write_bytes(
+        {
+            "cut off": whole[:middle],
+            "another number": whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :],
+            "empty": b"",
+            "a stranger's": b"precious",
+        }[damage]
+    )
+    same(replicate(ready, 5, seed=1, label="power", work=tmp_path), first)
+    assert part.read_bytes() == whole
+    assert (tmp_path / "power" / "thesis.txt").read_text() == "precious"
+    assert [p.read_text() for p in tmp_path.glob("aside-*")] == (["precious"] if damage == "a stranger's" else [])
+
+
+def test_two_trials_in_one_folder_do_not_mix(made: Any, tmp_path: Path) -> None:
+    ready = real(made)
+    other = made.replace(ready, hazard=0.0)
+    alone = [replicate(s, 5, seed=1, label="power") for s in (ready, other)]
+    work = [Work(tmp_path), Work(tmp_path)]
+    for _ in range(2):
+        for setting, one, expected in zip((ready, other), work, alone, strict=True):
+            same(replicate(setting, 5, seed=1, label="power", work=one), expected)
+    work[0].clear()
+    assert len(list(tmp_path.glob("trial-*.bin"))) == 1
+    work[1].clear()
+    assert not tmp_path.exists()

@@ -16,15 +16,18 @@ if TYPE_CHECKING:
     from crosstalk.calibrate.qualification import Qualification, qualify
     from crosstalk.calibrate.recovery import Recovery, recover
     from crosstalk.calibrate.sensitivity import Sensitivity, benefit_sensitivity
+    from crosstalk.calibrate.skill import Coverage, Skill
     from crosstalk.calibrate.targets import Targets, gather
     from crosstalk.calibrate.validation import Validation, Verdict, validate
 
 __all__ = [
     "Calibration",
+    "Coverage",
     "Qualification",
     "Recovery",
     "Sensitivity",
     "Settings",
+    "Skill",
     "Targets",
     "Validation",
     "Verdict",
@@ -45,10 +48,12 @@ __getattr__, __dir__ = lazily(
     __name__,
     {
         "Calibration": "calibration",
+        "Coverage": "skill",
         "Qualification": "qualification",
         "Recovery": "recovery",
         "Sensitivity": "sensitivity",
         "Settings": "calibration",
+        "Skill": "skill",
         "Targets": "targets",
         "Validation": "validation",
         "Verdict": "validation",

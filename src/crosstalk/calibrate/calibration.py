@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import io
-import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crosstalk.calibrate.forward import Forward, Plan, Progress, plan_patients
+from crosstalk.calibrate.heterogeneity import Heterogeneity, learn_heterogeneity, widening
 from crosstalk.calibrate.smoother import FEWEST_MEMBERS, assimilate
 from crosstalk.calibrate.targets import STAGES, Targets, gather, studies_of
 from crosstalk.engine import get_engine
@@ -20,15 +19,16 @@ from crosstalk.errors import UsageError
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.population.calibrated import evidence_hash, model_hash
 from crosstalk.population.worlds import Unknown, Worlds, prior_scores, unknowns, worlds_at
-from crosstalk.provenance import atomic_write, hash_bytes, versions
+from crosstalk.provenance import versions
+from crosstalk.store import Store, Work
 
-__all__ = ["Calibration", "Settings", "calibrate"]
+__all__ = ["Calibration", "PriorPass", "Settings", "calibrate", "simulate_prior"]
 
 Array = NDArray[np.float64]
 
 STAGED_WEIGHT = 0.25
 """Share of each target's information that is let in while the modules are calibrated one after another."""
-JOINT_WEIGHTS = (0.1, 0.15, 0.2, 0.3)
+JOINT_WEIGHTS = (0.15, 0.25, 0.35)
 """The rest of it, in steps that grow as the ensemble comes nearer."""
 
 
@@ -40,7 +40,7 @@ class Settings:
     virtual patients; ``fixed`` gives constants a value for good, such as another structure (``shape_window = 0``).
     """
 
-    members: int = 240
+    members: int = 200
     effort: float = 1.0
     seed: int = 1
     fixed: tuple[tuple[str, float], ...] = ()
@@ -86,10 +86,12 @@ class Calibration:
     scores : array, shape (n_members, n_unknowns)
         After it.
     targets : Targets
-        Their covariance holds the chance of finite numbers of patients too.
+        Their covariance holds the chance of finite numbers of patients and the heterogeneity between studies too.
     before, after : array, shape (n_members, n_targets)
         Counterparts under prior and posterior, on the scale of the errors.
     plan : Plan
+    heterogeneity : tuple of Heterogeneity
+        Between studies, by domain.
     """
 
     settings: Settings
@@ -100,6 +102,7 @@ class Calibration:
     before: Array
     after: Array
     plan: Plan
+    heterogeneity: tuple[Heterogeneity, ...]
     model: str
     evidence: str
 
@@ -114,13 +117,33 @@ class Calibration:
         return self.settings.worlds(self.unknowns, self.prior, "prior")
 
 
+@dataclass(frozen=True)
+class PriorPass:
+    """What a calibration simulates before it uses any result, so that calibrations on some of them can share it.
+
+    Attributes
+    ----------
+    plan : Plan
+    before : array, shape (n_members, n_targets)
+        Counterparts under the prior.
+    """
+
+    plan: Plan
+    before: Array
+
+    def take(self, which: NDArray[np.intp]) -> PriorPass:
+        """That of some of the targets."""
+        return PriorPass(Plan(self.plan.patients, self.plan.chance[which]), self.before[:, which])
+
+
 def calibrate(
     settings: Settings | None = None,
     *,
     knowledge: Knowledge | None = None,
     engine: Engine | None = None,
-    work: Path | None = None,
+    work: Path | Work | None = None,
     targets: Targets | None = None,
+    prior_pass: PriorPass | None = None,
     progress: Progress | None = None,
 ) -> Calibration:
     """Calibrate the unknowns on all studies of role ``calibrate``.
@@ -130,11 +153,13 @@ def calibrate(
 
     Parameters
     ----------
-    work : Path, optional
+    work : Path or Work, optional
         Folder for what is done so far; a calibration that was stopped goes on from there, to the same result. Remove it
         when the result is safe.
     targets : Targets, optional
         Other targets than those of the knowledge base.
+    prior_pass : PriorPass, optional
+        Of the same settings and targets, where it has been simulated already.
     progress : callable, optional
         Told in words what is being done, and which share of the whole is done.
 
@@ -149,10 +174,10 @@ def calibrate(
     settings.check()
     given = gather(studies_of("calibrate", knowledge), knowledge) if targets is None else targets
     known = settings.unknowns(knowledge)
-    store = None if work is None else _open(work, settings, given, known, knowledge)
+    store = _store(work, settings, given, knowledge, engine)
     steps = _Steps(given, progress)
-    plan = _planned(given, known, knowledge, engine, settings, store)
-    held = given.with_chance(plan.chance)
+    plan = _planned(given, known, knowledge, engine, settings, store) if prior_pass is None else prior_pass.plan
+    held = given.widened(np.diag(plan.chance))
     forward = Forward(knowledge, engine, seed=settings.seed, plan=plan.patients, store=store)
     prior = prior_scores(known, settings.seed, settings.members)
 
@@ -161,7 +186,7 @@ def calibrate(
         return forward.counterparts(part, worlds, label, steps.within(label, part))
 
     scores, modules = prior, np.array([_module(u, knowledge) for u in known])
-    before = run(prior, held, "prior")
+    before = run(prior, held, "prior") if prior_pass is None else prior_pass.before
     for number, stage in enumerate(STAGES):
         part = held.take(held.stage(stage))
         if not part.items:
@@ -172,16 +197,61 @@ def calibrate(
             scores, simulated, part.values, part.covariance,
             weight=STAGED_WEIGHT, rng=np.random.default_rng([settings.seed, 1, number]), movable=modules == stage,
         )  # fmt: skip
+    between: tuple[Heterogeneity, ...] = ()
     for number, weight in enumerate(JOINT_WEIGHTS):
         simulated = run(scores, held, f"joint-{number}")
+        if not number:
+            # while the ensemble still holds what it does not know, so that results are not believed for fitting well
+            between = learn_heterogeneity(held, simulated, knowledge)
+            held = held.widened(widening(between, held, knowledge))
         scores = assimilate(
             scores, simulated, held.values, held.covariance,
             weight=weight, rng=np.random.default_rng([settings.seed, 2, number]),
         )  # fmt: skip
     after = run(scores, held, "posterior")
     return Calibration(
-        settings, known, prior, scores, held, before, after, plan, model_hash(knowledge), evidence_hash(knowledge)
+        settings,
+        known,
+        prior,
+        scores,
+        held,
+        before,
+        after,
+        plan,
+        between,
+        model_hash(knowledge),
+        evidence_hash(knowledge),
     )
+
+
+def simulate_prior(
+    settings: Settings,
+    targets: Targets,
+    knowledge: Knowledge,
+    engine: Engine,
+    *,
+    work: Path | Work | None = None,
+    progress: Progress | None = None,
+) -> PriorPass:
+    """Simulate what a calibration with these settings does before it uses any result; see `calibrate`."""
+    settings.check()
+    known = settings.unknowns(knowledge)
+    store = _store(work, settings, targets, knowledge, engine)
+    plan = _planned(targets, known, knowledge, engine, settings, store)
+    forward = Forward(knowledge, engine, seed=settings.seed, plan=plan.patients, store=store)
+    worlds = settings.worlds(known, prior_scores(known, settings.seed, settings.members), "calibration")
+    return PriorPass(plan, forward.counterparts(targets, worlds, "prior", progress))
+
+
+def _store(
+    work: Path | Work | None, settings: Settings, targets: Targets, knowledge: Knowledge, engine: Engine
+) -> Store:
+    """Where counterparts are kept, by all that they depend on: who is simulated, in which model, for which results."""
+    return Work.of(work).store(
+        "calibration", settings, [(t.id, t.value) for t in targets.items], targets.covariance,
+        [u.id for u in settings.unknowns(knowledge)], model_hash(knowledge), evidence_hash(knowledge),
+        type(engine).__name__, versions(),
+    )  # fmt: skip
 
 
 def _module(unknown: Unknown, knowledge: Knowledge) -> str:
@@ -197,36 +267,16 @@ def _planned(
     knowledge: Knowledge,
     engine: Engine,
     settings: Settings,
-    store: Path | None,
+    store: Store,
 ) -> Plan:
     world = settings.worlds(known, np.zeros((1, len(known))), "central")
-    path = None if store is None else store / "plan.npz"
-    if path is not None and path.is_file():
-        with np.load(path, allow_pickle=False) as kept:
-            return Plan(dict(zip(kept["study"].tolist(), kept["patients"].tolist(), strict=True)), kept["chance"])
+    kept = store.load_arrays("plan")
+    if kept is not None:
+        return Plan(dict(zip(kept["study"].tolist(), kept["patients"].tolist(), strict=True)), kept["chance"])
     plan = plan_patients(targets, world, knowledge, engine, seed=settings.seed, scale=settings.effort)
-    if path is not None:
-        buffer = io.BytesIO()
-        np.savez(buffer, study=list(plan.patients), patients=list(plan.patients.values()), chance=plan.chance)
-        atomic_write(path, buffer.getvalue())
+    arrays = {"study": np.array(list(plan.patients)), "patients": np.array(list(plan.patients.values()))}
+    store.save_arrays({**arrays, "chance": plan.chance}, "plan")
     return plan
-
-
-def _open(work: Path, settings: Settings, targets: Targets, known: tuple[Unknown, ...], knowledge: Knowledge) -> Path:
-    """The folder of a calibration with these inputs; another one's remains are cleared away."""
-    what = (
-        asdict(settings), [(t.id, t.value) for t in targets.items], targets.covariance.tolist(),
-        [u.id for u in known], model_hash(knowledge), evidence_hash(knowledge), versions(),
-    )  # fmt: skip
-    key = hash_bytes(repr(what))
-    mark = work / "key"
-    if mark.is_file() and mark.read_text(encoding="utf-8") == key:
-        return work
-    if work.exists():
-        shutil.rmtree(work)
-    work.mkdir(parents=True)
-    atomic_write(mark, key)
-    return work
 
 
 class _Steps:

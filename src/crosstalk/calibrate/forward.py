@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import ceil
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +15,7 @@ from crosstalk.errors import StudyError
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.population.run import StudyRun, simulate_worlds
 from crosstalk.population.worlds import Worlds
-from crosstalk.provenance import atomic_write
+from crosstalk.store import Store
 from crosstalk.study.endpoints import error_scales
 from crosstalk.study.records import Study
 
@@ -28,8 +26,9 @@ Progress = Callable[[str, float], None]
 """Told in words what is being done, and which share of the whole is done."""
 
 RTOL = 1e-4
-FEWEST, MOST = 24, 160  # patients of a study in one world
-CHANCE = 0.5  # largest variance by chance, as a share of the variance of the target's error
+FEWEST, MOST = 16, 40  # patients of a study in one world
+LEAST, LEAST_REGRESSED = 6, 20  # however quick the look; a regression on a marker needs more
+CHANCE = 0.8  # largest variance by chance, as a share of the variance of the target's error
 PILOT_WORLDS, PILOT_PATIENTS = 12, 48
 
 
@@ -53,13 +52,13 @@ class Forward:
 
     Parameters
     ----------
-    store : Path, optional
-        A folder where the counterparts of each study are kept as soon as they are there, so that an interrupted run
+    store : Store, optional
+        Where the counterparts of each study are kept as soon as they are there, so that an interrupted run
         goes on where it stopped.
     """
 
     def __init__(
-        self, knowledge: Knowledge, engine: Engine, *, seed: int, plan: Mapping[str, int], store: Path | None = None
+        self, knowledge: Knowledge, engine: Engine, *, seed: int, plan: Mapping[str, int], store: Store | None = None
     ) -> None:
         self.knowledge, self.engine, self.seed, self.plan, self.store = knowledge, engine, seed, plan, store
 
@@ -77,16 +76,16 @@ class Forward:
 
     def _study(self, study: Study, targets: Targets, worlds: Worlds, label: str) -> Array:
         own = targets.of_study(study)
-        path = None if self.store is None else self.store / f"{label}-{study.id}.npy"
-        if path is not None and path.is_file():
-            kept: Array = np.load(path, allow_pickle=False)
-            if kept.shape == (worlds.n, len(own)):
-                return kept
+        name = f"{label}-{study.id}"
+        depends = (worlds.values, worlds.n, [t.id for t in own], self.plan.get(study.id), self.seed)
+        kept = None if self.store is None else self.store.load_arrays(name, *depends)
+        if kept is not None:
+            return kept["counterparts"]
         results = [t.result for t in own]
         values, _ = self.run(study, worlds).estimates_by_world(results, self.knowledge)
         found = error_scales(results, values)
-        if path is not None:
-            _save(path, found)
+        if self.store is not None:
+            self.store.save_arrays({"counterparts": found}, name, *depends)
         return found
 
     def run(self, study: Study, worlds: Worlds, patients: int | None = None) -> StudyRun:
@@ -125,7 +124,8 @@ def plan_patients(
     for study in targets.studies:
         mine = np.array([t.study == study.id for t in targets.items])
         number = int(np.clip(ceil(np.quantile(wanted[mine], 0.75)), FEWEST, MOST) * scale)
-        patients[study.id] = max(number, 6)
+        regressed = any(t.result.marker is not None for t in targets.of_study(study))
+        patients[study.id] = max(number, LEAST_REGRESSED if regressed else LEAST)
         chance[mine] = one[mine] / patients[study.id]
     return Plan(patients, chance)
 
@@ -133,9 +133,3 @@ def plan_patients(
 def _countable(values: Array) -> NDArray[np.bool_]:
     """Columns in which at least three worlds have a value."""
     return np.asarray(np.isfinite(values).sum(axis=0) >= 3)[None, :] & np.isfinite(values)
-
-
-def _save(path: Path, values: Array) -> None:
-    buffer = io.BytesIO()
-    np.save(buffer, values, allow_pickle=False)
-    atomic_write(path, buffer.getvalue())

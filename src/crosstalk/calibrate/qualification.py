@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,12 +19,12 @@ from crosstalk.calibrate.identifiability import (
 )
 from crosstalk.calibrate.support import Bin, EffectiveSample, bins, duplicates, effective_samples
 from crosstalk.calibrate.targets import studies_of
-from crosstalk.calibrate.validation import Validation, Verdict, judge, validate
+from crosstalk.calibrate.validation import PRIOR_DRAWS, Validation, validate
 from crosstalk.engine import get_engine
 from crosstalk.engine.ensemble import Engine
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
 
-__all__ = ["Qualification", "fit", "qualify"]
+__all__ = ["Qualification", "qualify"]
 
 
 SUPPORT_WORLDS = 40  # worlds in which the patients behind each target are counted
@@ -34,34 +34,19 @@ SUPPORT_WORLDS = 40  # worlds in which the patients behind each target are count
 class Qualification:
     """A calibration with all that judges it.
 
-    ``fit`` holds the results that it was calibrated on, under the posterior, with the errors that the calibration gave
-    them; ``validation`` and ``conflicts`` those it never saw.
+    ``fit`` holds the results that it was calibrated on, under the posterior, ``validation`` those it never saw; both
+    with the published errors, and beside the same rivals.
     """
 
     calibration: Calibration
-    fit: tuple[Verdict, ...]
+    fit: Validation
     validation: Validation
-    conflicts: Validation
     contractions: tuple[Contraction, ...]
     confoundings: tuple[Confounding, ...]
     profiles: tuple[Profile, ...]
     bins: tuple[Bin, ...]
     effective: tuple[EffectiveSample, ...]
     duplicates: tuple[tuple[str, str], ...]
-
-
-def fit(calibration: Calibration) -> tuple[Verdict, ...]:
-    """Verdicts on the results that the calibration was given, with the errors that it gave them.
-
-    The chance of finite numbers of patients is in the counterparts, so it is not added to the errors again.
-    """
-    found = []
-    errors = np.sqrt(np.diag(calibration.targets.covariance) - calibration.plan.chance)
-    for target, error, column in zip(calibration.targets.items, errors, calibration.after.T, strict=True):
-        known = column[np.isfinite(column)]
-        if len(known) >= 2:
-            found.append(judge(replace(target, sampling=float(error)), known, "calibrate", None))
-    return tuple(found)
 
 
 def qualify(
@@ -72,16 +57,22 @@ def qualify(
     seed: int = 1,
     draws: int = 200,
     patients: int = 100,
+    prior_draws: int = PRIOR_DRAWS,
     progress: Progress | None = None,
 ) -> Qualification:
     """Judge a calibration.
 
+    Fitted and held-out results are judged alike, on virtual patients that the calibration has not seen, with their
+    published errors: the discounts for mismatch, assay and bias that the calibration gave them are left out.
+
     Parameters
     ----------
     draws : int
-        Draws of the posterior for the results that were not fitted.
+        Draws of the posterior.
     patients : int
-        Virtual patients of each study in each draw.
+        Virtual patients of each study in each draw; half as many for the studies that were fitted, which are many.
+    prior_draws : int
+        Draws of the prior for the prior predictive.
     """
     knowledge, engine = knowledge or load_knowledge(), engine or get_engine()
     worlds = calibration.worlds.sample(seed, draws)
@@ -89,28 +80,25 @@ def qualify(
     def part(first: float, share: float) -> Progress | None:
         return None if progress is None else lambda words, done: progress(words, first + share * done)
 
-    judged = {
-        role: validate(
-            studies_of(role, knowledge),
-            worlds,
-            knowledge=knowledge,
-            engine=engine,
-            seed=seed,
-            patients=patients,
-            progress=part(a, b),
+    fitted, unseen = (
+        validate(
+            studies, worlds, knowledge=knowledge, engine=engine, seed=seed, patients=number,
+            prior_draws=prior_draws, progress=part(first, share),
         )
-        for role, a, b in (("validate", 0.0, 0.4), ("conflict", 0.4, 0.3))
-    }
+        for studies, number, first, share in (
+            (calibration.targets.studies, max(patients // 2, 4), 0.0, 0.5),
+            (studies_of("validate", knowledge), patients, 0.5, 0.3),
+        )
+    )  # fmt: skip
     names = load_bearing(calibration)
     return Qualification(
         calibration,
-        fit(calibration),
-        judged["validate"],
-        judged["conflict"],
+        fitted,
+        unseen,
         contractions(calibration),
         confounded(calibration),
         profiles(calibration, names),
-        _support(calibration, knowledge, engine, part(0.7, 0.3)),
+        _support(calibration, knowledge, engine, part(0.8, 0.2)),
         effective_samples(calibration),
         duplicates(calibration.targets),
     )

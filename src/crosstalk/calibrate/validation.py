@@ -1,55 +1,83 @@
-"""Verdicts: what the model says of published results, beside what was observed."""
+"""Verdicts: what the model and its rivals say of published results, beside what was observed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log, pi
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp, ndtri
+from scipy.special import ndtri
 
+from crosstalk.calibrate.domains import Domain, domain_of
 from crosstalk.calibrate.forward import Forward, Progress
-from crosstalk.calibrate.rivals import ClassMeans, neutral
-from crosstalk.calibrate.targets import Target, gather, studies_of, subject
+from crosstalk.calibrate.rivals import ClassMeans, TrivialPredictor, cohort_of, neutral
+from crosstalk.calibrate.scores import Prediction, crps, log_score, quantile
+from crosstalk.calibrate.skill import Coverage, Skill, coverage, ledger
+from crosstalk.calibrate.targets import Target, Targets, gather, studies_of, subject
 from crosstalk.engine import get_engine
 from crosstalk.engine.ensemble import Engine
-from crosstalk.evidence.listing import from_error_scale, stratum_text
+from crosstalk.evidence.listing import marker_text, stratum_text
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
-from crosstalk.population.calibrated import possible_worlds
-from crosstalk.population.worlds import Worlds
-from crosstalk.study.records import Study
+from crosstalk.population.calibrated import evidence_hash, model_hash, possible_worlds
+from crosstalk.population.worlds import Worlds, prior_worlds
+from crosstalk.study.endpoints import from_error_scale
+from crosstalk.study.records import Figure, Result, Study
 
-__all__ = ["Summary", "Validation", "Verdict", "judge", "validate"]
+__all__ = ["Judge", "Score", "Summary", "Validation", "Verdict", "summarise", "validate"]
 
 Array = NDArray[np.float64]
 
 DRAWS = 200
+PRIOR_DRAWS = 60
 PATIENTS = 100  # of each study in one world
 ANOTHER = 1_000_003  # from the seed of one half of the patients to that of the other
-STRATA = 16  # points of the sampling error that a prediction is spread over
+FEWEST_WORLDS = 2
 Z90 = float(ndtri(0.95))
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """One published result beside its prediction.
+class Score:
+    """How a rival met one published result; ``basis`` says in words what it knows.
 
-    Numbers are in the unit of the result; ``observed_se`` is on the scale of its error. The 90 % interval is for what a
-    study of this size would report: it holds the uncertainty of the model and the published sampling error, but no
-    discount for mismatch; ``model_`` stands before the median and interval of the model alone. ``sign_ok`` is None
-    where the observed interval holds no effect, or nothing is compared; the log scores are None where there is no such
-    rival.
+    ``crps`` is on the scale of the error, the interval in the unit of the result.
+    """
+
+    basis: str
+    median: float
+    lo90: float
+    hi90: float
+    inside90: bool
+    log_score: float
+    crps: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One published result beside its prediction and those of the rivals.
+
+    Numbers are in the unit of the result; ``observed_se`` and ``crps`` are on the scale of its error. The 90 % interval
+    is for what a study of this size would report: it holds the uncertainty of the model and the published sampling
+    error, but no discount for mismatch; ``model_`` stands before the median and interval of the model alone.
+    ``figure`` is ``stated`` where the publication only said that there was no difference, so that the 0 is not its own:
+    such a result is listed and counts for nothing. Results with a common label in ``shares`` hold partly the same
+    information, and count as one in the skill. ``trivial`` is None where too few other studies have results of the
+    kind. ``sign_ok`` is None where the observed interval holds no effect, or nothing is compared; the log scores of no
+    effect and of the mean of the drug's class are None where there is no such comparison.
     """
 
     study: str
+    cohort: str
     role: str
+    domain: Domain
+    figure: Figure
+    shares: str
     endpoint: str
     of: str
     arm: str
     versus: str
     stratum: str
+    marker: str
     week: float | None
     unit: str
     observed: float
@@ -65,23 +93,40 @@ class Verdict:
     inside90: bool
     sign_ok: bool | None
     log_score: float
+    crps: float
+    prior: Score
+    trivial: Score | None
     log_score_no_effect: float | None
     log_score_class_mean: float | None
     class_mean: float | None
     worlds: int
 
     @property
+    def scored(self) -> bool:
+        """Whether it counts: not if the number is not the publication's."""
+        return self.figure != "stated"
+
+    @property
     def key(self) -> str:
         """What tells this result from all others."""
-        return "|".join(map(str, (self.study, self.endpoint, self.of, self.arm, self.versus, self.stratum, self.week)))
+        who = ", ".join(part for part in (self.stratum, self.marker) if part)
+        return "|".join(map(str, (self.study, self.endpoint, self.of, self.arm, self.versus, who, self.week)))
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Counts over verdicts; score differences are means per result, positive where the model is better."""
+    """Skill and coverage over verdicts, and two comparisons that fewer of them allow.
+
+    ``skill`` is that over all results and in each domain. ``stated`` results are listed and left out of every count.
+    Differences of log scores to no effect and to the mean of the drug's class are medians, positive where the model is
+    better.
+    """
 
     results: int
-    inside90: int
+    stated: int
+    computed: int
+    coverage: Coverage
+    skill: tuple[Skill, ...]
     signs: int
     signs_ok: int
     better_than_no_effect: float | None
@@ -92,7 +137,10 @@ class Summary:
 
 @dataclass(frozen=True)
 class Validation:
-    """Verdicts of some studies under one set of worlds; ``unsupported`` names results that no world could give."""
+    """Verdicts of some studies under one set of worlds.
+
+    ``unsupported`` names results that no world could give; ``model`` and ``evidence`` are hashes of what was judged.
+    """
 
     results: tuple[Verdict, ...]
     summary: Summary
@@ -100,6 +148,8 @@ class Validation:
     seed: int
     patients: int
     unsupported: tuple[str, ...]
+    model: str
+    evidence: str
 
 
 def validate(
@@ -110,9 +160,10 @@ def validate(
     engine: Engine | None = None,
     seed: int = 1,
     patients: int = PATIENTS,
+    prior_draws: int = PRIOR_DRAWS,
     progress: Progress | None = None,
 ) -> Validation:
-    """Simulate studies in possible worlds and compare each result with what was observed.
+    """Simulate studies in possible worlds and compare each result with what was observed, and with two rivals.
 
     Parameters
     ----------
@@ -124,6 +175,8 @@ def validate(
         Virtual patients of each study in each world. They run in two halves, whose differences tell how much of the
         spread between worlds is the chance of finite numbers; it is taken out, so that few patients do not make
         predictions look wide.
+    prior_draws : int
+        Worlds of the prior in which the same studies run, for the prior predictive.
 
     Raises
     ------
@@ -133,24 +186,106 @@ def validate(
     knowledge, engine = knowledge or load_knowledge(), engine or get_engine()
     studies = studies_of("validate", knowledge) if studies is None else studies
     worlds = worlds or possible_worlds(knowledge, seed, DRAWS)
+    prior = prior_worlds(knowledge, seed, prior_draws)
     targets = gather(studies, knowledge)
-    halves = []
-    for number, start in enumerate((seed, seed + ANOTHER)):
-        plan = dict.fromkeys((s.id for s in studies), max(patients // 2, 2))
-        forward = Forward(knowledge, engine, seed=start, plan=plan)
-        halves.append(forward.counterparts(targets, worlds, "validation", _half(progress, number)))
-    simulated = without_chance(*halves)
-    means = ClassMeans(knowledge)
-    by_id = {s.id: s for s in studies}
-    verdicts, unsupported = [], []
-    for target, column in zip(targets.items, simulated.T, strict=True):
-        known = column[np.isfinite(column)]
-        study = by_id[target.study]
-        if len(known) < 2:
-            unsupported.append(target.id)
-            continue
-        verdicts.append(judge(target, known, study.role, means.of(target, _drugs(study, target))))
-    return Validation(tuple(verdicts), summarise(verdicts), worlds.source, seed, patients, tuple(unsupported))
+    plan = dict.fromkeys((s.id for s in studies), max(patients // 2, 2))
+    found, done = [], 0.0
+    for judged in (worlds, prior):
+        halves = []
+        for start in (seed, seed + ANOTHER):
+            share = judged.n / (2 * (worlds.n + prior.n))
+            forward = Forward(knowledge, engine, seed=start, plan=plan)
+            halves.append(forward.counterparts(targets, judged, "validation", _part(progress, done, share)))
+            done += share
+        found.append(without_chance(*halves))
+    basis = f"{prior.n} draws of the prior"
+    verdicts, unsupported = Judge(knowledge).all(targets, found[0], found[1], basis)
+    return Validation(
+        verdicts, summarise(verdicts), worlds.source, seed, patients, unsupported,
+        model_hash(knowledge), evidence_hash(knowledge),
+    )  # fmt: skip
+
+
+class Judge:
+    """Compares published results with what the model and its rivals say."""
+
+    def __init__(self, knowledge: Knowledge) -> None:
+        self.knowledge = knowledge
+        self.means, self.trivial = ClassMeans(knowledge), TrivialPredictor(knowledge)
+
+    def all(
+        self, targets: Targets, simulated: Array, prior: Array, basis: str
+    ) -> tuple[tuple[Verdict, ...], tuple[str, ...]]:
+        """Verdicts on targets, and the names of those that too few worlds could give.
+
+        Parameters
+        ----------
+        simulated, prior : array, shape (n_worlds, n_targets)
+            Counterparts in the worlds that are judged and in worlds of the prior, on the scale of the errors; NaN where
+            a world has none.
+        basis : str
+            What the prior predictive is.
+        """
+        studies = {s.id: s for s in targets.studies}
+        verdicts, unsupported = [], []
+        for target, column, before in zip(targets.items, simulated.T, prior.T, strict=True):
+            known, known_before = column[np.isfinite(column)], before[np.isfinite(before)]
+            if min(len(known), len(known_before)) < FEWEST_WORLDS:
+                unsupported.append(target.id)
+            else:
+                verdicts.append(self.of(studies[target.study], target, known, known_before, basis))
+        return tuple(verdicts), tuple(unsupported)
+
+    def of(self, study: Study, target: Target, simulated: Array, prior: Array, basis: str = "") -> Verdict:
+        """Compare one result with its counterparts, each of shape (n_worlds,), on the scale of its error."""
+        result, se, value = target.result, target.sampling, target.value
+        stated = result.figure == "stated"
+        made = Prediction(simulated, se)
+        low, median, high = (quantile(made, share) for share in (0.05, 0.5, 0.95))
+        centre, narrow = float(np.median(simulated)), np.quantile(simulated, [0.05, 0.95])
+        zero = neutral(result)
+        observed = (value - Z90 * se, value + Z90 * se)
+        decided = zero is not None and not stated and not observed[0] <= zero <= observed[1]
+        trivial = self.trivial.of(study, target)
+        class_mean = None if stated else self.means.of(study, target, _drugs(study, target))
+        return Verdict(
+            study=target.study,
+            cohort=cohort_of(study),
+            role=study.role,
+            domain=domain_of(study, result, self.knowledge),
+            figure=result.figure,
+            shares=result.shares,
+            endpoint=result.endpoint,
+            of=subject(result),
+            arm=result.arm,
+            versus=result.versus,
+            stratum=stratum_text(result.stratum),
+            marker="" if result.marker is None else marker_text(result.marker),
+            week=None if result.time_h is None else round(result.time_h / 168, 6),
+            unit=result.unit,
+            observed=_natural(result, value),
+            observed_se=se,
+            observed_lo90=_natural(result, observed[0]),
+            observed_hi90=_natural(result, observed[1]),
+            predicted_median=_natural(result, median),
+            lo90=_natural(result, low),
+            hi90=_natural(result, high),
+            model_median=_natural(result, centre),
+            model_lo90=_natural(result, float(narrow[0])),
+            model_hi90=_natural(result, float(narrow[1])),
+            inside90=bool(low <= value <= high),
+            sign_ok=bool(np.sign(centre - (zero or 0.0)) == np.sign(value - (zero or 0.0))) if decided else None,
+            log_score=log_score(made, value),
+            crps=crps(made, value),
+            prior=_score(result, Prediction(prior, se), value, basis),
+            trivial=None if trivial is None else _score(result, trivial[0], value, trivial[1]),
+            log_score_no_effect=None if zero is None or stated else _normal_score(value, zero, se),
+            log_score_class_mean=(
+                None if class_mean is None else _normal_score(value, class_mean[0], float(np.hypot(se, class_mean[1])))
+            ),
+            class_mean=None if class_mean is None else _natural(result, class_mean[0]),
+            worlds=len(simulated),
+        )
 
 
 def without_chance(first: Array, second: Array) -> Array:
@@ -184,84 +319,50 @@ def without_chance(first: Array, second: Array) -> Array:
     return found
 
 
-def _half(progress: Progress | None, number: int) -> Progress | None:
-    return None if progress is None else lambda words, share: progress(words, (number + share) / 2)
-
-
-def judge(target: Target, simulated: Array, role: str, class_mean: tuple[float, float] | None) -> Verdict:
-    """Compare one result with its counterparts in some worlds, shape (n_worlds,), on the scale of its error."""
-    result, se = target.result, target.sampling
-    chances = ndtri((np.arange(STRATA) + 0.5) / STRATA)
-    spread = (simulated[:, None] + se * chances[None, :]).ravel()
-    low, median, high = np.quantile(spread, [0.05, 0.5, 0.95])
-    narrow = np.quantile(simulated, [0.05, 0.95])
-    zero = neutral(result)
-    observed = (target.value - Z90 * se, target.value + Z90 * se)
-    decided = zero is not None and not observed[0] <= zero <= observed[1]
-    centre = float(np.median(simulated))
-
-    def natural(value: float) -> float:
-        found = from_error_scale(result.endpoint, float(value))
-        return float(np.clip(found, -1.0 if result.versus else 0.0, 1.0)) if result.unit == "fraction" else found
-
-    return Verdict(
-        study=target.study,
-        role=role,
-        endpoint=result.endpoint,
-        of=subject(result),
-        arm=result.arm,
-        versus=result.versus,
-        stratum=stratum_text(result.stratum),
-        week=None if result.time_h is None else round(result.time_h / 168, 6),
-        unit=result.unit,
-        observed=natural(target.value),
-        observed_se=se,
-        observed_lo90=natural(observed[0]),
-        observed_hi90=natural(observed[1]),
-        predicted_median=natural(float(median)),
-        lo90=natural(float(low)),
-        hi90=natural(float(high)),
-        model_median=natural(centre),
-        model_lo90=natural(float(narrow[0])),
-        model_hi90=natural(float(narrow[1])),
-        inside90=bool(low <= target.value <= high),
-        sign_ok=bool(np.sign(centre - (zero or 0.0)) == np.sign(target.value - (zero or 0.0))) if decided else None,
-        log_score=_score(target.value, simulated, se),
-        log_score_no_effect=None if zero is None else _score(target.value, np.array([zero]), se),
-        log_score_class_mean=(
-            None
-            if class_mean is None
-            else _score(target.value, np.array([class_mean[0]]), float(np.hypot(se, class_mean[1])))
-        ),
-        class_mean=None if class_mean is None else natural(class_mean[0]),
-        worlds=len(simulated),
-    )
-
-
 def summarise(verdicts: Sequence[Verdict]) -> Summary:
-    """Count verdicts and average the differences of their log scores."""
-    no_effect = [v.log_score - v.log_score_no_effect for v in verdicts if v.log_score_no_effect is not None]
-    of_class = [v.log_score - v.log_score_class_mean for v in verdicts if v.log_score_class_mean is not None]
+    """Skill, coverage and counts; results that no publication printed are left out of all."""
+    counted = [v for v in verdicts if v.scored]
+    no_effect = [v.log_score - v.log_score_no_effect for v in counted if v.log_score_no_effect is not None]
+    of_class = [v.log_score - v.log_score_class_mean for v in counted if v.log_score_class_mean is not None]
     return Summary(
         results=len(verdicts),
-        inside90=sum(v.inside90 for v in verdicts),
-        signs=sum(v.sign_ok is not None for v in verdicts),
-        signs_ok=sum(v.sign_ok is True for v in verdicts),
-        better_than_no_effect=float(np.mean(no_effect)) if no_effect else None,
+        stated=len(verdicts) - len(counted),
+        computed=sum(v.figure == "computed" for v in counted),
+        coverage=coverage(verdicts),
+        skill=ledger(verdicts),
+        signs=sum(v.sign_ok is not None for v in counted),
+        signs_ok=sum(v.sign_ok is True for v in counted),
+        better_than_no_effect=float(np.median(no_effect)) if no_effect else None,
         compared_no_effect=len(no_effect),
-        better_than_class_mean=float(np.mean(of_class)) if of_class else None,
+        better_than_class_mean=float(np.median(of_class)) if of_class else None,
         compared_class_mean=len(of_class),
     )
 
 
-def _score(value: float, centers: Array, spread: float) -> float:
-    """Logarithm of the density of a value under equal parts of normal distributions."""
-    terms = -0.5 * ((value - centers) / spread) ** 2 - log(spread) - 0.5 * log(2 * pi)
-    return float(logsumexp(terms) - log(len(centers)))
+def _part(progress: Progress | None, done: float, share: float) -> Progress | None:
+    return None if progress is None else lambda words, part: progress(words, done + share * part)
+
+
+def _score(result: Result, prediction: Prediction, value: float, basis: str) -> Score:
+    low, median, high = (quantile(prediction, share) for share in (0.05, 0.5, 0.95))
+    return Score(
+        basis, _natural(result, median), _natural(result, low), _natural(result, high), bool(low <= value <= high),
+        log_score(prediction, value), crps(prediction, value),
+    )  # fmt: skip
+
+
+def _normal_score(value: float, center: float, spread: float) -> float:
+    return log_score(Prediction(np.array([center]), spread), value)
+
+
+def _natural(result: Result, value: float) -> float:
+    """A number back from the scale of the error; shares stay between nothing and all."""
+    found = from_error_scale(result.endpoint, float(value))
+    return float(np.clip(found, -1.0 if result.versus else 0.0, 1.0)) if result.unit == "fraction" else found
 
 
 def _drugs(study: Study, target: Target) -> tuple[str, ...]:
     """Drugs that the arm gets and the one it is compared with does not; none if that one gets others instead."""
-    given = {arm.id: {dose.drug for dose in arm.doses} for arm in study.arms}
+    given = {arm.id: {dose.drug for dose in arm.all_doses} for arm in study.arms}
     arm, versus = given[target.result.arm], given.get(target.result.versus, set())
     return tuple(sorted(arm - versus)) if versus <= arm else ()

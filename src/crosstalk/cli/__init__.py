@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import sys
 from io import TextIOWrapper
@@ -13,6 +15,7 @@ from crosstalk import __version__
 from crosstalk.cli.calibration import calibrate, qualify, sensitivity, validate
 from crosstalk.cli.catalogues import analytes, drugs, regimens, schema
 from crosstalk.cli.cohorts import learn, predict
+from crosstalk.cli.demo import demo
 from crosstalk.cli.evidence import evidence_app
 from crosstalk.cli.model import model_app
 from crosstalk.cli.patients import assess, forecast
@@ -20,6 +23,7 @@ from crosstalk.cli.plates import plate
 from crosstalk.cli.studies import simulate
 from crosstalk.cli.trials import trial
 from crosstalk.errors import CrosstalkError
+from crosstalk.limits import printable
 
 __all__ = ["app", "main"]
 
@@ -34,7 +38,7 @@ app = typer.Typer(
 # the order of the help
 for verb in (
     assess, forecast, plate, simulate, trial, learn, predict, calibrate, validate, qualify, sensitivity,
-    drugs, regimens, analytes, schema,
+    drugs, regimens, analytes, schema, demo,
 ):  # fmt: skip
     app.command()(verb)
 app.add_typer(evidence_app, name="evidence")
@@ -42,7 +46,10 @@ app.add_typer(model_app, name="model")
 
 
 def main() -> None:
-    """Run the command line; a `CrosstalkError` becomes one message and its exit code."""
+    """Run the command line; what fails becomes one message and an exit code."""
+    words = logging.StreamHandler()
+    words.setFormatter(logging.Formatter("crosstalk: warning: %(message)s"))
+    logging.getLogger("crosstalk").handlers = [words]
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # a name that the terminal's encoding lacks must not end the run
@@ -50,7 +57,7 @@ def main() -> None:
     try:
         app()
     except CrosstalkError as error:
-        print(f"crosstalk: {error}", file=sys.stderr)
+        print(f"crosstalk: {printable(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
     except MemoryError as error:
         print(f"crosstalk: not enough memory ({error}); ask for fewer patients or draws", file=sys.stderr)
@@ -59,9 +66,32 @@ def main() -> None:
         print("crosstalk: interrupted; nothing was written", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
+        # before OSError, of which it is one
         # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        print(f"crosstalk: {_words(error)}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _words(error: OSError) -> str:
+    """What the system refused, where, and what to do, in one line."""
+    remedies = {
+        (errno.ENOSPC, errno.EDQUOT, errno.EFBIG): "free some space, or name another folder (TMPDIR for temporary "
+        "files, CROSSTALK_CACHE for what is kept)",
+        (errno.EACCES, errno.EPERM, errno.EROFS): "check the permissions, or name another folder (TMPDIR for temporary "
+        "files, CROSSTALK_CACHE for what is kept)",
+        (errno.EMFILE, errno.ENFILE): "raise the limit of open files (ulimit -n), or use fewer --jobs",
+        (errno.ENOMEM, errno.EAGAIN): "there are too few resources; use fewer --jobs, patients or draws",
+        (errno.ENAMETOOLONG,): "give a shorter name",
+    }
+    remedy = next((text for codes, text in remedies.items() if error.errno in codes), "check that it is there")
+    places = " and ".join(str(p) for p in (error.filename, error.filename2) if p is not None)
+    reason = " ".join((error.strerror or str(error) or type(error).__name__).split())
+    if "temporary directory" in reason:
+        remedy = "set TMPDIR to a folder with free space"
+    return f"{places}: {reason}; {remedy}" if places else f"{reason}; {remedy}"
 
 
 def _version(value: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,9 +14,12 @@ from crosstalk.cli.options import HtmlFile, Jobs, JsonFile, Quiet, Seed
 from crosstalk.errors import UsageError
 
 if TYPE_CHECKING:
+    from crosstalk.calibrate.calibration import Settings
+    from crosstalk.calibrate.validation import Validation
     from crosstalk.knowledge.loader import Knowledge
     from crosstalk.population.calibrated import PosteriorFile
     from crosstalk.population.worlds import Worlds
+    from crosstalk.store import Work
 
 __all__ = ["calibrate", "qualify", "sensitivity", "validate"]
 
@@ -27,13 +30,16 @@ DrawsOfWorlds = Annotated[int, typer.Option("--draws", min=2, help="Draws of the
 PatientsInWorld = Annotated[
     int, typer.Option("--patients", "-n", min=2, help="Virtual patients of each study in each draw.")
 ]
+DrawsOfPrior = Annotated[
+    int, typer.Option("--prior-draws", min=2, help="Draws of the prior, for the prior predictive beside it.")
+]
 
 
 def calibrate(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The posterior, as netCDF.")] = Path(
         "posterior.nc"
     ),
-    members: Annotated[int, typer.Option("--members", help="Size of the ensemble; so many draws are left.")] = 240,
+    members: Annotated[int, typer.Option("--members", help="Size of the ensemble; so many draws are left.")] = 200,
     effort: Annotated[float, typer.Option("--effort", help="Multiplies the numbers of virtual patients.")] = 1.0,
     fix: Annotated[
         list[str] | None,
@@ -50,23 +56,19 @@ def calibrate(
     from crosstalk.calibrate.calibration import calibrate as run
     from crosstalk.calibrate.files import write_calibration
     from crosstalk.knowledge.loader import load_knowledge
+    from crosstalk.store import Work
 
     settings = Settings(members, effort, seed, tuple(_fixed(text) for text in fix or ()))
     settings.check()
-    work = out.with_name(f".{out.name}.work")
-    if again:
-        shutil.rmtree(work, ignore_errors=True)
+    work = Work(out.with_name(f".{out.name}.work"), fresh=again)
     try:
         with open_engine("fast", jobs) as engine, progress("calibrating", quiet) as say:
             found = run(settings, knowledge=load_knowledge(), engine=engine, work=work, progress=say)
     except KeyboardInterrupt:
-        print(
-            f"crosstalk: interrupted; what is done is kept in {work}, and the same command goes on from there",
-            file=sys.stderr,
-        )
+        _say_kept(work)
         raise typer.Exit(130) from None
     write_calibration(out, found)
-    shutil.rmtree(work, ignore_errors=True)
+    work.clear()
     if not quiet:
         from crosstalk.report.credibility import calibration_tables
 
@@ -77,30 +79,67 @@ def calibrate(
 def validate(
     study: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[STUDY ...]", help="Study files or ids; all of role 'validate' by default."),
+        typer.Argument(
+            metavar="[STUDY ...]",
+            help="Study files or ids; all of role 'validate' by default, with --leave-out all that are fitted.",
+        ),
     ] = None,
     posterior: PosteriorOption = None,
-    draws: DrawsOfWorlds = 200,
+    draws: Annotated[int | None, typer.Option("--draws", min=2, help="Draws of the posterior, 200 by default.")] = None,
     patients: PatientsInWorld = 100,
+    prior_draws: DrawsOfPrior = 60,
+    leave_out: Annotated[
+        bool, typer.Option("--leave-out", help="Judge fitted studies by calibrations that have not seen them.")
+    ] = False,
+    folds: Annotated[
+        int | None,
+        typer.Option("--folds", metavar="K", help="With --leave-out: so many calibrations, not one for each cohort."),
+    ] = None,
+    members: Annotated[
+        int | None, typer.Option("--members", help="With --leave-out: size of each ensemble, 60 by default.")
+    ] = None,
+    effort: Annotated[
+        float | None, typer.Option("--effort", help="With --leave-out: as of calibrate, 1 by default.")
+    ] = None,
     json: JsonFile = None,
     html: HtmlFile = None,
     seed: Seed = 1,
     jobs: Jobs = None,
     quiet: Quiet = False,
 ) -> None:
-    """Predict published results that the model was never fitted to, and say where it is right and wrong."""
-    check_outputs(json, html)
+    """Predict published results that the model was never fitted to: its skill beside two rivals, and each verdict."""
+    check_outputs(json, html, inputs=[*(study or ()), posterior])
     from crosstalk.calibrate.targets import studies_of
     from crosstalk.calibrate.validation import validate as run
     from crosstalk.knowledge.loader import load_knowledge
+    from crosstalk.provenance import is_stream
     from crosstalk.report.documents import dump
+    from crosstalk.store import Work
     from crosstalk.study.schema import read_study
 
+    misplaced = {"--draws": draws} if leave_out else {"--folds": folds, "--members": members, "--effort": effort}
+    for name, value in misplaced.items():
+        if value is not None:
+            raise UsageError(f"{name} goes {'without' if leave_out else 'only with'} --leave-out")
     knowledge = load_knowledge()
-    chosen = [read_study(s, knowledge) for s in study] if study else list(studies_of("validate", knowledge))
-    worlds = _worlds(posterior, knowledge, seed, draws)
-    with open_engine("fast", jobs) as engine, progress("validating", quiet) as say:
-        found = run(chosen, worlds, knowledge=knowledge, engine=engine, seed=seed, patients=patients, progress=say)
+    work: Work | None = None
+    if leave_out:
+        from crosstalk.calibrate.calibration import Settings
+
+        place = Path(".leave-out.work") if json is None or is_stream(json) else json.with_name(f".{json.name}.work")
+        work = Work(place)
+        settings = Settings(60 if members is None else members, 1.0 if effort is None else effort, seed)
+        found = _left_out(
+            study or [], folds, settings, posterior, knowledge, work, jobs, (patients, prior_draws), quiet
+        )
+    else:
+        chosen = [read_study(s, knowledge) for s in study] if study else list(studies_of("validate", knowledge))
+        worlds = _worlds(posterior, knowledge, seed, draws or 200)
+        with open_engine("fast", jobs) as engine, progress("validating", quiet) as say:
+            found = run(
+                chosen, worlds, knowledge=knowledge, engine=engine, seed=seed, patients=patients,
+                prior_draws=prior_draws, progress=say,
+            )  # fmt: skip
 
     def page() -> str:
         from crosstalk.report.credibility import CredibilityReport, credibility_html
@@ -108,6 +147,8 @@ def validate(
         return credibility_html(CredibilityReport(validation=found))
 
     write_wanted((json, lambda: dump(found)), (html, page))
+    if work is not None:
+        work.clear()
     if not quiet:
         from crosstalk.report.credibility import validation_tables
 
@@ -115,17 +156,56 @@ def validate(
         say_written(json, html)
 
 
+def _left_out(
+    names: list[str],
+    folds: int | None,
+    settings: Settings,
+    posterior: Path | None,
+    knowledge: Knowledge,
+    work: Work,
+    jobs: int | None,
+    counts: tuple[int, int],
+    quiet: bool,
+) -> Validation:
+    """Judge fitted studies by calibrations without them; an interrupted run goes on where it was."""
+    from crosstalk.calibrate.files import read_calibration
+    from crosstalk.calibrate.leave_out import leave_out as run
+    from crosstalk.population.calibrated import shipped_posterior
+
+    if posterior is None:
+        shipped, stale = shipped_posterior(knowledge)
+        posterior = None if shipped is None or stale else shipped.path
+    full = None if posterior is None else read_calibration(posterior, knowledge)
+    try:
+        with progress("leaving studies out", quiet) as say:
+            return run(
+                names, k=folds, settings=settings, knowledge=knowledge, full=full, work=work,
+                jobs=jobs or os.cpu_count() or 1, patients=counts[0], prior_draws=counts[1], progress=say,
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        _say_kept(work)
+        raise typer.Exit(130) from None
+
+
+def _say_kept(work: Work) -> None:
+    print(
+        f"crosstalk: interrupted; what is done is kept in {work.folder}, and the same command goes on from there",
+        file=sys.stderr,
+    )
+
+
 def qualify(
     html: Annotated[Path, typer.Option("--html", metavar="FILE", help="The report.")] = Path("credibility.html"),
     posterior: PosteriorOption = None,
     draws: DrawsOfWorlds = 200,
     patients: PatientsInWorld = 100,
+    prior_draws: DrawsOfPrior = 60,
     seed: Seed = 1,
     jobs: Jobs = None,
     quiet: Quiet = False,
 ) -> None:
-    """Make the whole credibility report: evidence, fit, posterior, what the data cannot tell, validation, conflicts."""
-    check_outputs(html)
+    """Make the whole credibility report: evidence, fit, posterior, what the data cannot tell, validation."""
+    check_outputs(html, inputs=[posterior])
     from crosstalk.calibrate.files import read_calibration
     from crosstalk.calibrate.qualification import qualify as run
     from crosstalk.knowledge.loader import load_knowledge
@@ -135,13 +215,15 @@ def qualify(
     calibration = read_calibration(_file(posterior, knowledge).path, knowledge)
     with open_engine("fast", jobs) as engine, progress("qualifying", quiet) as say:
         found = run(
-            calibration, knowledge=knowledge, engine=engine, seed=seed, draws=draws, patients=patients, progress=say
-        )
+            calibration, knowledge=knowledge, engine=engine, seed=seed, draws=draws, patients=patients,
+            prior_draws=prior_draws, progress=say,
+        )  # fmt: skip
     write_wanted((html, lambda: credibility_html(report_of(found))))
     if not quiet:
         from crosstalk.report.credibility import validation_tables
+        from crosstalk.report.skill import skill_tables
 
-        render(validation_tables(found.validation))
+        render((*skill_tables(found.fit.summary, "fitted results"), *validation_tables(found.validation)))
         say_written(html)
 
 

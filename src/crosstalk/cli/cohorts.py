@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +12,7 @@ import typer
 from crosstalk.cli.common import check_outputs, console, progress, render, say_written, warn, write_wanted
 from crosstalk.cli.options import HtmlFile, JsonFile, Quiet, Seed
 from crosstalk.errors import UsageError
+from crosstalk.limits import printable
 
 if TYPE_CHECKING:
     from crosstalk.learn.ladder import Ladder
@@ -77,20 +77,21 @@ def learn(
     quiet: Quiet = False,
 ) -> None:
     """Judge what can be predicted in a cohort, and what the immune panel adds."""
-    check_outputs(json, html, out)
+    check_outputs(json, html, out, inputs=[cohort])
     if better not in ("", "higher", "lower"):
         raise UsageError(f"--better {better}: expected higher or lower")
     from crosstalk.learn.cohort import CohortColumns, read_cohort
     from crosstalk.learn.learning import learn_with_ladder, mechanism_steps
-    from crosstalk.provenance import cache_folder, hash_bytes
+    from crosstalk.provenance import cache_folder
     from crosstalk.report.documents import dump
     from crosstalk.report.learning import learn_html, learn_tables
+    from crosstalk.store import Work
 
     names = tuple(c.strip() for c in covariates.split(",") if c.strip())
     columns = CohortColumns(outcome, positive, site, group, treatment, treated, names, week2, baseline)
     read = read_cohort(cohort, columns)
     warn(read.warnings, quiet)
-    work = cache_folder() / "learn" / hash_bytes(_command())[:16]
+    work = Work(cache_folder() / "learn")
     try:
         with progress("learn", quiet) as say:
             found, ladder = learn_with_ladder(
@@ -107,9 +108,9 @@ def learn(
         (html, lambda: learn_html(found)),
         (out, lambda: _locked(read, ladder, found, lock)),
     )
-    shutil.rmtree(work, ignore_errors=True)
+    work.clear()
     if not quiet:
-        console().print("\n".join(found.conclusions), soft_wrap=True, markup=False)
+        console().print(printable("\n".join(found.conclusions)), soft_wrap=True, markup=False)
         render(learn_tables(found), whole=("model", "learner"))
         say_written(json, html, out)
 
@@ -128,7 +129,7 @@ def predict(
     quiet: Quiet = False,
 ) -> None:
     """Apply a locked model to patients as it is; flag what its training did not hold."""
-    check_outputs(json, html)
+    check_outputs(json, html, inputs=[model, panel])
     from dataclasses import replace
 
     from crosstalk.learn.cohort import header_of, read_patients

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crosstalk.errors import OutputError, UsageError
+from crosstalk.errors import CrosstalkError, OutputError, UsageError
+from crosstalk.limits import printable, shown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "check_outputs",
+    "check_work",
     "console",
     "open_engine",
     "render",
@@ -29,6 +32,8 @@ __all__ = [
     "write",
     "write_wanted",
 ]
+
+PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def show(tables: Sequence[Table], json: Path | None) -> None:
@@ -48,50 +53,111 @@ def render(tables: Sequence[Table], whole: Sequence[str] = ()) -> None:
         render_table(table.title, table.columns, table.rows, console(), whole)
 
 
-def check_outputs(*paths: Path | None) -> None:
-    """Fail before the work, not after it, where a result could not be written."""
-    from crosstalk.provenance import is_stream
+def check_outputs(*paths: Path | None, inputs: Iterable[Path | str | None] = ()) -> None:
+    """Fail before the work, not after it, where a result could not be written, or would replace what is read.
+
+    Parameters
+    ----------
+    inputs : iterable of Path or str
+        What the verb reads; names that are no files, such as ids of studies, may be among them.
+
+    Raises
+    ------
+    UsageError
+        If an output is an input under whatever name, lies in a folder that is read, or is another output.
+    OutputError
+        If it cannot be written.
+    """
+    from crosstalk.provenance import is_stream, target_of
 
     given = [p for p in paths if p is not None]
-    if len({p.resolve() for p in given}) < len(given):
+    targets = {path: target_of(path) for path in given if not is_stream(path)}
+    if len(set(given)) < len(given) or any(_same(a, b) for a, b in combinations(targets.values(), 2)):
         raise UsageError("two outputs have the same path; give each its own")
-    for path in given:
-        if is_stream(path):
-            continue
-        folder = path.resolve().parent
-        if not folder.is_dir():
-            raise OutputError(f"{path}: its folder {folder} does not exist; create it first")
-        if path.is_dir():
-            raise OutputError(f"{path}: is a folder; give the name of a file in it")
-        if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
+    read = [Path(i) for i in (*inputs, os.environ.get("CROSSTALK_POSTERIOR") or None) if i is not None]
+    for path, target in targets.items():
+        for source in read:
+            if _same(target, source):
+                raise UsageError(f"{path}: is the input {source}; an output never replaces what is read, rename it")
+            if source.is_dir() and source.resolve() in target.parents:
+                raise UsageError(f"{path}: lies in the input folder {source}; write to another folder")
+        if target.exists() and PACKAGE in target.parents:
+            raise UsageError(f"{path}: is a part of Crosstalk itself; write to another folder")
+        if not os.access(target.parent, os.W_OK) or (target.exists() and not os.access(target, os.W_OK)):
             raise OutputError(f"{path}: cannot be written; check the permissions")
 
 
+def _same(a: Path, b: Path) -> bool:
+    """Whether two paths are one file: by links and hard links, and by names that differ in case alone."""
+    try:
+        return a.samefile(b)
+    except OSError:  # one of them is not there
+        return not a.exists() and not b.exists() and str(a).casefold() == str(b).casefold()
+
+
+def check_work(folder: Path | None) -> None:
+    """Fail before the work where a folder for it could not be written.
+
+    Raises
+    ------
+    UsageError, OutputError
+    """
+    if folder is None:
+        return
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder}: is a file; expected a folder for what is done so far")
+    nearest = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        raise OutputError(f"{folder}: cannot be written; check the permissions, or name another folder")
+
+
 def write_wanted(*outputs: tuple[Path | None, Callable[[], str]]) -> None:
-    """Make the contents that have a path, all before any is written."""
-    write({path: make() for path, make in outputs if path is not None})
+    """Make the contents that have a path, then write them; one that cannot be made costs no other.
+
+    Raises
+    ------
+    OutputError
+        After the others are written, if one could not be made.
+    """
+    made: dict[Path, str] = {}
+    failed: dict[Path, Exception] = {}
+    for path, make in outputs:
+        if path is None:
+            continue
+        try:
+            made[path] = make()
+        except Exception as error:
+            failed[path] = error
+    write(made)
+    for path, fault in failed.items():
+        if isinstance(fault, (CrosstalkError, MemoryError)):
+            raise fault
+        others = f"; written: {', '.join(map(str, made))}" if made else ""
+        raise OutputError(
+            f"{path}: could not be made ({type(fault).__name__}: {shown(fault)}); this is a fault of Crosstalk, please "
+            f"report it{others}"
+        ) from fault
 
 
 def write(contents: dict[Path, str]) -> None:
-    """Write each file whole or not at all."""
-    from crosstalk.provenance import atomic_write
+    """Write all files or none of them."""
+    from crosstalk.provenance import write_together
 
-    for path, text in contents.items():
-        atomic_write(path, text)
+    write_together(contents)
 
 
 def say_written(*paths: Path | None) -> None:
     """Say which files were written."""
     for path in paths:
         if path is not None:
-            print(f"written: {path}")
+            print(f"written: {printable(str(path))}")
 
 
 def warn(warnings: tuple[str, ...], quiet: bool) -> None:
     """Print warnings on the error stream."""
     if not quiet:
         for warning in warnings:
-            print(f"crosstalk: warning: {warning}", file=sys.stderr)
+            print(f"crosstalk: warning: {printable(warning)}", file=sys.stderr)
 
 
 def console() -> Console:

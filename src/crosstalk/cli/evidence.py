@@ -1,20 +1,32 @@
-"""Verbs about published results: `evidence list`, `evidence show`, `evidence check` and `evidence pool`."""
+"""Verbs about published results: `evidence list`, `show`, `check`, `pool` and `moderation`."""
 
 from __future__ import annotations
 
 import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from crosstalk.cli.common import check_outputs, console, render, say_written, warn, write_wanted
-from crosstalk.cli.options import HtmlFile, JsonFile, Quiet
+from crosstalk.cli.common import (
+    check_outputs,
+    console,
+    open_engine,
+    render,
+    say_written,
+    status,
+    warn,
+    write_wanted,
+)
+from crosstalk.cli.options import HtmlFile, Jobs, JsonFile, Quiet, Seed
 from crosstalk.errors import UsageError
+from crosstalk.limits import printable
 
 if TYPE_CHECKING:
     from crosstalk.evidence.records import PublishedResult, Query
+    from crosstalk.evidence.sources import Entry
     from crosstalk.knowledge.loader import Knowledge
 
 __all__ = ["evidence_app"]
@@ -36,7 +48,7 @@ evidence_app = typer.Typer(
     help="Published results: list them (the default), show one study, check the study files, pool effects.",
 )
 
-Roles = Annotated[list[str] | None, typer.Option("--role", help="calibrate, validate, conflict or context.")]
+Roles = Annotated[list[str] | None, typer.Option("--role", help="calibrate, validate or context.")]
 Drugs = Annotated[list[str] | None, typer.Option("--drug", help="A drug that the arms do not share.")]
 Subjects = Annotated[
     list[str] | None, typer.Option("--of", "--analyte", help="Scale, analyte or variable of the model.")
@@ -93,7 +105,7 @@ def evidence_show(
     json: JsonFile = None,
 ) -> None:
     """Show one study: population, arms, figures and their sources."""
-    check_outputs(json)
+    check_outputs(json, inputs=[study])
     from crosstalk.evidence.listing import study_card
     from crosstalk.evidence.sources import read_entry
     from crosstalk.knowledge.loader import load_knowledge
@@ -116,7 +128,7 @@ def evidence_check(
     json: JsonFile = None,
 ) -> None:
     """Check study files: schema, DOIs, duplicates, errors, grades. Exit code 1 if one fails."""
-    check_outputs(json)
+    check_outputs(json, inputs=files or ())
     from crosstalk.evidence.checks import check_studies
     from crosstalk.report.documents import dump
     from crosstalk.report.evidence import check_tables
@@ -166,18 +178,72 @@ def evidence_pool(
         tables, notes = pool_text(result)
         render(tables)
         for note in notes:
+            console().print(printable(note), markup=False)
+        say_written(json, html)
+
+
+@evidence_app.command("moderation")
+def evidence_moderation(
+    main_effects: Annotated[
+        bool, typer.Option("--main-effects", help="Ask for the effect of each drug instead of what moderates it.")
+    ] = False,
+    posterior: Annotated[
+        Path | None, typer.Option("--posterior", metavar="FILE", help="Another posterior than the one that ships.")
+    ] = None,
+    draws: Annotated[int, typer.Option("--draws", min=3, help="Worlds in which the model is asked.")] = 120,
+    patients: Annotated[int, typer.Option("--patients", "-n", help="Virtual patients of each world.")] = 40,
+    without: Without = None,
+    meta_analyses: Annotated[
+        bool, typer.Option("--meta-analyses", help="Pool meta-analyses with trials, whose patients they may hold.")
+    ] = False,
+    json: JsonFile = None,
+    html: HtmlFile = None,
+    seed: Seed = 1,
+    jobs: Jobs = None,
+    quiet: Quiet = False,
+) -> None:
+    """Who gains from which treatment: published results alone beside the model, and where it is surer than they are."""
+    check_outputs(json, html)
+    from crosstalk.calibrate.never_surer import beside_effects, beside_moderation
+    from crosstalk.evidence.listing import resolve
+    from crosstalk.evidence.records import Query
+    from crosstalk.knowledge.loader import load_knowledge
+    from crosstalk.population.calibrated import posterior_in_force
+    from crosstalk.report.documents import dump
+    from crosstalk.report.never_surer import beside_html, beside_tables
+
+    knowledge = load_knowledge()
+    given = posterior_in_force(posterior, knowledge)
+    left = resolve(Query(without=tuple(without or ())), knowledge).without
+    entries = [entry for entry in _entries(knowledge, quiet) if entry.study.id not in left]
+    compare = beside_effects if main_effects else beside_moderation
+    with open_engine("fast", jobs) as engine, status("pooling published results", quiet) as say:
+        found = compare(
+            entries, knowledge, engine, given, draws=draws, patients=patients, seed=seed,
+            meta_analyses=meta_analyses, say=say,
+        )  # fmt: skip
+    write_wanted((json, lambda: dump(found)), (html, lambda: beside_html(found)))
+    if not quiet:
+        tables, notes = beside_tables(found)
+        render(tables, whole=("direct (95 %)", "model (95 %)"))
+        for note in notes:
             console().print(note, markup=False)
         say_written(json, html)
 
 
 def _rows(knowledge: Knowledge, quiet: bool) -> tuple[PublishedResult, ...]:
-    """Read all studies; one that is broken is a warning, since it should not hide the others."""
     from crosstalk.evidence.listing import published
+
+    return published(_entries(knowledge, quiet))
+
+
+def _entries(knowledge: Knowledge, quiet: bool) -> tuple[Entry, ...]:
+    """Read all studies; one that is broken is a warning, since it should not hide the others."""
     from crosstalk.evidence.sources import read_entries, study_paths
 
     entries, broken = read_entries(study_paths((), knowledge), knowledge)
     warn(tuple(f"{path.name} is left out; see crosstalk evidence check {path.stem}" for path, _ in broken), quiet)
-    return published(entries)
+    return entries
 
 
 def _query(

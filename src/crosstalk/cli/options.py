@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -9,13 +10,20 @@ import typer
 
 __all__ = ["Draws", "EngineName", "HtmlFile", "Jobs", "JsonFile", "PanelFile", "Patient", "Quiet", "Seed"]
 
+
+def _hush(quiet: bool) -> bool:
+    """Without warnings of the logger, too."""
+    logging.getLogger("crosstalk").setLevel(logging.ERROR if quiet else logging.WARNING)
+    return quiet
+
+
 PanelFile = Annotated[Path, typer.Argument(metavar="PANEL", help="CSV of one or more patients, long or wide.")]
 Patient = Annotated[str | None, typer.Option("--patient", help="Which patient of the file.")]
 JsonFile = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON.")]
 HtmlFile = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a self-contained report.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Fixes everything random.")]
 Draws = Annotated[int, typer.Option("--draws", min=20, help="Virtual patients who stand for the patient.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", callback=_hush, help="Print nothing but errors.")]
 Jobs = Annotated[
     int | None,
     typer.Option("--jobs", "-j", min=1, help="Threads, one per processor by default; they change no result."),

@@ -35,7 +35,7 @@ def assess(
     quiet: Quiet = False,
 ) -> None:
     """Read panels against references and infer the mechanism scores: of one patient, or of a cohort with a summary."""
-    check_outputs(json, html, csv)
+    check_outputs(json, html, csv, inputs=[panel])
     from crosstalk.panel.reader import one_patient, read_panel
     from crosstalk.report.documents import dump
     from crosstalk.report.html import assessment_html
@@ -116,7 +116,7 @@ def forecast(
     quiet: Quiet = False,
 ) -> None:
     """Forecast one patient under each regimen: a hypothesis, not advice."""
-    check_outputs(json, html)
+    check_outputs(json, html, inputs=[panel])
     from crosstalk.knowledge.loader import load_knowledge
     from crosstalk.panel.reader import one_patient, read_panel
     from crosstalk.report.documents import dump

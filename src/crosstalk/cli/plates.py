@@ -26,7 +26,7 @@ def plate(
     quiet: Quiet = False,
 ) -> None:
     """Check plates of immunoassays and read their concentrations from the signals."""
-    check_outputs(csv, json, html)
+    check_outputs(csv, json, html, inputs=files)
     from crosstalk.panel.plate_files import read_plates
     from crosstalk.panel.quality import assess_plates, concentrations
     from crosstalk.report.documents import dump

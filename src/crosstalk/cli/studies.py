@@ -9,6 +9,7 @@ import typer
 
 from crosstalk.cli.common import check_outputs, console, open_engine, say_written, status, write_wanted
 from crosstalk.cli.options import EngineName, HtmlFile, Jobs, JsonFile, Quiet, Seed
+from crosstalk.limits import PATIENTS
 
 __all__ = ["simulate"]
 
@@ -16,7 +17,7 @@ __all__ = ["simulate"]
 def simulate(
     study: Annotated[str, typer.Argument(metavar="STUDY", help="A study file (TOML), or the id of one that ships.")],
     patients: Annotated[
-        int, typer.Option("--patients", "-n", min=1, help="Virtual patients; each runs every arm.")
+        int, typer.Option("--patients", "-n", min=1, max=PATIENTS, help="Virtual patients; each runs every arm.")
     ] = 100,
     worlds: Annotated[
         int, typer.Option("--worlds", min=0, help="Draws of the uncertain parameters to spread the patients over.")
@@ -38,12 +39,13 @@ def simulate(
     quiet: Quiet = False,
 ) -> None:
     """Run a study, challenge or trial on virtual patients."""
-    check_outputs(csv, json, html)
+    check_outputs(csv, json, html, inputs=[study])
     from crosstalk.knowledge.loader import load_knowledge
     from crosstalk.population.run import simulate as run
     from crosstalk.report.documents import dump
     from crosstalk.report.html import simulation_html
     from crosstalk.report.simulation import summarise
+    from crosstalk.spreadsheets import frame_csv
     from crosstalk.study.schema import read_study
 
     plan = read_study(study)
@@ -53,7 +55,7 @@ def simulate(
         )
         summary = summarise(result, load_knowledge())
     write_wanted(
-        (csv, lambda: result.to_frame().to_csv(index=False, lineterminator="\n")),
+        (csv, lambda: frame_csv(result.to_frame())),
         (json, lambda: dump(summary)),
         (html, lambda: simulation_html(summary)),
     )

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Mapping
+from math import inf, isfinite
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from crosstalk.cli.common import check_outputs, console, open_engine, progress, render, say_written, write_wanted
+from crosstalk.cli.common import (
+    check_outputs,
+    check_work,
+    console,
+    open_engine,
+    progress,
+    render,
+    say_written,
+    write_wanted,
+)
 from crosstalk.cli.options import HtmlFile, JsonFile, Quiet, Seed
 from crosstalk.errors import UsageError
+from crosstalk.limits import printable, shown
 
 __all__ = ["trial"]
 
@@ -63,7 +73,8 @@ def trial(
     quiet: Quiet = False,
 ) -> None:
     """Simulate a trial many times: power, error, bias, size, probability of success."""
-    check_outputs(csv, cdisc, json, html)
+    check_outputs(csv, cdisc, json, html, inputs=[study])
+    check_work(work)
     processes = jobs or os.cpu_count() or 1
     space = {"--arms": arms, "--doses": doses, "--cutoffs": cutoffs, "--sizes": sizes, "--weeks": weeks}
     if optimise:
@@ -75,10 +86,12 @@ def trial(
         if value:
             raise UsageError(f"{option} belongs to a search; add --optimise")
     from crosstalk.knowledge.loader import load_knowledge
-    from crosstalk.provenance import cache_folder, hash_bytes
+    from crosstalk.provenance import cache_folder
     from crosstalk.report.trial_data import cdisc_frame, tidy_frame
     from crosstalk.report.trials import trial_html, trial_json, trial_tables
     from crosstalk.report.words import UNCALIBRATED
+    from crosstalk.spreadsheets import frame_csv
+    from crosstalk.store import Work
     from crosstalk.trial.example import one_trial
     from crosstalk.trial.pool import read_trial
     from crosstalk.trial.run import TrialSettings, characterise, make_pools
@@ -86,8 +99,7 @@ def trial(
     knowledge = load_knowledge()
     plan = read_trial(study, knowledge)
     settings = TrialSettings(replicates, worlds, seed, null=null)
-    key = hash_bytes(repr((plan, plan.trial, seed)))
-    kept = work or cache_folder() / "trials" / f"{plan.id}-{key[:12]}"
+    kept = Work(work or cache_folder() / "trials")
     try:
         with open_engine("fast", jobs) as engine, progress(f"trial {plan.id}", quiet) as say:
             pools = make_pools(plan, settings, knowledge, engine, say)
@@ -102,15 +114,15 @@ def trial(
         raise typer.Exit(130) from None
     example = one_trial(plan, pools.central, knowledge, seed)
     write_wanted(
-        (csv, lambda: tidy_frame(*example).to_csv(index=False, lineterminator="\n")),
-        (cdisc, lambda: cdisc_frame(*example).to_csv(index=False, lineterminator="\n")),
+        (csv, lambda: frame_csv(tidy_frame(*example))),
+        (cdisc, lambda: frame_csv(cdisc_frame(*example))),
         (json, lambda: trial_json(result)),
         (html, lambda: trial_html(result)),
     )
     if work is None:
-        shutil.rmtree(kept, ignore_errors=True)
+        kept.clear()
     if not quiet:
-        console().print(result.summary() + "\n", markup=False)
+        console().print(printable(result.summary()) + "\n", markup=False)
         render(trial_tables(result), WHOLE)
         if not result.calibrated:
             print(UNCALIBRATED)
@@ -161,6 +173,9 @@ def _search(
 
 def _numbers(text: str, option: str) -> tuple[float, ...]:
     try:
-        return tuple(float(x) for x in text.split(",") if x.strip())
+        found = tuple(float(x) for x in text.split(",") if x.strip())
     except ValueError:
-        raise UsageError(f"{option}: received '{text}'; expected numbers with commas between, such as 1,3,5") from None
+        found = (inf,)
+    if not all(map(isfinite, found)):
+        raise UsageError(f"{option}: received '{shown(text)}'; expected numbers with commas between, such as 1,3,5")
+    return found

@@ -1,7 +1,7 @@
 """Machine code of a model: compiled for this processor once, kept on disk, loaded in milliseconds.
 
-A kept file is used only if its checksum is right and its name (a hash of the model, the processor, the versions of LLVM
-and of the code that wrote it) fits; anything else is compiled again.
+It is kept for this model, processor, version of LLVM and of the code that wrote it; see `crosstalk.store`, which lends
+out code only from places that nobody else can write.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any
 from crosstalk.engine.rodas import RODAS5P, Rosenbrock
 from crosstalk.engine.sbml import TIME
 from crosstalk.engine.starting import Starting
-from crosstalk.errors import OutputError
-from crosstalk.provenance import atomic_write, cache_folder, hash_bytes
+from crosstalk.provenance import hash_bytes
+from crosstalk.store import cached
 
 __all__ = ["CompiledSystem", "compile_system"]
 
@@ -26,10 +26,9 @@ FUNCTIONS = (
     "hoist", "rhs", "outputs", "rates", "jacobian", "signals", "factor", "solve", "step", "prepare", "dense",
 )  # fmt: skip
 SOURCES = (
-    "document", "expressions", "mathematics", "sbml", "switches", "starting", "factorization", "rodas", "kernel",
-    "compiled",
+    "document", "nesting", "expressions", "mathematics", "sbml", "switches", "starting", "factorization", "rodas",
+    "kernel", "compiled",
 )  # fmt: skip
-MAGIC = b"crosstalk kernel 1\n"
 
 
 @dataclass(frozen=True)
@@ -109,21 +108,18 @@ def compile_system(sbml: str, method: Rosenbrock = RODAS5P) -> CompiledSystem:
     llvm.initialize_native_asmprinter()
     cpu, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
     width = 8 if "+avx512f" in features else 4
-    key = hash_bytes(
-        repr((_code_hash(), hash_bytes(sbml), method.name, width, cpu, features, llvmlite.__version__,
-              llvm.llvm_version_info, platform.machine()))
+    store = cached(
+        "kernel", _code_hash(), sbml, method.name, width, cpu, features, llvmlite.__version__, llvm.llvm_version_info,
+        platform.machine(),
     )  # fmt: skip
-    path = cache_folder() / f"kernel-{key[:32]}.bin"
     machine = llvm.Target.from_default_triple().create_target_machine(cpu=cpu, features=features, opt=2, jit=True)
-    kept = _read(path)
+    kept = store.load()
     if kept is None:
-        kept = _compile(sbml, method, width, machine)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            atomic_write(path, _pack(*kept))
-        except (OSError, OutputError):
-            pass
-    header, code = kept
+        header, code = _compile(sbml, method, width, machine)
+        store.save(json.dumps(header).encode() + b"\n" + code)
+    else:
+        text, _, code = bytes(kept).partition(b"\n")
+        header = json.loads(text)
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
@@ -186,22 +182,3 @@ def _compile(sbml: str, method: Rosenbrock, width: int, machine: Any) -> tuple[d
         "n_work": kernel.n_work,
     }
     return json.loads(json.dumps(header)), machine.emit_object(module)
-
-
-def _pack(header: dict[str, Any], code: bytes) -> bytes:
-    body = json.dumps(header).encode() + b"\n" + code
-    return MAGIC + hash_bytes(body).encode() + b"\n" + body
-
-
-def _read(path: Path) -> tuple[dict[str, Any], bytes] | None:
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return None
-    if not content.startswith(MAGIC):
-        return None
-    checksum, _, body = content[len(MAGIC) :].partition(b"\n")
-    if checksum.decode("ascii", "replace") != hash_bytes(body):
-        return None
-    header, _, code = body.partition(b"\n")
-    return json.loads(header), code

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from crosstalk.engine.nesting import check_calls, check_nesting
 from crosstalk.errors import ModelError
 
 __all__ = ["Unsupported", "read_model", "refuse", "time_unit"]
@@ -34,6 +35,7 @@ def read_model(text: str) -> Any:
     """
     import libsbml
 
+    check_nesting(text)
     document = libsbml.readSBMLFromString(_with_encoding(text))
     if document.getNumErrors(libsbml.LIBSBML_SEV_ERROR) or document.getNumErrors(libsbml.LIBSBML_SEV_FATAL):
         raise ModelError(f"this is no valid SBML: {_first_error(document)}")
@@ -42,6 +44,7 @@ def read_model(text: str) -> Any:
     # libSBML attaches its layout and render plugins to every Level 2 document; packages exist in Level 3 alone
     if document.getLevel() > 2:
         _packages(document)
+    check_calls(document.getModel())
     for converter in ("expandFunctionDefinitions", "promoteLocalParameters"):
         _convert(document, converter)
     return document

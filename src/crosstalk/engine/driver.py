@@ -11,6 +11,7 @@ from numba import njit
 
 from crosstalk.engine.calls import call_kernel as _call
 from crosstalk.engine.hybrid import FLOOR, locate, make_queue, react
+from crosstalk.engine.jit import compiled
 
 __all__ = ["CODES", "integrate"]
 
@@ -27,7 +28,7 @@ FINE = 5000.0  # steps in the whole time that see a pulse of unknown width
 GROWING = 1e-3  # share of a state's size so far below which it is judged on that scale
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def integrate(
     kernel,  # addresses of hoist, rhs, outputs, step, prepare, dense, signals
     parameters,  # (n_patients, n_parameters)
@@ -413,7 +414,7 @@ def integrate(
                 running -= 1
 
 
-@njit(nogil=True, cache=True, inline="always")
+@njit(nogil=True, inline="always")
 def _show(values, sources, i, k, lane, y, shown, p):
     # no function for one value: passing arrays costs more than the copy
     for j in range(len(sources)):
@@ -426,7 +427,7 @@ def _show(values, sources, i, k, lane, y, shown, p):
             values[i, j, k] = p[place, lane]
 
 
-@njit(nogil=True, cache=True, inline="always")
+@njit(nogil=True, inline="always")
 def _is_due(time, t, dt, stop, reach):
     """Whether an output lies inside the part of a step that counts."""
     if reach <= 1.0:
@@ -434,7 +435,7 @@ def _is_due(time, t, dt, stop, reach):
     return time <= t + dt or (dt == stop - t and time <= stop)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _stuck(rhs, y, y1, h, slope, dt, atol, rtol, lane):
     """Whether a state that should move did not: an error of exactly 0 may come from a Jacobian that is not finite."""
     _call(rhs, (y.ctypes.data, h.ctypes.data, slope.ctypes.data))
@@ -444,7 +445,7 @@ def _stuck(rhs, y, y1, h, slope, dt, atol, rtol, lane):
     return False
 
 
-@njit(nogil=True, cache=True, inline="always")
+@njit(nogil=True, inline="always")
 def _fill(p, y, parameters, states, first, count):
     """Put some patients into the lanes; idle lanes repeat the last."""
     for lane in range(p.shape[1]):
@@ -455,7 +456,7 @@ def _fill(p, y, parameters, states, first, count):
             y[k, lane] = states[i, k]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def evaluate(kernel, parameters, states, sizes, with_variables, with_jacobian):
     """Rates, variables and entries of the Jacobian of many patients at given states, a row each."""
     width, n_hoisted, n_entries, n_variables = sizes[0], sizes[1], sizes[2], sizes[3]
@@ -488,7 +489,7 @@ def evaluate(kernel, parameters, states, sizes, with_variables, with_jacobian):
     return rates, variables, entries
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def output_gradient(kernel, parameters, states, sizes, place, floor):
     """Central differences of one variable by every state, shape (n_patients, n_states)."""
     width, n_hoisted, n_variables = sizes[0], sizes[1], sizes[3]
@@ -518,7 +519,7 @@ def output_gradient(kernel, parameters, states, sizes, place, floor):
     return gradient
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def take_step(kernel, parameters, start, duration, sizes):
     """States after one step of given length from one start, whatever its error, shape (n_states,)."""
     width, n_hoisted, n_work = sizes[0], sizes[1], sizes[2]

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from crosstalk.errors import SimulationError, check_option
+from crosstalk.errors import SimulationError, UsageError, check_option
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Engine", "Ensemble", "Event", "Failure", "Problem", "Status", "SteadyStates"]
+__all__ = ["Engine", "Ensemble", "Event", "Failure", "Problem", "Status", "SteadyStates", "check_rtol"]
 
 Array = NDArray[np.float64]
 
@@ -106,6 +106,50 @@ class Problem:
     events: tuple[Event, ...] = ()
     nonnegative: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Check what every engine relies on; what the model has no such name for is refused by the engine.
+
+        Raises
+        ------
+        UsageError
+            With the field, what was received and what was expected.
+        """
+        if self.n < 0:
+            raise UsageError(f"Problem.n is {self.n}; expected 0 or more patients")
+        times = np.asarray(self.times_h, dtype=np.float64)
+        if times.ndim != 1 or not len(times):
+            raise UsageError(f"Problem.times_h has the shape {times.shape}; expected one or more times in a row")
+        if not np.isfinite(times).all():
+            raise UsageError(f"Problem.times_h holds {times[~np.isfinite(times)][0]}; expected finite times")
+        if times[0] != 0:
+            raise UsageError(f"Problem.times_h begins at {times[0]:g} h; a simulation begins at 0 h, so begin with 0")
+        if (np.diff(times) < 0).any():
+            later = int(np.argmax(np.diff(times) < 0))
+            raise UsageError(
+                f"Problem.times_h goes back from {times[later]:g} to {times[later + 1]:g} h; expected increasing times"
+            )
+        for name, values in (("parameters", self.parameters), ("initial", self.initial)):
+            for key, value in values.items():
+                if np.shape(value) != (self.n,):
+                    raise UsageError(
+                        f"Problem.{name}['{key}'] has the shape {np.shape(value)}; expected one value for each of "
+                        f"{self.n} patients"
+                    )
+        for event in self.events:
+            self._check_event(event)
+
+    def _check_event(self, event: Event) -> None:
+        where = f"Problem.events: the event of '{event.target}' at {event.time_h} h"
+        if not (np.isfinite(event.time_h) and event.time_h >= 0):
+            raise UsageError(f"{where}; expected a finite time of 0 h or later")
+        if np.shape(event.amount) not in ((), (self.n,)):
+            raise UsageError(
+                f"{where} has amounts of the shape {np.shape(event.amount)}; expected one, or one for each of {self.n} "
+                f"patients"
+            )
+        if np.ndim(event.amount) == 0 and not np.isfinite(event.amount):
+            raise UsageError(f"{where} has the amount {event.amount}; expected a finite one")
+
     def take(self, index: NDArray[np.intp]) -> Problem:
         """The same problem for some of its patients, in the order of ``index``."""
 
@@ -119,6 +163,17 @@ class Problem:
             initial={k: np.asarray(v)[index] for k, v in self.initial.items()},
             events=tuple(replace(e, amount=part(e.amount)) for e in self.events),
         )
+
+
+def check_rtol(rtol: float) -> None:
+    """Refuse a relative tolerance that no integrator can keep.
+
+    Raises
+    ------
+    UsageError
+    """
+    if not 1e-14 <= rtol <= 0.1:
+        raise UsageError(f"rtol is {rtol}; expected a relative tolerance from 1e-14 to 0.1")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from crosstalk.engine.chunk import Chunk, simulate_chunk
 from crosstalk.engine.compiled import compile_system
 from crosstalk.engine.document import Unsupported
-from crosstalk.engine.ensemble import Array, Engine, Ensemble, Failure, Problem, SteadyStates
+from crosstalk.engine.ensemble import Array, Engine, Ensemble, Failure, Problem, SteadyStates, check_rtol
 from crosstalk.engine.sensitivity import Sensitivities, SensitivityChunk, join, sensitivity_chunk
 from crosstalk.engine.steady import SteadyChunk, join_steady_states, steady_chunk
 
@@ -59,6 +59,7 @@ class FastEngine:
             A file (``.npy``) that the values are written to chunk by chunk, for more patients than memory holds; the
             ensemble's values are then read from it as needed.
         """
+        check_rtol(rtol)
         try:
             compile_system(problem.sbml)
         except Unsupported as reason:

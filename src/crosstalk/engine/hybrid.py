@@ -22,7 +22,7 @@ DUE = 256  # events of one patient that can wait for the end of their delays
 TOO_MANY = 5000  # changes at one time that only a loop can make
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def make_queue(n_own, n_assigned, width):
     """Events that are triggered and not carried out yet: event, time, order, whether shown at that time, values.
 
@@ -39,7 +39,7 @@ def make_queue(n_own, n_assigned, width):
     )
 
 
-@njit(nogil=True, cache=True, inline="always")
+@njit(nogil=True, inline="always")
 def _chance(count, choice):
     """A number in [0, 1) that only depends on what the patient went through (splitmix64)."""
     x = np.uint64(count) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(choice)
@@ -49,7 +49,7 @@ def _chance(count, choice):
     return float(x >> np.uint64(11)) / 9007199254740992.0
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _mode(switches, k, lane, signal, t, quiet):
     """What a switch holds from now on: the limit from the right."""
     n = len(switches)
@@ -73,7 +73,7 @@ def _mode(switches, k, lane, signal, t, quiet):
     return 1.0 if value > 0.0 or (value == 0.0 and closed) else 0.0
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def react(
     kernel,
     switches,
@@ -229,7 +229,7 @@ def react(
             restart[lane] = False
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _differs(switches, n_parameters, p, signal, lane):
     """Whether a switch without a known time is not what is held."""
     for k in range(len(switches)):
@@ -244,7 +244,7 @@ def _differs(switches, n_parameters, p, signal, lane):
     return False
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def locate(
     kernel, switches, n_parameters, y, y1, work, h, p, signal, point, place, t, dt, taken, clock, reach, landing
 ):
@@ -294,7 +294,7 @@ def locate(
     return True
 
 
-@njit(nogil=True, cache=True, inline="always")
+@njit(nogil=True, inline="always")
 def _look(kernel, y, y1, work, h, signal, point, place, t, dt, clock):
     """Signals at places inside the steps."""
     call_kernel(kernel[0], (y.ctypes.data, y1.ctypes.data, work.ctypes.data, place.ctypes.data, point.ctypes.data))

@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 
-from crosstalk.engine.ensemble import Array, Ensemble, Problem, SteadyStates
+from crosstalk.engine.ensemble import Array, Ensemble, Problem, SteadyStates, check_rtol
 from crosstalk.engine.reference import simulate_serial, steady_state_serial
 
 __all__ = ["ReferenceEngine"]
@@ -45,6 +45,7 @@ class ReferenceEngine:
         strict: bool = False,
     ) -> Ensemble:
         """Integrate every patient, see `Engine.simulate`; CVODE takes the smallest of several absolute tolerances."""
+        check_rtol(rtol)
         if isinstance(atol, Mapping):
             atol = min(atol.values(), default=None)
         if self.jobs == 1 or problem.n <= CHUNK:

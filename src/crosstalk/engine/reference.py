@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from crosstalk.engine.document import Unsupported, read_model, time_unit
 from crosstalk.engine.ensemble import Array, Ensemble, Event, Failure, Problem, Status, SteadyStates
+from crosstalk.engine.nesting import check_nesting
 from crosstalk.engine.sbml import read_sbml
 from crosstalk.engine.starting import Starting, start_values
 from crosstalk.errors import ModelError
@@ -44,6 +45,7 @@ class CompiledModel:
         roadrunner.Logger.disableLogging()
         roadrunner.Config.setValue(roadrunner.Config.LLVM_BACKEND, roadrunner.Config.LLJIT)
         roadrunner.Config.setValue(roadrunner.Config.ROADRUNNER_DISABLE_PYTHON_DYNAMIC_PROPERTIES, True)
+        check_nesting(sbml)
         try:
             self.runner = roadrunner.RoadRunner(sbml)
         except RuntimeError as error:

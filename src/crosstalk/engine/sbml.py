@@ -13,6 +13,7 @@ from typing import Any
 from crosstalk.engine.document import read_model, refuse, time_unit
 from crosstalk.engine.expressions import PATIENT, STATE, Graph
 from crosstalk.engine.mathematics import TIME, Mathematics
+from crosstalk.engine.nesting import TOO_DEEP
 from crosstalk.engine.starting import given
 from crosstalk.engine.switches import Switch, Switches
 from crosstalk.errors import ModelError
@@ -107,7 +108,10 @@ def read_sbml(text: str) -> OdeSystem:
     """
     # the document owns the model
     document = read_model(text)
-    return _Reader(document.getModel()).system()
+    try:
+        return _Reader(document.getModel()).system()
+    except RecursionError:
+        raise ModelError(TOO_DEEP) from None
 
 
 class _Reader:

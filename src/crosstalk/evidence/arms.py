@@ -7,9 +7,9 @@ from dataclasses import replace
 from itertools import combinations
 from math import hypot
 
-from crosstalk.evidence.listing import from_error_scale, interval, stratum_text
+from crosstalk.evidence.listing import interval, stratum_text
 from crosstalk.evidence.records import PublishedResult
-from crosstalk.study.endpoints import error_scale
+from crosstalk.study.endpoints import error_scale, from_error_scale
 
 __all__ = ["MADE", "compare_arms"]
 

@@ -15,7 +15,17 @@ from crosstalk.knowledge.schema import DOI
 
 __all__ = ["CHECKS", "check_studies"]
 
-CHECKS = ("schema", "file name", "DOI", "duplicate result", "standard error", "grades", "memory", "assumed error")
+CHECKS = (
+    "schema",
+    "file name",
+    "DOI",
+    "same patients",
+    "duplicate result",
+    "standard error",
+    "grades",
+    "memory",
+    "assumed error",
+)
 FITTED = ("calibrate", "validate")
 GRADES: tuple[Grade, ...] = ("fail", "warn", "note")
 ASPECTS = ("indication", "species", "design", "quality")
@@ -81,8 +91,9 @@ def _dois(entries: Sequence[Entry]) -> Iterator[CheckLine]:
     for entry in entries:
         doi = entry.study.doi
         if not doi:
-            message = f"no DOI; PubMed {entry.study.pubmed or 'number missing too'}"
-            grade: Grade = "note" if entry.study.pubmed or entry.study.role == "design" else "fail"
+            other = entry.study.url or f"PubMed {entry.study.pubmed or 'number missing too'}"
+            grade: Grade = "note" if entry.study.pubmed or entry.study.url or entry.study.role == "design" else "fail"
+            message = f"no DOI; {other}"
             yield CheckLine(grade, "DOI", entry.study.id, _place(entry, "study"), message)
             continue
         by_doi[doi.lower()].append(entry)
@@ -94,6 +105,19 @@ def _dois(entries: Sequence[Entry]) -> Iterator[CheckLine]:
             ids = ", ".join(entry.study.id for entry in same)
             message = f"{doi} is the DOI of {ids}; right only if they hold different patients or arms"
             yield CheckLine("note", "DOI", same[0].study.id, _place(same[0], "study", "doi"), message)
+            yield from _unmarked(same)
+
+
+def _unmarked(same: Sequence[Entry]) -> Iterator[CheckLine]:
+    """Yield files of one publication that do not say whether they are of the same patients."""
+    for entry in same:
+        if not entry.study.cohort and len({_people(other) for other in same}) < len(same):
+            others = ", ".join(other.study.id for other in same if other is not entry)
+            message = (
+                f"{entry.study.doi} is the publication of {others} too, and the people look the same; give each file a "
+                "cohort: one name where they are the same patients, different ones where they are not"
+            )
+            yield CheckLine("fail", "same patients", entry.study.id, _place(entry, "study", "cohort"), message)
 
 
 def _people(entry: Entry) -> tuple[object, ...]:
@@ -146,7 +170,7 @@ def _overlaps(rows: Sequence[PublishedResult]) -> Iterator[CheckLine]:
 def _target(row: PublishedResult) -> tuple[object, ...]:
     times = [None if time is None else round(time, 3) for time in (row.time_h, row.partner_h)]
     limits = stratum_text(row.stratum)
-    return row.arm, row.versus, row.endpoint, row.of, row.partner, row.threshold, *times, limits
+    return row.arm, row.versus, row.endpoint, row.of, row.partner, row.threshold, row.marker, row.event, *times, limits
 
 
 def _errors(rows: Iterable[PublishedResult]) -> Iterator[CheckLine]:

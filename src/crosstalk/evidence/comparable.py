@@ -6,17 +6,17 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from math import sqrt
-from typing import cast
 
 from crosstalk.errors import EvidenceError, UsageError
 from crosstalk.evidence.arms import MADE
-from crosstalk.evidence.listing import stratum_text, time_text
+from crosstalk.evidence.listing import marker_text, stratum_text, time_text
 from crosstalk.evidence.records import Contrast, LeftOut, PublishedResult, Query
 from crosstalk.knowledge.loader import Knowledge
-from crosstalk.study.endpoints import error_scale, hedges_correction, smd_se
+from crosstalk.study.endpoints import error_scale
 from crosstalk.study.records import Eligibility, Endpoint
+from crosstalk.study.statistics import hedges_correction, smd_se
 
-__all__ = ["Comparable", "Effect", "comparable", "standardise", "too_few"]
+__all__ = ["SHARED_ARM", "Comparable", "Effect", "comparable", "overlap", "standardise", "too_few"]
 
 MEANS = ("level", "change")
 ORDER: tuple[Contrast, ...] = ("drug", "diagnosis", "active", "within", "none")
@@ -173,7 +173,7 @@ def _endpoint(rows: Sequence[PublishedResult], query: Query, knowledge: Knowledg
         )
     if "smd" in asked or (asked <= set(MEANS) and len(subjects) > 1):
         return "smd", True
-    return cast(Endpoint, "change" if "change" in asked else query.endpoint[0]), False
+    return "change" if "change" in asked else query.endpoint[0], False
 
 
 def _other_drugs(row: PublishedResult, query: Query) -> str:
@@ -186,16 +186,17 @@ def _other_drugs(row: PublishedResult, query: Query) -> str:
 
 
 def _definition(rows: Sequence[PublishedResult]) -> Callable[[PublishedResult], str]:
-    """Keep the most frequent definition: what is correlated, or which value counts."""
+    """Keep the most frequent definition: what is correlated, which value counts, which marker in which steps."""
 
-    def definition(row: PublishedResult) -> tuple[str, float | None]:
-        return row.partner, row.threshold
+    def definition(row: PublishedResult) -> tuple[str, float | None, str, str]:
+        return row.partner, row.threshold, "" if row.marker is None else marker_text(row.marker), row.event
 
     counts = Counter(definition(row) for row in rows)
     if len(counts) < 2:
         return lambda _: ""
     kept = counts.most_common(1)[0][0]
     said = " with " + kept[0] if kept[0] else ("" if kept[1] is None else f" from {kept[1]:g}")
+    said += "".join(f", {text}" for text in kept[2:] if text)
     return lambda row: "" if definition(row) == kept else f"is defined otherwise than the most{said}"
 
 
@@ -243,7 +244,7 @@ def _comparison(row: PublishedResult) -> Hashable:
 
 
 def _gives_way(row: PublishedResult, other: PublishedResult) -> str:
-    if _comparison(row) != _comparison(other) or not _overlap(row.stratum, other.stratum):
+    if _comparison(row) != _comparison(other) or not overlap(row.stratum, other.stratum):
         return ""
     if row.time_h != other.time_h:
         return f"is earlier than {time_text(other.time_h)}, which is pooled"
@@ -256,7 +257,8 @@ def _gives_way(row: PublishedResult, other: PublishedResult) -> str:
     return "is a duplicate"
 
 
-def _overlap(first: Eligibility | None, second: Eligibility | None) -> bool:
+def overlap(first: Eligibility | None, second: Eligibility | None) -> bool:
+    """Whether two strata may hold the same patients."""
     if first is None or second is None or first.analyte != second.analyte:
         return True
     low = max(limit for limit in (first.min, second.min, float("-inf")) if limit is not None)
@@ -274,7 +276,7 @@ def _grouped(rows: Sequence[PublishedResult]) -> list[list[PublishedResult]]:
                 group
                 for group in groups
                 if group[0].study == row.study
-                and any(mine & {other.arm, other.versus} and _overlap(row.stratum, other.stratum) for other in group)
+                and any(mine & {other.arm, other.versus} and overlap(row.stratum, other.stratum) for other in group)
             ),
             None,
         )

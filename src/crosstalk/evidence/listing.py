@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from math import exp, sqrt, tanh
+from math import sqrt
 from typing import get_args
 
 from crosstalk.errors import UsageError
@@ -14,16 +14,16 @@ from crosstalk.evidence.sources import Entry
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.knowledge.records import Distribution, Dose
 from crosstalk.study.checks import Problem
-from crosstalk.study.endpoints import error_scale
+from crosstalk.study.endpoints import ENDPOINTS, error_scale, from_error_scale
 from crosstalk.study.protocol import HOURS_PER_WEEK
 from crosstalk.study.published import subject
-from crosstalk.study.records import Arm, Eligibility, Endpoint, Result, Study
+from crosstalk.study.records import Arm, Eligibility, Endpoint, Marker, Result, Study
 from crosstalk.study.tables import ResultTable
 
 __all__ = [
     "ROLES",
-    "from_error_scale",
     "interval",
+    "marker_text",
     "published",
     "resolve",
     "select",
@@ -32,7 +32,7 @@ __all__ = [
     "time_text",
 ]
 
-ROLES = ("calibrate", "validate", "conflict", "context")
+ROLES = ("calibrate", "validate", "context")
 Z95 = 1.959963984540054
 
 
@@ -56,7 +56,7 @@ def resolve(query: Query, knowledge: Knowledge) -> Query:
     """
     for kind, names, known in (
         ("role", query.role, ROLES),
-        ("endpoint", query.endpoint, get_args(Endpoint)),
+        ("endpoint", query.endpoint, tuple(ENDPOINTS)),
         ("provenance", query.provenance, ("seen", "memory")),
         ("contrast", query.contrast, get_args(Contrast)),
         ("study", (*query.study, *query.without), tuple(knowledge.study_files)),
@@ -87,6 +87,7 @@ def study_card(entry: Entry, knowledge: Knowledge) -> StudyCard:
     facts = (
         ("doi", study.doi),
         ("PubMed", entry.study.pubmed),
+        ("data", entry.study.url),
         ("role", study.role),
         ("length", time_text(study.duration_h)),
         ("bias term", study.bias or "none"),
@@ -111,7 +112,7 @@ def study_card(entry: Entry, knowledge: Knowledge) -> StudyCard:
         (
             arm.id + (f" ({arm.diagnosis})" if arm.diagnosis else ""),
             "" if arm.n is None else f"{arm.n}",
-            "; ".join(dose_text(dose) for dose in arm.doses) or "nothing beyond the background",
+            "; ".join(dose_text(dose) for dose in arm.all_doses) or "nothing beyond the background",
         )
         for arm in study.arms
     )
@@ -129,13 +130,6 @@ def interval(endpoint: Endpoint, value: float, se: float, z: float = Z95) -> tup
     """
     middle = error_scale(endpoint, value)
     return from_error_scale(endpoint, middle - z * se), from_error_scale(endpoint, middle + z * se)
-
-
-def from_error_scale(endpoint: Endpoint, value: float) -> float:
-    """Put a value back from the scale of its error: the inverse of `crosstalk.study.endpoints.error_scale`."""
-    if endpoint in ("ratio", "odds-ratio", "sd"):
-        return exp(value)
-    return tanh(value) if endpoint == "correlation" else value
 
 
 def time_text(hours: float | None) -> str:
@@ -165,6 +159,17 @@ def stratum_text(limits: Eligibility | None) -> str:
     if limits.min is not None:
         return f"{limits.analyte} >= {limits.min:g}{unit}"
     return f"{limits.analyte} < {limits.max:g}{unit}"
+
+
+def marker_text(marker: Marker) -> str:
+    """The steps of a marker, such as ``per ln hsCRP``, ``per 5 kg/m^2 BMI``, ``hsCRP >= 3 against < 1 mg/L``."""
+    if marker.per == "stratum":
+        below = marker.min if marker.max is None else marker.max
+        return f"{marker.analyte} >= {marker.min:g} against < {below:g} {marker.unit}"
+    step = (
+        f"{marker.step:g} {marker.unit}" if marker.per == "unit" else {"sd": "SD", "sd-ln": "SD of ln"}.get(marker.per)
+    )
+    return f"per {step or marker.per} {marker.analyte}"
 
 
 def dose_text(dose: Dose) -> str:
@@ -224,6 +229,7 @@ def _row(entry: Entry, index: int, result: Result) -> PublishedResult:
         title=study.title,
         doi=study.doi,
         pubmed=entry.study.pubmed,
+        url=entry.study.url,
         role=study.role,
         bias=study.bias,
         diagnosis=arm.diagnosis or study.population.diagnosis,
@@ -250,6 +256,11 @@ def _row(entry: Entry, index: int, result: Result) -> PublishedResult:
         se_source=result.se_source,
         provenance=result.provenance,
         mismatch=result.mismatch,
+        marker=result.marker,
+        event=result.event,
+        shares=result.shares,
+        figure=result.figure,
+        cohort=study.cohort,
         file=entry.file.name,
         line=entry.line("result", index),
     )
@@ -258,10 +269,10 @@ def _row(entry: Entry, index: int, result: Result) -> PublishedResult:
 def _compare(study: Study, arm: Arm, versus: Arm | None) -> tuple[tuple[str, ...], tuple[str, ...], Contrast]:
     """Return the drugs of the arm alone, those of the other arm alone, and what the two compare."""
     if versus is None:
-        return tuple(dict.fromkeys(d.drug for d in arm.doses)), (), "within"
+        return tuple(dict.fromkeys(d.drug for d in arm.all_doses)), (), "within"
     # a drug at another dose is a difference too
-    own = _names(d.drug for d in arm.doses if d not in versus.doses)
-    other = _names(d.drug for d in versus.doses if d not in arm.doses)
+    own = _names(d.drug for d in arm.all_doses if d not in versus.all_doses)
+    other = _names(d.drug for d in versus.all_doses if d not in arm.all_doses)
     if own and other:
         return own, other, "active"
     if own or other:

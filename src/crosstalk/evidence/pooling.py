@@ -13,18 +13,17 @@ from numpy.typing import NDArray
 from crosstalk.errors import EvidenceError, check_option
 from crosstalk.evidence.arms import compare_arms
 from crosstalk.evidence.comparable import Comparable, Effect, comparable, too_few
-from crosstalk.evidence.listing import Z95, from_error_scale, resolve, select, stratum_text, time_text
+from crosstalk.evidence.listing import Z95, resolve, select, stratum_text, time_text
 from crosstalk.evidence.records import Contrast, Member, Pool, PublishedResult, Query
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.provenance import package_version
+from crosstalk.study.endpoints import ENDPOINTS, from_error_scale
 from crosstalk.study.records import Endpoint
 
 __all__ = ["RandomEffects", "pool", "random_effects"]
 
 Array = NDArray[np.float64]
 HartungKnapp = Literal["hartung-knapp", "ad hoc"]
-GOOD_IF_LOWER = ("level", "change", "smd", "ratio", "incidence", "prevalence")
-GOOD_IF_HIGHER = ("response", "remission", "odds-ratio")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +91,8 @@ def random_effects(
        2003. doi:10.1002/sim.1482
     .. [5] Partlett C, Riley RD. Random effects meta-analysis: coverage performance of 95% confidence and prediction
        intervals following REML estimation. Stat Med 2017. doi:10.1002/sim.7140
+    .. [6] Röver C, Knapp G, Friede T. Hartung-Knapp-Sidik-Jonkman approach and its modification for random-effects
+       meta-analysis with few studies. BMC Med Res Methodol 2015. doi:10.1186/s12874-015-0091-1
 
     Examples
     --------
@@ -205,8 +206,8 @@ def pool(
         endpoint=found.endpoint,
         of=found.of,
         contrast=found.contrast,
-        unit="SD" if found.endpoint in ("smd", "responder-smd") else row.unit,
-        scale=_scale(found.endpoint),
+        unit="SD" if ENDPOINTS[found.endpoint].spread == "sd" else row.unit,
+        scale=ENDPOINTS[found.endpoint].scale,
         null=_null(found.endpoint, found.contrast),
         favours=_favours(found, known),
         k=len(members),
@@ -285,24 +286,16 @@ def _title(found: Comparable, query: Query, knowledge: Knowledge) -> str:
     return f"{found.endpoint} of {', '.join(found.of)}: {who}"
 
 
-def _scale(endpoint: Endpoint) -> Any:
-    if endpoint in ("ratio", "odds-ratio", "sd"):
-        return "logarithm"
-    return "Fisher z" if endpoint == "correlation" else "identity"
-
-
 def _null(endpoint: Endpoint, contrast: Contrast) -> float | None:
-    if endpoint in ("ratio", "odds-ratio"):
-        return 1.0
-    if contrast != "within" or endpoint in ("change", "smd", "responder-smd", "correlation"):
-        return 0.0
-    return None
+    kind = ENDPOINTS[endpoint]
+    # a change or a fold of one arm can be told from none, too
+    compared = contrast != "within" or endpoint in ("change", "smd", "ratio")
+    neutral = kind.null(compared=compared)
+    return None if neutral is None else kind.inverse(neutral)
 
 
 def _favours(found: Comparable, knowledge: Knowledge) -> int:
     """Return -1 where a lower effect is good for the patients of the first arm, 1 where a higher one is, else 0."""
     if found.contrast not in ("drug", "active") or not set(found.of) <= set(knowledge.scales):
         return 0
-    if found.endpoint in GOOD_IF_LOWER:
-        return -1
-    return 1 if found.endpoint in GOOD_IF_HIGHER else 0
+    return ENDPOINTS[found.endpoint].favours

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from crosstalk.study.records import Eligibility, Endpoint
+from crosstalk.study.records import Eligibility, Endpoint, Figure, Marker
 
 __all__ = [
     "CheckLine",
@@ -68,8 +68,14 @@ class PublishedResult:
     se_source: str
     provenance: str
     mismatch: tuple[tuple[str, str], ...]
+    marker: Marker | None
+    event: str
+    shares: str
+    figure: Figure
+    cohort: str
     file: str
     line: int
+    url: str = ""
 
     @property
     def quality(self) -> str:
@@ -78,10 +84,10 @@ class PublishedResult:
 
     @property
     def publication(self) -> str:
-        """What identifies the publication: its DOI, else its number in PubMed."""
+        """What identifies the publication: its DOI, else its number in PubMed, else where the data are documented."""
         if self.doi:
             return f"doi {self.doi.lower()}"
-        return f"PubMed {self.pubmed}" if self.pubmed else ""
+        return f"PubMed {self.pubmed}" if self.pubmed else self.url
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 
 from crosstalk.errors import KnowledgeError, UsageError
+from crosstalk.knowledge.discounts import EvidenceFile
 from crosstalk.knowledge.records import (
     Analyte,
     Correlation,
@@ -35,18 +36,18 @@ from crosstalk.knowledge.records import (
     Slot,
     Source,
 )
+from crosstalk.knowledge.scales import ScaleTable, scale_records
 from crosstalk.knowledge.schema import (
     DOI,
     AnalyteTable,
     DrugFile,
-    EvidenceFile,
     PopulationFile,
     ReferenceTable,
     RegimenFile,
-    ScaleTable,
     ScoreTable,
     SlotTable,
 )
+from crosstalk.limits import shown
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -62,6 +63,7 @@ RANGE_COLUMNS = (
     "analyte", "assay", "specimen", "sex", "age_from", "age_below", "bmi_from", "bmi_below", "n", "n_effective",
     "p2_5", "p25", "median", "p75", "p97_5", "median_se", "kind", "doi", "place",
 )  # fmt: skip
+NAME = 100  # characters of a name that are compared with the known ones
 _KNOWLEDGE_SUFFIXES = {".ant", ".nc", ".toml", ".tsv"}
 _PRIOR = re.compile(r"fixed|(lognormal|normal)\((\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)\)")
 _GREEK = str.maketrans({"α": "alpha", "β": "beta", "γ": "gamma", "κ": "kappa"})  # noqa: RUF001
@@ -120,6 +122,11 @@ class Knowledge:
         """Return the analyte with this id, alias or LOINC code."""
         return _find(self.analytes, name, "analyte", self.analyte_names)
 
+    def find_analyte(self, name: str) -> Analyte | None:
+        """The analyte with this id, alias or LOINC code, or None: for names by the thousand, without a search."""
+        id_ = name if name in self.analytes else self.analyte_names.get(normal_name(name))
+        return None if id_ is None else self.analytes[id_]
+
     def scale(self, name: str) -> Scale:
         """Return the symptom scale with this id, alias or LOINC code."""
         names = {alias: id_ for alias, id_ in self.analyte_names.items() if id_ in self.scales}
@@ -169,7 +176,7 @@ def _load(root: Path, extra: tuple[Path, ...], stamps: tuple[tuple[Path, int, in
     drugs = _read_drugs(folders, slots)
     regimens = _read_regimens(folders, drugs)
     scale_tables = _tables(root / "scales.toml", ScaleTable, "scale")
-    scales = {id_: table.record(id_) for id_, table in scale_tables.items()}
+    scales = scale_records(scale_tables, root / "scales.toml")
     analyte_tables = _tables(root / "analytes.toml", AnalyteTable, "analyte")
     for id_ in scales.keys() & analyte_tables.keys():
         raise KnowledgeError(f"{root / 'analytes.toml'}: analyte.{id_}: is also a scale of scales.toml; drop it here")
@@ -212,10 +219,10 @@ def _find(records: Mapping[str, Record], name: str, what: str, names: Mapping[st
     id_ = known.get(normal_name(name))
     if id_ is not None:
         return records[id_]
-    close = difflib.get_close_matches(normal_name(name), known, n=8, cutoff=0.6)
+    close = difflib.get_close_matches(normal_name(name[:NAME]), known, n=8, cutoff=0.6)
     nearest = list(dict.fromkeys(known[match] for match in close))[:3]
     hint = f"did you mean {' or '.join(nearest)}?" if nearest else f"known are: {', '.join(records)}."
-    raise UsageError(f"unknown {what} {name!r}: {hint}")
+    raise UsageError(f"unknown {what} '{shown(name)}': {hint}")
 
 
 def _name_index(analytes: Mapping[str, Analyte], path: Path) -> dict[str, str]:

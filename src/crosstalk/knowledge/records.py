@@ -209,7 +209,14 @@ class Analyte:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """A symptom scale as a weighted sum of the two symptom dimensions (fractions 0 to 1)."""
+    """A symptom scale.
+
+    ``neurovegetative`` and ``mood_cognitive`` are the points of its items by dimension. The score is read from
+    ``equivalents``, pairs of (score of the anchor, score), at an index in points of the anchor: the sum of the two
+    symptom dimensions (fractions 0 to 1) by ``weights``. For the anchor itself the index is the score. ``span`` is the
+    range of the anchor in points of this scale, at the rate of exchange between mild and severe states: what disturbs a
+    score, such as its fluctuation, is a share of it.
+    """
 
     id: str
     name: str
@@ -222,6 +229,15 @@ class Scale:
     source: Source
     aliases: tuple[str, ...] = ()
     integer: bool = True
+    weights: tuple[float, float] = (0.0, 0.0)
+    equivalents: tuple[tuple[float, float], ...] = ()
+    span: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.equivalents:  # an anchor of its own
+            object.__setattr__(self, "weights", (self.neurovegetative, self.mood_cognitive))
+            object.__setattr__(self, "equivalents", ((0.0, 0.0), (self.maximum, self.maximum)))
+            object.__setattr__(self, "span", self.maximum)
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,20 +285,29 @@ class Discounts:
     ``mismatch`` maps a grade such as ``indication.near`` to a share of the result's size that is added to its standard
     error in quadrature, ``memory`` is the share for a figure that nobody looked up. ``bias`` maps the name of a
     study-bias term to its standard deviation in standardized units. ``visits`` is the correlation of errors of results
-    of the same patients at different times; ``drug_effect`` the SD of an assumed effect of a drug, as a share of it;
+    of the same patients at different times, ``shared`` that of two results that tell partly the same of them;
+    ``heterogeneity`` by domain the scale of the prior of the standard deviation between studies, in standard deviations
+    between patients; ``marker_sd`` and ``marker_log_sd`` the usual standard deviation of a marker and of its logarithm
+    among patients; ``drug_effect`` the SD of an assumed effect of a drug, as a share of it;
     ``assay_scale`` the log-SD of a laboratory's scale on rises well above its detection limit; ``scale_sd`` the usual
     standard deviation of a symptom score or its change, as a share of the scale; ``floor`` by endpoint the smallest
-    size of a result that a share refers to.
+    size of a result that a share refers to; ``between_trials`` the standard deviation between trials of a response or
+    an effect, on the scale of its unit.
     """
 
     mismatch: Mapping[str, float]
     memory: float
     bias: Mapping[str, float]
     visits: float
+    shared: float
+    heterogeneity: Mapping[str, float]
+    marker_sd: Mapping[str, float]
+    marker_log_sd: Mapping[str, float]
     drug_effect: float
     assay_scale: float
     scale_sd: float
     floor: Mapping[str, float]
+    between_trials: Mapping[str, Quantity] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

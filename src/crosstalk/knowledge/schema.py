@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from crosstalk.knowledge.records import (
     Analyte,
     Correlation,
-    Discounts,
     Distribution,
     Dose,
     Drug,
@@ -23,7 +22,6 @@ from crosstalk.knowledge.records import (
     Quantity,
     ReferenceRange,
     Regimen,
-    Scale,
     Slot,
     Source,
     Target,
@@ -37,11 +35,9 @@ __all__ = [
     "DistributionTable",
     "DoseTable",
     "DrugFile",
-    "EvidenceFile",
     "PopulationFile",
     "ReferenceTable",
     "RegimenFile",
-    "ScaleTable",
     "ScoreTable",
     "SlotTable",
     "SourceTable",
@@ -440,58 +436,6 @@ class AnalyteTable(_Table):
         )
 
 
-class ScaleTable(SourceTable):
-    """One table of ``scales.toml``."""
-
-    name: Text
-    maximum: Positive
-    neurovegetative: NonNegative
-    mood_cognitive: NonNegative
-    rater_sd: NonNegative
-    response_fraction: Share
-    remission_max: NonNegative
-    aliases: list[Text] = []
-    loinc: list[str] = []
-    integer: bool = True
-
-    @model_validator(mode="after")
-    def _check_scale(self) -> Self:
-        total = self.neurovegetative + self.mood_cognitive
-        if abs(total - self.maximum) > 1e-9:
-            raise ValueError(f"the weights sum to {total:g}: expected the maximum of the scale ({self.maximum:g})")
-        for code in self.loinc:
-            if not loinc_is_valid(code):
-                raise ValueError(f"loinc {code!r} has a wrong form or check digit: copy the code again from loinc.org")
-        return self
-
-    def record(self, id_: str) -> Scale:
-        """Return the scale record."""
-        return Scale(id=id_, **self._values("loinc") | {"aliases": tuple(self.aliases)})
-
-    def analyte(self, id_: str) -> Analyte:
-        """Return the same scale as an entry of a panel: whole points from 0 to its maximum."""
-        return Analyte(
-            id=id_,
-            name=self.name,
-            kind="scale",
-            unit="points",
-            aliases=tuple(self.aliases),
-            loinc=tuple(self.loinc),
-            specimen="",
-            observable="",
-            covariate="",
-            assay_cv=0.0,
-            within_cv=0.0,
-            offset_log_sd=0.0,
-            lod=None,
-            plausible=(0.0, self.maximum),
-            molar_mass=None,
-            units_by_rule={},
-            references=(),
-            source=self.source(),
-        )
-
-
 class ScoreTable(_Table):
     """One table of ``scores.toml``."""
 
@@ -572,25 +516,6 @@ class DiagnosisTable(_Table):
     correlation: list[CorrelationTable] = []
     constants: dict[str, Number] = {}
     enrolment: dict[str, Number] = {}
-
-
-class EvidenceFile(_Table):
-    """``evidence.toml``: how published results are discounted."""
-
-    mismatch: dict[Id, dict[str, NonNegative]]
-    memory: NonNegative
-    bias: dict[Id, NonNegative]
-    visits: Annotated[float, Field(ge=0, lt=1)]
-    drug_effect: NonNegative
-    assay_scale: NonNegative
-    scale_sd: Positive
-    floor: dict[str, NonNegative]
-
-    def record(self) -> Discounts:
-        """Return the record, with grades such as ``indication.near``."""
-        grades = {f"{kind}.{grade}": value for kind, table in self.mismatch.items() for grade, value in table.items()}
-        plain = {k: v for k, v in self if k != "mismatch"}
-        return Discounts(mismatch=grades, **plain)
 
 
 class PopulationFile(_Table):

@@ -10,7 +10,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -21,7 +20,8 @@ from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.panel.layout import LONG, PATIENT
 from crosstalk.panel.reader import read_panel
 from crosstalk.panel.records import PanelFile
-from crosstalk.provenance import hash_file
+from crosstalk.provenance import hash_file, temporary_folder
+from crosstalk.spreadsheets import frame_csv, unescape
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +34,6 @@ BELOW = " below"  # suffix of the column that marks values below the limit of de
 MISSING = {"", "na", "nan", "n/a", "null", "none", ".", "missing", "unknown"}
 YES, NO = {"1", "1.0", "yes", "true", "y"}, {"0", "0.0", "no", "false", "n"}
 SCORE_VALUES = 10  # a score takes more values than this (assumed); fewer are categories, which are not modelled
-_UNIT = re.compile(r"\s*[\[(].*$")
 
 
 @dataclass(frozen=True)
@@ -284,10 +283,10 @@ def read_frame(file: Path) -> tuple[pd.DataFrame, str]:
         raise LearnError(
             f"{file}: rows have more cells than the header; a decimal comma or an unquoted separator adds cells"
         )
-    frame.columns = [" ".join(str(c).split()) for c in frame.columns]
+    frame.columns = [" ".join(unescape(str(c)).split()) for c in frame.columns]
     if not len(frame):
         raise LearnError(f"{file}: a header and no row; expected one row per patient")
-    return frame.apply(lambda column: column.str.strip()), separator
+    return frame.apply(lambda column: column.str.strip().map(unescape)), separator
 
 
 def _patient_column(file: Path, frame: pd.DataFrame) -> str:
@@ -386,11 +385,12 @@ def _analyte_columns(
     for column in map(str, frame):
         if column == who or column in taken:
             continue
-        try:
-            analytes.append(known.analyte(_UNIT.sub("", column)).id)
-            headers.append(column)
-        except UsageError:
+        found = known.find_analyte(re.split(r"[\[(]", column, maxsplit=1)[0].rstrip())
+        if found is None:
             rest.append(column)
+        else:
+            analytes.append(found.id)
+            headers.append(column)
     if rest:
         told.append(
             f"{file}: columns not used, being no analyte and named by no option: {', '.join(rest)}; clinical ones are "
@@ -403,9 +403,9 @@ def _panels(
     file: Path, frame: pd.DataFrame, who: str, headers: list[str], separator: str, known: Knowledge, line: Any
 ) -> PanelFile:
     """The analytes of the cohort through the reader of panels; blank lines keep the numbers of lines."""
-    with TemporaryDirectory() as folder:
-        part = Path(folder) / file.with_suffix(".csv").name
-        blocks = frame[[who, *headers]].to_csv(index=False, sep=separator, lineterminator="\n").splitlines()
+    with temporary_folder() as folder:
+        part = folder / file.with_suffix(".csv").name
+        blocks = frame_csv(frame[[who, *headers]], separator=separator).splitlines()
         rows, at = [blocks[0]], 2
         for number, text in zip(line, blocks[1:], strict=True):
             rows += [""] * (int(number) - at)

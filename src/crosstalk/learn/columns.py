@@ -7,7 +7,6 @@ their own units, beside a value below the limit a column ``IL-6 below`` of 0 and
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from crosstalk.knowledge.loader import load_knowledge
 from crosstalk.knowledge.records import Analyte
 from crosstalk.panel.derived import derive
 from crosstalk.panel.entries import Entry
+from crosstalk.panel.layout import split_header
 from crosstalk.panel.records import Measurement, Panel
 from crosstalk.panel.values import Interpreter
 
@@ -31,7 +31,6 @@ Layout = Literal["wide", "cohort"]
 Others = Literal["refuse", "ignore", "pass"]
 
 BELOW = " below"  # as in crosstalk.learn.cohort
-_HEADER = re.compile(r"^(?P<name>.+?)\s*[\[(](?P<unit>[^\])]*(?:\[[^\]]*\][^\])]*)?)[\])]\s*$")
 
 
 class ColumnError(LearnError, ValueError):
@@ -127,11 +126,9 @@ class TableReader:
             )
 
     def _column(self, i: int, header: str, flags: dict[str, int]) -> Column | None:
-        match = _HEADER.match(header) if self.layout == "wide" else None
-        name, unit = (match["name"], match["unit"]) if match else (header, "")
-        try:
-            analyte = self._interpreter.analyte(name)
-        except PanelError:
+        name, unit = split_header(header) if self.layout == "wide" else (header, "")
+        analyte = self._interpreter.knowledge.find_analyte(name) if name.strip() else None
+        if analyte is None:
             return None
         if self.layout == "cohort":
             return Column(i, header, analyte, analyte.unit, flags.get(header, -1))

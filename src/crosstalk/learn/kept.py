@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crosstalk.provenance import atomic_write, hash_bytes, versions
+from crosstalk.provenance import versions
+from crosstalk.store import Work
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,44 +20,27 @@ Array = NDArray[np.float64]
 
 
 class Kept:
-    """Predictions of finished rungs in a folder; remains of another run are cleared away.
+    """Predictions of finished rungs, kept for this cohort and these settings alone.
 
     Parameters
     ----------
-    folder : Path, optional
+    work : Path or Work, optional
         None keeps nothing.
     table : DataFrame
         All predictors, and ``y`` the outcome.
     settings : object
-        Whatever else the predictions depend on; its ``repr`` counts.
+        Whatever else the predictions depend on; see `crosstalk.store.hash_value`.
     """
 
-    def __init__(self, folder: Path | None, table: pd.DataFrame, y: Array, settings: object) -> None:
-        self.folder = folder
-        if folder is None:
-            return
-        key = hash_bytes(repr((table.to_csv(), y.tobytes().hex(), settings, versions())))
-        mark = folder / "key"
-        if not (mark.is_file() and mark.read_text(encoding="utf-8") == key):
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-            atomic_write(mark, key)
+    def __init__(self, work: Path | Work | None, table: pd.DataFrame, y: Array, settings: object) -> None:
+        columns = [(str(name), table[name].to_numpy()) for name in table.columns]
+        self.store = Work.of(work).store("ladder", columns, list(map(str, table.index)), y, settings, versions())
 
     def load(self, rung: str, learner: str) -> Array | None:
         """Predictions of a rung, if it was finished."""
-        path = self._path(rung, learner)
-        if path is None or not path.is_file():
-            return None
-        found: Array = np.load(path, allow_pickle=False)
-        return found
+        found = self.store.load_arrays(f"{rung}-{learner}")
+        return None if found is None else found["values"]
 
     def save(self, rung: str, learner: str, values: Array) -> None:
         """Keep the predictions of a finished rung."""
-        path = self._path(rung, learner)
-        if path is not None:
-            buffer = io.BytesIO()
-            np.save(buffer, values, allow_pickle=False)
-            atomic_write(path, buffer.getvalue())
-
-    def _path(self, rung: str, learner: str) -> Path | None:
-        return None if self.folder is None else self.folder / f"{rung}-{learner}.npy"
+        self.store.save_arrays({"values": values}, f"{rung}-{learner}")

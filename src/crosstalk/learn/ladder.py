@@ -21,6 +21,7 @@ from crosstalk.learn.cohort import Cohort
 from crosstalk.learn.folds import RepeatedFolds, Split, check_apart
 from crosstalk.learn.kept import Kept
 from crosstalk.learn.models import LEARNERS, Columns, FeatureStep, StepFactory, predict
+from crosstalk.store import Work
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -261,7 +262,7 @@ def run_ladder(
     boosting: bool = True,
     expected_r2: float = 0.15,
     progress: Callable[[str, float], None] | None = None,
-    work: Path | None = None,
+    work: Path | Work | None = None,
 ) -> Ladder:
     """Predict every patient by every rung, in each repeat by models that have not seen the patient or the family.
 
@@ -276,7 +277,7 @@ def run_ladder(
         Whether to run gradient boosting beside penalised regression.
     progress : callable, optional
         Takes words and the share done.
-    work : Path, optional
+    work : Path or Work, optional
         Folder for what is done so far; a run that was stopped goes on from there, to the same result.
 
     Returns
@@ -303,10 +304,13 @@ def run_ladder(
     for k, (_, test) in enumerate(splits):
         fold_of[k // folds, test] = k % folds
     jobs = [(r, learner) for r in rungs if not r.skipped for learner in learners_of(r.id, boosting)]
-    kept = Kept(work, table, cohort.y, (folds, repeats, seed, cohort.group, [(r.id, r.name) for r in rungs]))
+    columns = [(r.id, r.name, replace(r.columns, step=None)) for r in rungs]
+    kept = Kept(work, table, cohort.y, (cohort.kind, folds, repeats, seed, cohort.group, columns))
     found = {}
     for j, (rung, learner) in enumerate(jobs):
-        earlier = kept.load(rung.id, learner)
+        # what a fitted step of others does cannot be seen, and so is not known to be the same
+        hidden = rung.columns.step is not None
+        earlier = None if hidden else kept.load(rung.id, learner)
         if earlier is not None:
             found[rung.id, learner] = Prediction(rung.id, learner, earlier)
             continue
@@ -315,7 +319,8 @@ def run_ladder(
             values[k // folds, test] = predicted
             if progress is not None:
                 progress(f"{rung.name} ({learner})", (j + (k + 1) / len(splits)) / len(jobs))
-        kept.save(rung.id, learner, values)
+        if not hidden:
+            kept.save(rung.id, learner, values)
         found[rung.id, learner] = Prediction(rung.id, learner, values)
     return Ladder(rungs, folds, repeats, seed, splits, found, fold_of, table)
 

@@ -20,6 +20,7 @@ from crosstalk.learn.models import StepFactory
 from crosstalk.learn.records import Learnt
 from crosstalk.learn.resampling import learning_curve, optimism, selection
 from crosstalk.provenance import package_version, versions
+from crosstalk.store import Work
 
 __all__ = ["learn", "learn_with_ladder", "mechanism_steps", "who_benefits"]
 
@@ -50,7 +51,7 @@ def learn_with_ladder(
     higher_is_better: bool | None = None,
     command: str = "",
     progress: Progress | None = None,
-    work: Path | None = None,
+    work: Path | Work | None = None,
 ) -> tuple[Learnt, Ladder]:
     """Judge a cohort, and keep the folds and predictions.
 
@@ -72,7 +73,7 @@ def learn_with_ladder(
     command : str
         How to run it again.
     progress : callable, optional
-    work : Path, optional
+    work : Path or Work, optional
         Folder for what is done so far, see `crosstalk.learn.ladder.run_ladder`.
 
     Raises
@@ -102,7 +103,7 @@ def _judge(
     higher_is_better: bool | None,
     command: str,
     progress: Progress | None,
-    work: Path | None,
+    work: Path | Work | None,
 ) -> tuple[Learnt, Ladder]:
     ladder = run_ladder(
         cohort, steps=steps, folds=folds, repeats=repeats, seed=seed, boosting=boosting, expected_r2=expected_r2,

@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from crosstalk.errors import LearnError, UsageError
 from crosstalk.learn.cohort import Cohort, CohortColumns
 from crosstalk.learn.conformal import conformal_quantile, least_people
 from crosstalk.learn.ladder import Ladder, fit_rung, lightly
+from crosstalk.learn.locked_schema import problems
 from crosstalk.provenance import hash_bytes, package_version
 
 if TYPE_CHECKING:
@@ -265,30 +267,29 @@ def _residuals(cohort: Cohort, values: Array) -> dict[str, dict[str, float]]:
 
 
 def read_locked(path: str | Path) -> LockedModel:
-    """Read a locked model and check its hash.
+    """Read a locked model; its form, its numbers and its hash are checked.
 
     Raises
     ------
     LearnError
-        If the file is no locked model, or was changed since it was locked.
+        If the file is no locked model, holds what cannot be computed with, or was changed since it was locked.
     """
     file = Path(path)
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"{file}: cannot be read ({error.strerror}); check the path and its permissions") from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no text, no JSON, a number of thousands of digits, a deep nest
         raise LearnError(
             f"{file}: is no locked model; expected the JSON that `crosstalk learn --out` writes"
         ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         got = content.get("format") if isinstance(content, dict) else type(content).__name__
         raise LearnError(f"{file}: received the format '{got}', expected '{FORMAT}'; lock the model again")
-    try:
-        features = tuple(Feature(**f) for f in content.pop("features"))
-        model = LockedModel(features=features, **content)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise LearnError(f"{file}: a part of the locked model is missing or unknown ({error})") from error
+    wrong = problems(content)
+    if wrong:
+        raise LearnError(f"{file}: a part of the locked model is missing or unknown ({wrong}); lock the model again")
+    model = LockedModel(features=tuple(Feature(**f) for f in content.pop("features")), **content)
     if model.hash() != model.sha256:
         raise LearnError(
             f"{file}: its content has the hash {model.hash()[:12]}, but it was locked with {str(model.sha256)[:12]}; "
@@ -307,7 +308,8 @@ def _values(feature: Feature, table: pd.DataFrame) -> tuple[Array, NDArray[np.bo
     gone = ~np.isfinite(x)
     work = np.log(np.maximum(np.where(gone, 1.0, x), feature.floor)) if feature.kind == "log" else x
     work = np.where(gone, feature.fill, work)
-    return feature.coefficient * (work - feature.mean) / feature.scale, gone
+    with np.errstate(over="ignore"):
+        return feature.coefficient * (work - feature.mean) / feature.scale, gone
 
 
 def _coded(model: LockedModel, cohort: Cohort) -> pd.DataFrame:
@@ -325,7 +327,7 @@ def apply(model: LockedModel, cohort: Cohort) -> tuple[Applied, ...]:
     Raises
     ------
     LearnError
-        If a column that the model needs is not in the file, or has another unit.
+        If a column that the model needs is not in the file, or has another unit, or a result is no finite number.
     """
     lacking = [f.name for f in model.features if f.name not in cohort.table]
     if len(lacking) == len(model.features):
@@ -356,7 +358,10 @@ def apply(model: LockedModel, cohort: Cohort) -> tuple[Applied, ...]:
         for i in map(int, np.flatnonzero((x < f.low) | (x > f.high))):
             side = "below" if x[i] < f.low else "above"
             flags[i].append(f"{f.name} {x[i]:.3g} lies {side} all of training ({f.low:.3g} to {f.high:.3g})")
-    values = total if model.kind == "score" else 1 / (1 + np.exp(-total))
+    if not np.isfinite(total).all():
+        patient = cohort.patients[int(np.flatnonzero(~np.isfinite(total))[0])]
+        raise LearnError(f"{cohort.path}: the model gives patient {patient} no finite number; check its coefficients")
+    values = total if model.kind == "score" else expit(total)
     sexes = cohort.table["sex"].to_numpy(dtype=float) if "sex" in cohort.table else np.full(len(cohort), np.nan)
     rows = []
     for j, patient in enumerate(cohort.patients):

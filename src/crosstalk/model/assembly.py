@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from crosstalk.errors import ModelError
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.model.pharmacokinetics import drug_block, slot_rules
+from crosstalk.model.scales import scale_rule
 from crosstalk.provenance import hash_bytes
 
 if TYPE_CHECKING:
@@ -156,10 +157,7 @@ def _write_antimony(drugs: tuple[str, ...], knowledge: Knowledge, circadian: boo
         add(drug_block(drug), f"drug: {drug.name}")
     add(slot_rules(tuple(knowledge.slots.values()), library), "slots: where drugs act")
     add(
-        [
-            (f"{s.id}:", f"{s.neurovegetative!r}*NV + {s.mood_cognitive!r}*MOOD", "dimensionless")
-            for s in knowledge.scales.values()
-        ],
+        [(f"{s.id}:", scale_rule(s), "dimensionless") for s in knowledge.scales.values()],
         "symptom scales [points]",
     )
     lines.append("end\n")

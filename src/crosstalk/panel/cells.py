@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from crosstalk.errors import PanelError
+from crosstalk.limits import NUMBER, shown
 
 __all__ = ["PLAIN", "Cell", "decimal_evidence", "read_cell", "read_number"]
 
@@ -59,11 +60,14 @@ _ALIKE = str.maketrans(
 )  # fmt: skip
 _BLANKS = "\u00a0\u2007\u2009\u202f"  # no-break, figure, thin and narrow no-break space
 _BLANK = re.compile(f"[{_BLANKS}]")
-_NUMERAL = rf"[+-]?[.,]?[0-9][0-9.,{_BLANKS}'\u2019]*(?:[eE][+-]?[0-9]+)?"
+# possessive repeats, so that no cell is tried in more than one way; an end of an interval stops before two points
+_EXPONENT = r"(?:[eE][+-]?[0-9]+)?"
+_NUMERAL = rf"[+-]?[.,]?[0-9][0-9.,{_BLANKS}'\u2019]*+{_EXPONENT}"
+_END = rf"[+-]?[.,]?[0-9](?:[0-9,{_BLANKS}'\u2019]|\.(?!\.))*+{_EXPONENT}"
 _SIGN = re.compile(r"(<=|>=|=<|=>|<|>)\s*(.*)", re.DOTALL)
-_WITH_UNIT = re.compile(rf"({_NUMERAL})\s*([A-Za-z%/µμ].*)?", re.DOTALL)
-_BETWEEN = re.compile(rf"({_NUMERAL})\s*(?:\.\.(?!\.)|\s[tT][oO]\s)\s*({_NUMERAL})\s*([A-Za-z%/µμ].*)?", re.DOTALL)
-_RANGE = re.compile(rf"{_NUMERAL}\s*-\s*{_NUMERAL}.*", re.DOTALL)
+_WITH_UNIT = re.compile(rf"({_NUMERAL})\s*+([A-Za-z%/µμ].*)?", re.DOTALL)
+_BETWEEN = re.compile(rf"({_END})\s*+(?:\.\.(?!\.)|(?<=\s)[tT][oO]\s)\s*+({_END})\s*+([A-Za-z%/µμ].*)?", re.DOTALL)
+_RANGE = re.compile(rf"{_NUMERAL}\s*+-\s*+{_NUMERAL}.*", re.DOTALL)
 _MONTH = r"(?:jan|feb|mar|m\u00e4r|apr|may|mai|mrz|jun|jul|aug|sep|oct|okt|nov|dec|dez)[a-z]*"
 _DATE = re.compile(
     rf"[0-9]{{4}}-[0-9]{{1,2}}-[0-9]{{1,2}}.*|[0-9]{{1,2}}[./][0-9]{{1,2}}[./][0-9]{{2,4}}|"
@@ -125,6 +129,7 @@ def read_cell(text: str, decimal: str = ".") -> Cell:
     >>> read_cell("<0.11").kind, read_cell("0.11..0.5").upper, read_cell("5.7 %").unit, read_cell("1,5", ",").value
     ('left', 0.5, '%', 1.5)
     """
+    _check_length(text)
     plain = text.translate(_ALIKE).strip(f" \t\r\n{_BLANKS}")
     word = " ".join(_BLANK.sub(" ", plain).lower().split()).replace("< ", "<").replace("> ", ">")
     found = _word(text, word)
@@ -139,12 +144,17 @@ def read_cell(text: str, decimal: str = ".") -> Cell:
         low, first = read_number(between[1], decimal)
         high, second = read_number(between[2], decimal)
         if low >= high:
-            raise PanelError(f"received '{text}', whose lower end is not below its upper end; correct it")
+            raise PanelError(f"received '{shown(text)}', whose lower end is not below its upper end; correct it")
         unit = (between[3] or "").strip()
         return Cell("interval" if low > 0 else "left", low or high, high, unit, "", first or second)
     starred = plain.startswith("*")
     value, unit, assumed = _with_unit(text, plain.lstrip("*").lstrip() if starred else plain, decimal)
     return Cell("number", value, 0.0, unit, EXTRAPOLATED if starred else "", assumed)
+
+
+def _check_length(text: str) -> None:
+    if len(text) > NUMBER:
+        raise PanelError(f"received '{shown(text)}'; expected a number such as 1.5, <0.11 or >500")
 
 
 def _word(text: str, word: str) -> Cell | None:
@@ -172,12 +182,12 @@ def _with_unit(text: str, rest: str, decimal: str) -> tuple[float, str, str]:
 def _refusal(text: str, rest: str) -> str:
     if _DATE.fullmatch(rest):
         return (
-            f"received '{text}', a date; expected a number (spreadsheets turn 3.1 into a date: format the column as "
-            f"text and enter it again)"
+            f"received '{shown(text)}', a date; expected a number (spreadsheets turn 3.1 into a date: format the "
+            f"column as text and enter it again)"
         )
     if _RANGE.fullmatch(rest):
-        return f"received '{text}'; write 0.11..0.5 for a value between the two"
-    return f"received '{text}'; expected a number such as 1.5, <0.11 or >500"
+        return f"received '{shown(text)}'; write 0.11..0.5 for a value between the two"
+    return f"received '{shown(text)}'; expected a number such as 1.5, <0.11 or >500"
 
 
 def read_number(text: str, decimal: str = ".") -> tuple[float, str]:
@@ -188,6 +198,7 @@ def read_number(text: str, decimal: str = ".") -> tuple[float, str]:
     PanelError
         If it is no number, is negative or infinite, or could be a thousand or a thousandth.
     """
+    _check_length(text)
     plain, assumed = text.translate(_ALIKE).strip(), ""
     grouped = _GROUPED.fullmatch(plain)
     if grouped is not None:
@@ -202,12 +213,12 @@ def read_number(text: str, decimal: str = ".") -> tuple[float, str]:
     if decimal == ",":
         plain = plain.replace(",", ".")
     if not PLAIN.fullmatch(plain):
-        raise PanelError(f"received '{text}'; expected a number such as 1.5, <0.11 or >500")
+        raise PanelError(f"received '{shown(text)}'; expected a number such as 1.5, <0.11 or >500")
     value = float(plain)
     if value == float("inf") or value == float("-inf"):
-        raise PanelError(f"received '{text}', which is not finite; expected a number")
+        raise PanelError(f"received '{shown(text)}', which is not finite; expected a number")
     if value < 0:
-        raise PanelError(f"received '{text}', which is negative; expected 0 or more")
+        raise PanelError(f"received '{shown(text)}', which is negative; expected 0 or more")
     return value, assumed
 
 
@@ -216,11 +227,11 @@ _NAMES = {",": "comma", ".": "point"}
 
 def _ambiguous(text: str, plain: str, decimal: str) -> str:
     if decimal == ",":
-        return f"received '{text}' with a point in a file of decimal commas; write 1,5 for one and a half"
+        return f"received '{shown(text)}' with a point in a file of decimal commas; write 1,5 for one and a half"
     if _EITHER.fullmatch(plain):
         both = f"{plain.replace(',', '.')} or {plain.replace(',', '')}"
-        return f"received '{text}' with a comma, which may be {both}; write the one that is meant"
-    return f"received '{text}' with a comma; write 1.5 for one and a half and 1500 for fifteen hundred"
+        return f"received '{shown(text)}' with a comma, which may be {both}; write the one that is meant"
+    return f"received '{shown(text)}' with a comma; write 1.5 for one and a half and 1500 for fifteen hundred"
 
 
 def decimal_evidence(texts: Iterable[str]) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from crosstalk.errors import PanelError
+from crosstalk.limits import TABLE
 from crosstalk.panel.entries import Reading
 from crosstalk.panel.layout import SEARCHED, arrange, is_header
 
@@ -30,6 +31,9 @@ def read(path: Path) -> Reading:
     PanelError
         If the file is no table of text at all.
     """
+    size = path.stat().st_size
+    if size > TABLE:
+        raise PanelError(f"{path}: has {size / 1e9:.1f} GB; a table is read up to {TABLE / 1e9:g} GB; split the file")
     content = path.read_bytes()
     warnings: list[str] = []
     text = _decode(path, content, warnings).replace("\ufeff", "")
@@ -77,7 +81,7 @@ def _decode(path: Path, content: bytes, warnings: list[str]) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        foreign = {byte for byte in content if byte > 0x7F}
+        foreign = set(content.translate(None, bytes(range(0x80))))
         if foreign <= WESTERN:
             signs = ", ".join(f"0x{byte:02x} ({bytes([byte]).decode('cp1252')})" for byte in sorted(foreign))
             warnings.append(f"{path}: is not UTF-8 and was read as Windows-1252, for its byte {signs}; check the units")

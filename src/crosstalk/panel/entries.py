@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 __all__ = ["Entry", "Reading"]
@@ -50,7 +51,8 @@ class Reading:
 
     Attributes
     ----------
-    entries : list of Entry
+    entries : iterable of Entry
+        A list, or made while they are asked for; problems and warnings are whole after the last.
     problems : list of str
         What must be mended before anything can be trusted; one line each, with the place and the remedy.
     warnings : list of str
@@ -59,10 +61,13 @@ class Reading:
         What the hash of the file is taken of.
     decimal : str
         The decimal sign of the entries' numbers: ``.`` or ``,``.
+    sha256 : str
+        The hash itself, where the content is too large to be kept.
     """
 
-    entries: list[Entry]
+    entries: Iterable[Entry]
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     content: bytes = b""
     decimal: str = "."
+    sha256: str = ""

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from crosstalk.errors import PanelError, UsageError
+from crosstalk.errors import PanelError
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.knowledge.records import Analyte
 from crosstalk.panel.entries import Entry, Reading
-from crosstalk.panel.fhir_json import Object, Resource, load, member, members, text
+from crosstalk.panel.fhir_json import Document, Object, Resource, member, members, text
 from crosstalk.panel.fhir_values import LeftOutError, has_value, value_of, words_of
 
-__all__ = ["read"]
+__all__ = ["read", "stream"]
 
 LOINC = {"http://loinc.org", "https://loinc.org", "loinc", "urn:oid:2.16.840.1.113883.6.1"}
 VOID = {"entered-in-error", "cancelled", "registered", "specimen-in-process"}
@@ -25,6 +27,13 @@ OTHER_FLUIDS = re.compile(
     r"urin|saliva|oral fluid|cerebrospinal|\bcsf\b|stool|f(a)?eces|f(a)?ecal|sputum|\bhair\b|sweat|\btears?\b|milk|"
     r"synovial|pleural|peritoneal|ascit|swab|dialys"
 )
+# what is used of the resources that an Observation refers to
+KEPT = {
+    "Patient": ("resourceType", "id", "identifier", "gender", "birthDate"),
+    "Specimen": ("resourceType", "id", "type"),
+    "Encounter": ("resourceType", "id", "period"),
+}
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 YEAR_DAYS = 365.25  # UCUM's a
 PLACES = 5  # named in a warning before the rest is counted
 _DATE = re.compile(
@@ -37,14 +46,13 @@ class _UnknownError(Exception):
     """A code that is no analyte's: the code, and what else to say of it."""
 
 
-@dataclass(frozen=True)
-class _Draft:
-    """An entry before its patient's first time is known."""
+class _Draft(NamedTuple):
+    """An entry before its patient's first time is known; what many entries have alike is one object."""
 
-    entry: Entry
-    analyte: str
-    patient: str
-    when: datetime | None
+    place: str
+    value: str
+    when: int | None  # microseconds since 1970
+    alike: tuple[str, str, str, str, str, tuple[str, ...]]  # analyte, name, unit, specimen, method, remarks
 
 
 @dataclass
@@ -52,24 +60,25 @@ class _Reader:
     path: Path
     knowledge: Knowledge
     problems: list[str] = field(default_factory=list)
-    drafts: list[_Draft] = field(default_factory=list)
-    unknown: dict[str, list[str]] = field(default_factory=dict)
-    reasons: dict[str, list[str]] = field(default_factory=dict)
+    drafts: dict[str, list[_Draft]] = field(default_factory=dict)  # by patient
+    alike: dict[tuple[object, ...], Any] = field(default_factory=dict)
+    unknown: dict[str, tuple[str, int]] = field(default_factory=dict)  # code: what else to say of it, and how many
+    reasons: dict[str, tuple[list[str], int]] = field(default_factory=dict)  # the first places, and how many
     index: dict[tuple[str, str], list[Resource]] = field(default_factory=dict)
     labels: dict[str, tuple[str, Resource | None]] = field(default_factory=dict)
     names: dict[str, Analyte | None] = field(default_factory=dict)
 
     def note(self, reason: str, place: str) -> None:
-        self.reasons.setdefault(reason, []).append(place)
+        places, n = self.reasons.get(reason, ([], 0))
+        if n < PLACES:
+            places.append(place)
+        self.reasons[reason] = places, n + 1
 
     # Codes
 
     def named(self, name: str) -> Analyte | None:
         if name not in self.names:
-            try:
-                self.names[name] = self.knowledge.analyte(name) if name else None
-            except UsageError:
-                self.names[name] = None
+            self.names[name] = self.knowledge.find_analyte(name) if name else None
         return self.names[name]
 
     def analyte(self, concept: Object) -> tuple[Analyte, str]:
@@ -105,6 +114,21 @@ class _Reader:
             raise _UnknownError(f"code {text(codings[0], 'code') or 'missing'} of {system}", name)
         raise _UnknownError(f"no code{name}", "")
 
+    # Resources
+
+    def keep(self, resource: Resource, others: Counter[str]) -> None:
+        """Keep what an Observation may refer to, without what is not used; count the others."""
+        used = KEPT.get(resource.type)
+        if used is None:
+            others[resource.type or "resource without a type"] += 1
+            return
+        if "implicitRules" in resource.content or "modifierExtension" in resource.content:
+            self.note("follows rules of its own (implicitRules, modifierExtension); not used", resource.place)
+            return
+        lean = replace(resource, content={key: resource.content[key] for key in used if key in resource.content})
+        for key in _keys(resource):
+            self.index.setdefault((resource.type, key), []).append(lean)
+
     # One Observation
 
     def observation(self, resource: Resource) -> None:
@@ -121,23 +145,30 @@ class _Reader:
                 analyte, name = self.analyte(member(item, "code"))
             except _UnknownError as unknown:
                 code, more = unknown.args
-                self.unknown.setdefault(code, []).append(more)
+                said, n = self.unknown.get(code, (more, 0))
+                self.unknown[code] = said, n + 1
                 continue
             except PanelError as error:
                 self.problems.append(f"{self.path}, {place}: {error}")
                 continue
             try:
-                self.drafts.append(self.draft(resource, item, place, analyte, name))
+                patient, draft = self.draft(resource, item, place, analyte, name)
+                self.drafts.setdefault(patient, []).append(draft)
             except LeftOutError as left:
                 self.note(f"left out: {left}", f"{place}, {analyte.id}")
             except PanelError as error:
                 self.problems.append(f"{self.path}, {place}, {analyte.id}: {error}")
 
-    def draft(self, resource: Resource, item: Object, place: str, analyte: Analyte, name: str) -> _Draft:
+    def draft(self, resource: Resource, item: Object, place: str, analyte: Analyte, name: str) -> tuple[str, _Draft]:
         content = resource.content
         status = text(content, "status")
         if status in VOID:
             raise LeftOutError(f"status {status}")
+        if "implicitRules" in content:
+            raise LeftOutError("follows rules of its own (implicitRules), which may change its meaning")
+        subject = text(member(content, "subject"), "reference")
+        if any(text(one, "reference") != subject or not subject for one in members(content, "focus")):
+            raise LeftOutError("is about somebody or something else than its patient (focus)")
         if "modifierExtension" in content or "modifierExtension" in item:
             raise LeftOutError("a modifierExtension may change its meaning")
         if status not in VALID:
@@ -152,17 +183,11 @@ class _Reader:
         self.check_encounter(resource, when, place)
         remarks += [*value.remarks, *words, *dated, *_ranges(item), *_notes(content)]
         method = member(content, "method")
-        entry = Entry(
-            place,
-            patient,
-            name,
-            value.text,
-            value.unit,
-            specimen,
-            words_of(method)[0] if method else "",
-            remarks=tuple(remarks),
-        )
-        return _Draft(entry, analyte.id, patient, when)
+        alike = (
+            analyte.id, name, value.unit, specimen, words_of(method)[0] if method else "", tuple(remarks),
+        )  # fmt: skip
+        moment = None if when is None else (when - EPOCH) // timedelta(microseconds=1)
+        return patient, _Draft(place, value.text, moment, self.alike.setdefault(alike, alike))
 
     # Specimen, patient, time
 
@@ -305,85 +330,86 @@ def read(path: Path) -> Reading:
     >>> entry.place, entry.patient, entry.analyte, entry.value, entry.unit
     ('Observation/a1', '7', '30522-7', '<0.15', 'mg/L')
     """
-    document = load(path)
+    reading = stream(path)
+    return replace(reading, entries=list(reading.entries), content=path.read_bytes())
+
+
+def stream(path: Path) -> Reading:
+    """As `read`, but the entries are made while they are asked for: problems and warnings are whole after the last."""
+    document = Document(path)
     reader = _Reader(path, load_knowledge(), document.problems)
-    observations, others = [], Counter[str]()
-    for resource in document.resources:
+    observations, others = 0, Counter[str]()
+    for resource in document.others():
+        reader.keep(resource, others)
+    for resource in document.observations():
         if resource.type == "Observation":
-            observations.append(resource)
-            continue
-        for key in _keys(resource):
-            reader.index.setdefault((resource.type, key), []).append(resource)
-        if resource.type not in ("Patient", "Specimen", "Encounter"):
-            others[resource.type or "resource without a type"] += 1
+            observations += 1
+            reader.observation(resource)
+        else:
+            reader.keep(resource, others)
     held = ", ".join(f"{number} {kind}" for kind, number in others.most_common())
     if not observations and not document.problems:
         patients = len({one.place for (kind, _), found in reader.index.items() if kind == "Patient" for one in found})
         held = ", ".join(filter(None, [f"{patients} Patient" if patients else "", held])) or "nothing"
         said = "; ".join(document.warnings)
         raise PanelError(f"{path}: holds no Observation; it holds {held}{'; ' + said if said else ''}")
-    for resource in observations:
-        reader.observation(resource)
-    entries = _entries(reader)
-    warnings = list(document.warnings)
     if others:
-        warnings.append(f"{path}: left out: {held}; only Observation, Patient, Specimen and Encounter are read")
-    warnings += [
-        f"{path}: {code}{more[0]}: not among the analytes; values left out: {len(more)}"
-        for code, more in reader.unknown.items()
-    ]
-    warnings += [f"{path}: {reason}: {_listed(places)}" for reason, places in reader.reasons.items()]
-    return Reading(entries, document.problems, warnings, document.content)
+        document.warnings.append(
+            f"{path}: left out: {held}; only Observation, Patient, Specimen and Encounter are read"
+        )
+    return Reading(_entries(reader, document.warnings), document.problems, document.warnings, sha256=document.sha256)
 
 
 # Patients
 
 
-def _entries(reader: _Reader) -> list[Entry]:
-    """Name the patients, set the times, add sex and age."""
-    by_patient: dict[str, list[_Draft]] = {}
-    for draft in reader.drafts:
-        by_patient.setdefault(draft.patient, []).append(draft)
-    often = Counter(reader.labels[key][0] for key in by_patient)
-    entries: list[Entry] = []
-    for key, drafts in by_patient.items():
+def _entries(reader: _Reader, warnings: list[str]) -> Iterator[Entry]:
+    """Name the patients, set the times, add sex and age; what is told of patients is added at the end."""
+    often = Counter(reader.labels[key][0] for key in reader.drafts)
+    for key in list(reader.drafts):
         label, resource = reader.labels[key]
         name = label if often[label] == 1 else key.removeprefix("resource ")
-        kept = _without_repeats(reader, drafts)
+        kept = _without_repeats(reader, reader.drafts.pop(key))
         start = min((one.when for one in kept if one.when is not None), default=None)
-        held = {one.analyte for one in kept if one.entry.value}
+        held = {one.alike[0] for one in kept if one.value}
         if resource is None:
             reader.note("no Patient resource in the file, so no sex and age; add it (NDJSON files may be joined)", name)
-            own = []
         else:
+            first = None if start is None else EPOCH + timedelta(microseconds=start)
             try:
-                own = _covariates(reader, resource, name, start, held)
+                yield from _covariates(reader, resource, name, first, held)
             except LeftOutError as left:
                 reader.note(f"left out with {len(kept)} values: {left}", f"patient {name}")
                 continue
             except PanelError as error:
                 reader.problems.append(f"{reader.path}, {resource.place}: {error}")
                 continue
-        hours = [f"{(one.when - start).total_seconds() / 3600:.10g}" if one.when and start else "" for one in kept]
-        entries += own
-        entries += [replace(one.entry, patient=name, time=time) for one, time in zip(kept, hours, strict=True)]
-    return entries
+        for one in kept:
+            _, called, unit, specimen, method, remarks = one.alike
+            time = "" if one.when is None or start is None else f"{(one.when - start) / 3.6e9:.10g}"
+            yield Entry(one.place, name, called, one.value, unit, specimen, method, time=time, remarks=remarks)
+    warnings += [
+        f"{reader.path}: {code}{said}: not among the analytes; values left out: {n}"
+        for code, (said, n) in reader.unknown.items()
+    ]
+    warnings += [f"{reader.path}: {reason}: {_listed(*found)}" for reason, found in reader.reasons.items()]
 
 
 def _without_repeats(reader: _Reader, drafts: list[_Draft]) -> list[_Draft]:
     """Leave out replays of one value, and undated values of an analyte that has dated ones."""
-    dated = {one.analyte for one in drafts if one.when is not None}
+    dated = {one.alike[0] for one in drafts if one.when is not None}
     seen: dict[tuple[object, ...], str] = {}
     kept = []
     for one in drafts:
-        key = (one.analyte, one.when, one.entry.value, one.entry.unit)
-        where = f"{one.entry.place}, {one.analyte}"
-        if one.when is None and one.analyte in dated:
+        analyte, _, unit, *_ = one.alike
+        key = (analyte, one.when, one.value, unit)
+        where = f"{one.place}, {analyte}"
+        if one.when is None and analyte in dated:
             reader.note("left out: no time, and the analyte has values with one", where)
         elif key in seen:
             reader.note("left out: repeats another Observation with the same time and value", f"{where}: {seen[key]}")
         else:
-            seen[key] = one.entry.place
+            seen[key] = one.place
             if one.when is None:
                 reader.note("no time; taken as the first", where)
             kept.append(one)
@@ -472,6 +498,6 @@ def _notes(content: Object) -> list[str]:
     return [f"note: {text(note, 'text')[:200]}" for note in members(content, "note") if text(note, "text")]
 
 
-def _listed(places: list[str]) -> str:
-    rest = len(places) - PLACES
-    return f"{len(places)} ({'; '.join(places[:PLACES])}{f'; and {rest} more' if rest > 0 else ''})"
+def _listed(places: list[str], n: int) -> str:
+    more = f"; and {n - len(places)} more" if n > len(places) else ""
+    return f"{n} ({'; '.join(places)}{more})"

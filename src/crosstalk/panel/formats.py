@@ -71,7 +71,10 @@ def _recognise_zip(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-            kind = archive.read("mimetype") if "mimetype" in names else b""
+            kind = b""
+            if "mimetype" in names:
+                with archive.open("mimetype") as stated:
+                    kind = stated.read(100)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError):
         names, kind = [], b""
     if b"opendocument" in kind:
@@ -93,5 +96,6 @@ def read_cells(path: Path) -> tuple[str, Reading]:
         If the file is none of the formats, or is broken beyond cells.
     """
     found = recognise(path)
-    read: Callable[[Path], Reading] = import_module(f"crosstalk.panel.{FORMATS[found]}").read
+    reader = import_module(f"crosstalk.panel.{FORMATS[found]}")
+    read: Callable[[Path], Reading] = getattr(reader, "stream", reader.read)
     return found, read(path)

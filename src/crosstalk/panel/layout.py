@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from sys import intern
 from typing import NamedTuple
 
 from crosstalk.errors import PanelError, UnitError
+from crosstalk.limits import CELL, CELLS, COLUMNS, ROWS, shown
 from crosstalk.panel.cells import decimal_evidence
 from crosstalk.panel.entries import Entry, Reading
+from crosstalk.spreadsheets import unescape
 from crosstalk.units import parse_unit
 
-__all__ = ["LONG", "PATIENT", "SEARCHED", "arrange", "is_header"]
+__all__ = ["LONG", "PATIENT", "SEARCHED", "arrange", "is_header", "split_header"]
 
 PATIENT = ("patient", "subject", "id", "patient_id", "subject_id", "participant", "participant_id", "usubjid", "seqn")
 LONG = {
@@ -33,7 +36,8 @@ LONG = {
 }
 OF_ROW = ("specimen", "method", "time", "confirmed")  # columns of the wide layout that hold for the whole row
 SEARCHED = 20  # rows in which the header is looked for
-_UNIT_IN_HEADER = re.compile(r"^(?P<name>.+?)\s*[\[(](?P<unit>[^\])]*(?:\[[^\]]*\][^\])]*)?)[\])]\s*$")
+NAME = 200  # characters of a patient's id or of an analyte's name
+LISTED, UNREAD = 6, 40  # columns named in a message: of a header, and of those that are not read
 _AS_TEXT = re.compile(r'="(.*)"', re.DOTALL)
 
 
@@ -79,12 +83,40 @@ def _normal(cell: str) -> str:
 
 
 def _text(cell: str) -> str:
-    """A cell without blanks around it, and without Excel's ="..." that keeps a number as text."""
+    """A cell without blanks around it, and without what makes a spreadsheet take it as text: ="...", or an apostrophe.
+
+    An apostrophe stays where nothing follows that a spreadsheet would run.
+    """
     plain = cell.strip()
     if plain.startswith('="'):
         match = _AS_TEXT.fullmatch(plain)
         return match[1].strip() if match else plain
-    return plain
+    return unescape(plain)
+
+
+def split_header(text: str) -> tuple[str, str]:
+    """The name and the unit of a header such as ``insulin [u[IU]/mL]``; the unit is empty where there is none.
+
+    Examples
+    --------
+    >>> split_header("hsCRP [mg/L]"), split_header("insulin [u[IU]/mL]"), split_header("age")
+    (('hsCRP', 'mg/L'), ('insulin', 'u[IU]/mL'), ('age', ''))
+    """
+    whole = text.rstrip()
+    if len(whole) > NAME or not whole.endswith(("]", ")")):
+        return text, ""
+    body = whole[:-1]
+    last = max(body.rfind("]"), body.rfind(")"))
+    # the unit itself may hold one pair of square brackets
+    earlier = body.rfind("]", 0, last) if body[last : last + 1] == "]" else last
+    for at in range(max(1, earlier + 1), len(body)):
+        if body[at] not in "[(":
+            continue
+        inner = body.find("[", at + 1, last)
+        closed = body.find(")", at + 1, last)
+        if at > last or (inner >= 0 and (closed < 0 or inner < closed)):
+            return body[:at].rstrip(), body[at + 1 :]
+    return text, ""
 
 
 class _Column(NamedTuple):
@@ -132,9 +164,14 @@ class _Table:
         header = [" ".join(_text(cell).split()) for cell in row]
         while header and not header[-1] and not self.commas:
             header.pop()
+        if len(header) > COLUMNS:
+            raise PanelError(
+                f"{self.place(number)}: has {len(header)} columns; read are at most {COLUMNS}, as many as a sheet of "
+                f"Excel holds; leave out what no panel needs"
+            )
         if sum(map(bool, header)) < 2:
             raise PanelError(
-                f"{self.place(number)}: '{' '.join(header)[:60]}' is not the header of a table; expected columns "
+                f"{self.place(number)}: '{shown(' '.join(header))}' is not the header of a table; expected columns "
                 f"patient, analyte, value, unit, or patient and one column per analyte such as 'hsCRP [mg/L]'"
             )
         return number, header, chain(head[at + 1 :], rows)
@@ -142,10 +179,10 @@ class _Table:
     def _check_header(self) -> None:
         """Refuse a name that stands twice, and a long layout that has lost a column: either would be misread."""
         place = self.place(self.header_line)
-        received = ", ".join(self.header[:6])
-        twice = next((name for i, name in enumerate(self.names) if name and name in self.names[:i]), None)
+        received = ", ".join(map(shown, self.header[:LISTED]))
+        twice = next((name for name, n in Counter(self.names).items() if name and n > 1), None)
         if twice is not None:
-            raise PanelError(f"{place}: column '{twice}' stands twice; keep one")
+            raise PanelError(f"{place}: column '{shown(twice)}' stands twice; keep one")
         patients = [name for name in self.names if name in PATIENT]
         if len(patients) > 1:
             raise PanelError(f"{place}: columns {' and '.join(patients)} both name the patient; rename all but one")
@@ -171,8 +208,15 @@ class _Table:
         lower = [name.lower() for name in self.header]
         for number, row in self.rows:
             cells = list(map(str.strip, row))
-            if '="' in "".join(cells):
+            joined = "".join(cells)
+            if '="' in joined or "'" in joined:
                 cells = [_text(cell) for cell in cells]
+            if len(joined) > CELL and any(len(cell) > CELL for cell in cells):
+                at, long = next((i, cell) for i, cell in enumerate(cells) if len(cell) > CELL)
+                raise PanelError(
+                    f"{self.place(number)}, column {at + 1}: '{shown(long)}'; a cell holds at most {CELL} characters; "
+                    f"are its quotes right?"
+                )
             if len(cells) > width and not self.commas and not any(cells[width:]):
                 del cells[width:]
             if cells[self.patient : self.patient + 1] == [self.header[self.patient]] and lower == [
@@ -181,6 +225,11 @@ class _Table:
                 self.warnings.append(f"{self.place(number)}: repeats the header; left out")
                 continue
             self.rows_read += 1
+            if self.rows_read > ROWS or self.rows_read * width > CELLS:
+                raise PanelError(
+                    f"{self.place(number)}: more than {ROWS} rows, or {CELLS} cells in {width} columns; split the "
+                    f"file, or leave out what no panel needs"
+                )
             if len(cells) != width:
                 self.problems.append(
                     f"{self.place(number)}: has {len(cells)} columns, expected {width}; a decimal comma or an unquoted "
@@ -189,6 +238,11 @@ class _Table:
             elif not cells[self.patient]:
                 self.problems.append(
                     f"{self.place(number)}: names no patient; fill the column '{self.header[self.patient]}'"
+                )
+            elif len(cells[self.patient]) > NAME:
+                self.problems.append(
+                    f"{self.place(number)}: the patient's id '{shown(cells[self.patient])}' is too long; expected at "
+                    f"most {NAME} characters"
                 )
             else:
                 for i in self.unnamed:
@@ -201,7 +255,9 @@ class _Table:
         at = self.columns
         unread = [name for i, name in enumerate(self.header) if name and i != self.patient and i not in at.values()]
         if unread:
-            self.warnings.append(f"{self.place(self.header_line)}: columns not read: {', '.join(unread)}")
+            listed = ", ".join(map(shown, unread[:UNREAD]))
+            more = f" and {len(unread) - UNREAD} more" if len(unread) > UNREAD else ""
+            self.warnings.append(f"{self.place(self.header_line)}: columns not read: {listed}{more}")
         patient, analyte, value = self.patient, at["analyte"], at["value"]
         unit, specimen, method, lod, lloq = (at.get(key, -1) for key in ("unit", "specimen", "method", "lod", "lloq"))
         time, confirmed, cv = (at.get(key, -1) for key in ("time", "confirmed", "cv"))
@@ -225,7 +281,7 @@ class _Table:
             return  # with its sign, or no number: told with the patient and the analyte
         if doubtful:
             self.problems.append(
-                f"{self.place(number)}: column cv: received '{text}'; write a fraction or the sign: 0.05 or 5%"
+                f"{self.place(number)}: column cv: received '{shown(text)}'; write a fraction or the sign: 0.05 or 5%"
             )
 
     def wide(self) -> Iterator[Entry]:
@@ -233,8 +289,7 @@ class _Table:
         columns = []
         for i, text in enumerate(self.header):
             if text and i != self.patient and i not in self.of_row.values() and self.names[i] not in LONG["source"]:
-                match = _UNIT_IN_HEADER.match(text)
-                columns.append(_Column(i, match["name"], match["unit"]) if match else _Column(i, text, ""))
+                columns.append(_Column(i, *split_header(text)))
         at = [self.of_row.get(key, -1) for key in ("specimen", "method", "time", "confirmed")]
         rows = iter(self.rows)
         first = next(rows, None)
@@ -277,8 +332,8 @@ class _Table:
             unit = units.get(column.at, "")
             if column.unit and unit and not _same_unit(column.unit, unit):
                 self.problems.append(
-                    f"{self.place(number)}: {column.name} has the unit {column.unit} in the header and {unit} below "
-                    f"it; keep the one that is right"
+                    f"{self.place(number)}: {shown(column.name)} has the unit {shown(column.unit)} in the header and "
+                    f"{shown(unit)} below it; keep the one that is right"
                 )
         return [c._replace(unit=c.unit or units.get(c.at, "")) for c in columns]
 
@@ -302,11 +357,13 @@ class _Table:
         comma, point = decimal_evidence(texts)
         if comma and point:
             self.problems.append(
-                f"{self.file}: '{comma}' ({texts[comma]}) has a decimal comma and '{point}' ({texts[point]}) a decimal "
-                f"point; use one of them in the whole file"
+                f"{self.file}: '{shown(comma)}' ({texts[comma]}) has a decimal comma and '{shown(point)}' "
+                f"({texts[point]}) a decimal point; use one of them in the whole file"
             )
         elif comma:
-            self.warnings.append(f"{self.file}: numbers are read with decimal commas, as in '{comma}' ({texts[comma]})")
+            self.warnings.append(
+                f"{self.file}: numbers are read with decimal commas, as in '{shown(comma)}' ({texts[comma]})"
+            )
         return "," if comma and not point else "."
 
 

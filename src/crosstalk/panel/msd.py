@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 
 from crosstalk.errors import PanelError
+from crosstalk.limits import SHEET_ROWS
 from crosstalk.panel.entries import Reading
 from crosstalk.panel.plates import (
     EXCLUDED,
@@ -25,6 +26,7 @@ from crosstalk.panel.plates import (
     split,
     well_name,
 )
+from crosstalk.panel.workbook import numbered, opened
 
 __all__ = ["plates", "read", "recognises"]
 
@@ -56,6 +58,7 @@ GROUPS: Mapping[str, Role] = {
 }
 CODES: Mapping[str, Role] = {"S": "standard", "C": "control", "B": "blank", "U": "sample"}  # S001 ... of the software
 IN_RANGE = {"", "in detection range", "in range"}
+UNCUT = 2**31  # width of a row of a sheet, which cannot be cut off
 LOOK = 60  # rows in which the header of a table must stand
 _UNIT = re.compile(r"(.*?)\s*[\[(]?\s*([A-Za-zµμ]+/[A-Za-zµμ]+)\s*[\])]?$")
 _CODE = re.compile(r"([SCBU])\d{3}")
@@ -148,23 +151,13 @@ def _rows(text: str, delimiter: str) -> Iterator[_Row]:
 
 def _sheets(path: Path, last: int | None = None) -> list[_Row]:
     """The rows of every sheet of a workbook that hold anything, up to a last one."""
-    import warnings
-
-    import openpyxl
-
     rows = []
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of styles and extensions, which hold no values
-            book = openpyxl.load_workbook(path, data_only=True)
+    with opened(path, load(path)) as book:
         for sheet in book.worksheets:
-            for i, row in enumerate(sheet.iter_rows(values_only=True, max_row=last), start=1):
-                cells = [_cell(value) for value in row]
+            for i, row in numbered(path, sheet, last or SHEET_ROWS):
+                cells = [_cell(cell.value) for cell in row]
                 if any(cells):
-                    rows.append(_Row(f"sheet '{sheet.title}', row {i}", len(cells), _trimmed(cells), sheet.title))
-        book.close()
-    except Exception as error:  # a broken workbook raises whatever the parsers below openpyxl raise
-        raise PanelError(f"{path}: is no workbook that can be opened ({error}); save it again as XLSX") from None
+                    rows.append(_Row(f"sheet '{sheet.title}', row {i}", UNCUT, _trimmed(cells), sheet.title))
     return rows
 
 

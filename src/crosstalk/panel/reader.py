@@ -7,6 +7,7 @@ from pathlib import Path
 
 from crosstalk.errors import PanelError
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
+from crosstalk.limits import shown
 from crosstalk.panel.derived import derive
 from crosstalk.panel.entries import Reading
 from crosstalk.panel.formats import read_cells
@@ -20,6 +21,8 @@ KITS = ("xponent", "msd")  # formats whose analytes are those of a kit, known to
 APART_H = 14 * 24.0  # values further apart than this may not belong to one panel (assumed)
 FEW = 0.05  # of the cells of an analyte: refusals of single values, beyond it a mistake of all (assumed)
 SHOWN = 20  # problems shown before the rest is counted
+LONGEST = 2000  # characters of one problem
+NAMED = 10  # patients named in a line on many; each has it in his notes
 
 
 def read_panel(path: str | Path, *, knowledge: Knowledge | None = None, batch: bool = False) -> PanelFile:
@@ -73,6 +76,7 @@ def read_panel(path: str | Path, *, knowledge: Knowledge | None = None, batch: b
         warnings.append(f"{file}, {place}: {words}" + (f" (and {n - 1} more)" if n > 1 else ""))
     for (patient_id, analyte), n in collected.repeated.items():
         used = collected.values[patient_id][analyte]
+        collected.note(patient_id, f"{analyte} is given at {n + 1} times; the first, at {used.place}, is used.")
         warnings.append(
             f"{file}, {used.place}: patient {patient_id}, {analyte}: given at {n + 1} times; the first is used"
         )
@@ -92,9 +96,15 @@ def read_panel(path: str | Path, *, knowledge: Knowledge | None = None, batch: b
             warnings.append(f"{file}: patient {patient_id} has no value at all")
         extra, computed = derive(measurements, known.analytes)
         absent = tuple(a for a in dict.fromkeys(collected.missing.get(patient_id, ())) if a not in measurements)
-        told = (*interpreter.notes.get(patient_id, ()), *collected.left_out.get(patient_id, ()), *computed)
-        panels.append(Panel(patient_id, {**measurements, **extra}, absent, told))
-    return PanelFile(str(file), hash_bytes(reading.content), tuple(panels), tuple(warnings), kind)
+        refused = {a: words for a, words in collected.left_out.get(patient_id, {}).items() if a not in measurements}
+        told = (
+            *interpreter.notes.get(patient_id, ()),
+            *(f"{a} is left out: {words}" for a, words in collected.left_out.get(patient_id, {}).items()),
+            *collected.notes.get(patient_id, ()),
+            *computed,
+        )
+        panels.append(Panel(patient_id, {**measurements, **extra}, absent, told, refused))
+    return PanelFile(str(file), reading.sha256 or hash_bytes(reading.content), tuple(panels), tuple(warnings), kind)
 
 
 @dataclass
@@ -104,10 +114,12 @@ class _Collected:
     values: dict[str, dict[str, Measurement]] = field(default_factory=dict)
     missing: dict[str, list[str]] = field(default_factory=dict)
     repeated: dict[tuple[str, str], int] = field(default_factory=dict)
-    # analyte as written and words of the refusal: place of the first, and how many there are
-    refused: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
+    # analyte as written and words of the refusal: place of the first, and the patients
+    refused: dict[tuple[str, str], tuple[str, list[str]]] = field(default_factory=dict)
     cells: dict[str, int] = field(default_factory=dict)
-    left_out: dict[str, list[str]] = field(default_factory=dict)
+    # patient: analyte and the words of its refusal
+    left_out: dict[str, dict[str, str]] = field(default_factory=dict)
+    notes: dict[str, list[str]] = field(default_factory=dict)
     unknown: dict[str, int] = field(default_factory=dict)
     # patient, analyte and time that are given twice: place of the second and of the first, analyte as written
     twice: dict[tuple[str, str, float], tuple[str, str, str]] = field(default_factory=dict)
@@ -123,26 +135,30 @@ class _Collected:
     def few(self) -> bool:
         """Whether refusals are single values of a cohort, not the mistake of a whole column."""
         lost: dict[str, int] = {}
-        for (name, _), (_, n) in self.refused.items():
-            lost[name] = lost.get(name, 0) + n
+        for (name, _), (_, who) in self.refused.items():
+            lost[name] = lost.get(name, 0) + len(who)
         for _, _, name in self.twice.values():
             lost[name] = lost.get(name, 0) + 1
         return all(n <= FEW * self.cells.get(name, 0) for name, n in lost.items())
 
     def problems(self) -> list[str]:
-        """One line per kind of refusal, with the place of the first."""
-        return [
-            f"{first}: {words}" + (f" (and {n - 1} more rows)" if n > 1 else "")
-            for (_, words), (first, n) in self.refused.items()
-        ]
+        """One line per kind of refusal, with the place of the first and the other patients."""
+        return [f"{first}: {words}{_others(who[1:])}" for (_, words), (first, who) in self.refused.items()]
 
     def doubled(self, file: Path) -> list[str]:
-        """One line per value that is used and given twice."""
-        return [
-            f"{file}, {place}, patient {p}, {a}: is given twice, first at {first}; keep one"
-            for (p, a, t), (place, first, _) in self.twice.items()
-            if self._used(p, a, t)
-        ]
+        """One line per value that is used and given twice; each is told in the notes of its patient too."""
+        found = []
+        for (p, a, t), (place, first, _) in self.twice.items():
+            if self._used(p, a, t):
+                found.append(f"{file}, {place}, patient {p}, {a}: is given twice, first at {first}; keep one")
+                self.note(p, f"{a} is given twice, at {first} and at {place}; the first is used.")
+            else:
+                self.note(p, f"{a} is given twice for one later time, at {first} and at {place}; not used.")
+        return found
+
+    def note(self, patient: str, words: str) -> None:
+        """Keep what is said of one patient."""
+        self.notes.setdefault(patient, []).append(words)
 
 
 def _collect(file: Path, reading: Reading, interpreter: Interpreter, *, open_: bool) -> _Collected:
@@ -165,10 +181,11 @@ def _collect(file: Path, reading: Reading, interpreter: Interpreter, *, open_: b
             places[key] = entry.place
             measured = interpreter.measurement(entry, analyte, time)
         except PanelError as error:
-            first, n = found.refused.get((entry.analyte, str(error)), ("", 0))
-            where = f"{file}, {entry.place}, patient {entry.patient}, {entry.analyte or 'no analyte'}"
-            found.refused[(entry.analyte, str(error))] = (first or where, n + 1)
-            found.left_out.setdefault(entry.patient, []).append(f"{entry.analyte} is left out: {error}")
+            where = f"{file}, {entry.place}, patient {entry.patient}, {shown(entry.analyte) or 'no analyte'}"
+            found.refused.setdefault((entry.analyte, str(error)), (where, []))[1].append(entry.patient)
+            named = interpreter.knowledge.find_analyte(entry.analyte)
+            name = shown(entry.analyte) if named is None else named.id
+            found.left_out.setdefault(entry.patient, {}).setdefault(name, str(error))
             continue
         if measured is None:
             found.missing.setdefault(entry.patient, []).append(analyte.id)
@@ -207,9 +224,17 @@ def one_patient(file: PanelFile, patient: str | None = None) -> Panel:
 
 
 def _all(problems: list[str]) -> str:
-    shown = problems[:SHOWN]
-    rest = len(problems) - len(shown)
+    first = [shown(problem, LONGEST) for problem in problems[:SHOWN]]
+    rest = len(problems) - len(first)
     if len(problems) == 1:
-        return problems[0]
+        return first[0]
     more = [f"... and {rest} more"] if rest else []
-    return "\n  ".join([f"{len(problems)} problems; nothing was read:", *shown, *more])
+    return "\n  ".join([f"{len(problems)} problems; nothing was read:", *first, *more])
+
+
+def _others(who: list[str]) -> str:
+    """The further patients of whom the same is said."""
+    if not who:
+        return ""
+    named = ", ".join(map(shown, who[:NAMED])) + (", ..." if len(who) > NAMED else "")
+    return f" (and {len(who)} more rows); also patient{'s' if len(who) > 1 else ''} {named}"

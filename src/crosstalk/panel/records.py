@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 __all__ = ["Censoring", "Measurement", "Panel", "PanelFile", "Quality"]
@@ -58,12 +58,17 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """All measurements of one patient; ``missing`` are analytes that the file names without a value."""
+    """All measurements of one patient.
+
+    ``missing`` are analytes that the file names without a value, ``notes`` what was assumed or left out, and
+    ``refused`` the analytes whose value could not be read, each with what was wrong.
+    """
 
     patient: str
     measurements: Mapping[str, Measurement]
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

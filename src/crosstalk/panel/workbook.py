@@ -10,22 +10,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from crosstalk.errors import PanelError
+from crosstalk.limits import COLUMNS, DEPTH, EXPANDED, FOLD, SHEET_ROWS, SMALL, shown
 from crosstalk.panel.entries import Reading
 from crosstalk.panel.layout import SEARCHED, arrange, is_header
 
 if TYPE_CHECKING:
     from openpyxl.workbook import Workbook
 
-__all__ = ["first_rows", "read"]
+__all__ = ["first_rows", "numbered", "opened", "read"]
 
 MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 LISTED = 5  # rows or cells named in one message
+BEGINS = 10_000  # last row in which a table may begin
+CHUNK = 65_536  # bytes of a part that are looked through at a time
+ROW = 4_000_000  # bytes of one row; the widest that a sheet holds takes some 0.7 MB
+HUGE = 1e300  # above it a number is kept as it is written
 
 
 def read(path: Path) -> Reading:
@@ -34,14 +40,14 @@ def read(path: Path) -> Reading:
     Raises
     ------
     PanelError
-        If the file is no workbook, no sheet holds a panel, or several do.
+        If the file is no workbook, is larger than the limits, no sheet holds a panel, or several do.
     """
     content = path.read_bytes()
-    with _opened(path, content) as book:
+    with opened(path, content) as book:
         sheets = {sheet.title: sheet for sheet in book.worksheets}
-        heads = {title: _head(sheet) for title, sheet in sheets.items()}
-        shown = [title for title, sheet in sheets.items() if sheet.sheet_state == "visible"]
-        found = [title for title in shown if any(is_header(row) for row in heads[title])]
+        heads = {title: list(_head(path, sheet)) for title, sheet in sheets.items()}
+        visible = [title for title, sheet in sheets.items() if sheet.sheet_state == "visible"]
+        found = [title for title in visible if any(is_header(row) for row in heads[title])]
         if len(found) > 1:
             raise PanelError(
                 f"{path}: the sheets {_quoted(found)} all hold a table with patients; keep one of them in the "
@@ -53,83 +59,190 @@ def read(path: Path) -> Reading:
                 f"value, unit, or patient and one column per analyte; the sheets are {_quoted(list(sheets))}"
             )
         chosen = found[0]
-        rows = [[_text(cell) for cell in row] for row in sheets[chosen].iter_rows()]
-    structure = _structure(path, content, chosen)
-    width = max(map(len, rows))
-    where = f"sheet '{chosen}', row"
-    numbered = ((n, [*row, *[""] * (width - len(row))]) for n, row in enumerate(rows, start=1))
-    reading = arrange(str(path), numbered, where, commas=False, content=content)
-    header = next(n for n, row in enumerate(rows, start=1) if is_header(row))
+        structure = _structure(path, content, chosen)
+        rows = _Rows(path, sheets[chosen], max(map(len, heads[chosen])), set(structure.hidden_rows))
+        where = f"sheet '{chosen}', row"
+        reading = arrange(str(path), rows, where, commas=False, content=content)
     notes = [
-        f"{path}: sheet '{title}'{'' if title in shown else ', which is hidden,'} was not read"
+        f"{path}: sheet '{title}'{'' if title in visible else ', which is hidden,'} was not read"
         for title in sheets
-        if title != chosen and any(any(row) for row in heads[title])
+        if title != chosen and heads[title]
     ]
-    hidden = [n for n in structure.hidden_rows if n > header and n <= len(rows) and any(rows[n - 1])]
-    if hidden:
-        plural = "s" if len(hidden) > 1 else ""
-        notes.append(f"{path}, {where}{plural} {_listed(hidden)}: hidden in the sheet, and read as all others")
+    if rows.hidden:
+        plural = "s" if len(rows.hidden) > 1 else ""
+        notes.append(f"{path}, {where}{plural} {_listed(rows.hidden)}: hidden in the sheet, and read as all others")
     if structure.hidden_columns:
-        notes.append(f"{path}, {where} {header}: hidden columns are read as all others ({structure.hidden_columns})")
+        notes.append(
+            f"{path}, {where} {rows.header}: hidden columns are read as all others ({structure.hidden_columns})"
+        )
     problems = [
         f"{path}, {where} {row}: the cells {area} are merged, and only the first of them holds the value; unmerge "
         f"them and fill each"
         for row, last, area in structure.merged
-        if last >= header
+        if last >= rows.header
     ]
     problems += [
         f"{path}, {where} {row}: the formula in {cell} has no stored result; open the workbook in Excel and save it, "
         f"or paste the values"
         for row, cell in structure.uncomputed
-        if row >= header
+        if row >= rows.header
     ][:LISTED]
     return Reading(
         reading.entries, [*problems, *reading.problems], [*notes, *reading.warnings], content, reading.decimal
     )
 
 
-def first_rows(path: Path, count: int = SEARCHED) -> Iterator[list[str]]:
-    """The first rows of every sheet, as text, to recognise what wrote the workbook.
+def first_rows(path: Path) -> Iterator[list[str]]:
+    """The first rows of every sheet that hold anything, as text, to recognise what wrote the workbook.
 
     Raises
     ------
     PanelError
         If the file cannot be opened as a workbook.
     """
-    with _opened(path, path.read_bytes()) as book:
+    with opened(path, path.read_bytes()) as book:
         for sheet in book.worksheets:
-            yield from ([_text(cell) for cell in row] for row in sheet.iter_rows(max_row=count))
+            yield from _head(path, sheet)
 
 
 @contextmanager
-def _opened(path: Path, content: bytes) -> Iterator[Workbook]:
+def opened(path: Path, content: bytes) -> Iterator[Workbook]:
+    """A workbook to be read row by row, after its size was checked.
+
+    Raises
+    ------
+    PanelError
+        If it is none, or larger than the limits.
+    """
     from openpyxl import load_workbook
 
+    _check_size(path, content)
     with python_warnings.catch_warnings():
         python_warnings.simplefilter("ignore")  # of styles and extensions that hold no values
         try:
             book = load_workbook(BytesIO(content), read_only=True, data_only=True)
             for sheet in book.worksheets:
                 sheet.reset_dimensions()  # some programs state them wrongly, and cells would be lost
-            yield book
-        except PanelError:
-            raise
         except Exception as error:  # of a damaged archive or XML: openpyxl raises whatever its parts do
+            raise _damaged(path, error) from None
+        yield book
+
+
+def numbered(path: Path, sheet: Any, last: int = SHEET_ROWS) -> Iterator[tuple[int, list[Any]]]:
+    """Number and cells of each row up to ``last`` that holds any, without the empty ones at its end.
+
+    Raises
+    ------
+    PanelError
+        If a row lies beyond the limits of a sheet, or cannot be read.
+    """
+    rows = enumerate(sheet.iter_rows(), start=1)
+    while True:
+        try:
+            number, row = next(rows)
+        except StopIteration:
+            return
+        except Exception as error:  # as above
+            raise _damaged(path, error) from None
+        if number > last and last < SHEET_ROWS:
+            return
+        if number > SHEET_ROWS:
+            raise PanelError(f"{path}, sheet '{sheet.title}': has more than {SHEET_ROWS} rows; {_LESS}")
+        width = len(row)
+        while width and row[width - 1].value is None:
+            width -= 1
+        if width > COLUMNS:
             raise PanelError(
-                f"{path}: cannot be read as an Excel workbook ({type(error).__name__}: {error}); open it in Excel and "
-                f"save it again as .xlsx, or as CSV"
-            ) from None
+                f"{path}, sheet '{sheet.title}', row {number}: has {width} columns; read are at most {COLUMNS}; {_LESS}"
+            )
+        if width:
+            yield number, list(row[:width])
 
 
-def _head(sheet: Any) -> list[list[str]]:
-    found = []
-    for row in sheet.iter_rows():
+_LESS = "split the workbook, or leave out what no panel needs"
+
+
+def _check_size(path: Path, content: bytes) -> None:
+    """Refuse what expands beyond the limits, by the archive's own list of sizes, which no part can exceed."""
+    try:
+        with zipfile.ZipFile(BytesIO(content)) as archive:
+            parts = archive.infolist()
+            total = sum(part.file_size for part in parts)
+            if total > EXPANDED:
+                raise PanelError(
+                    f"{path}: expands to {total / 1e9:.1f} GB; read are at most {EXPANDED / 1e9:g} GB; {_LESS}"
+                )
+            for part in parts:
+                if part.file_size > max(SMALL, FOLD * part.compress_size):
+                    fold = part.file_size / max(part.compress_size, 1)
+                    raise PanelError(
+                        f"{path}: its part {shown(part.filename)} expands {fold:.0f}-fold to "
+                        f"{part.file_size / 1e6:.0f} MB, as no table does; save the table anew"
+                    )
+            for part in parts:
+                if part.filename.startswith("xl/worksheets/"):
+                    _check_sheet(path, archive, part)
+    except PanelError:
+        raise
+    except Exception as error:  # as of openpyxl
+        raise _damaged(path, error) from None
+
+
+def _check_sheet(path: Path, archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:
+    """Refuse too many rows, a row too long and elements too deep by a look at the bytes, quicker than by parsing."""
+    rows, depth, since, rest = 0, 0, 0, b""
+    what = f"{path}: {shown(part.filename)}"
+    with archive.open(part) as xml:
+        while block := xml.read(CHUNK):
+            # marks that a block cuts in two are counted once
+            marks, pairs = rest[-4:] + block, rest[-1:] + block
+            found = marks.count(b"<row ") + marks.count(b"<row>")
+            rows += found
+            if rows > SHEET_ROWS:
+                raise PanelError(f"{what} has more than {SHEET_ROWS} rows; {_LESS}")
+            since = len(block) - max(block.rfind(b"<row"), 0) if found else since + len(block)
+            if b"</sheetData" in rest + block:
+                since = -(2**60)  # what follows is no row
+            if since > ROW:
+                raise PanelError(f"{what} has a row of more than {ROW / 1e6:g} MB; {_LESS}")
+            starts = block.count(b"<") - pairs.count(b"<!") - pairs.count(b"<?")
+            depth += starts - 2 * pairs.count(b"</") - pairs.count(b"/>")
+            if depth > DEPTH:
+                raise PanelError(f"{what} is nested more than {DEPTH} elements deep, as no sheet is; save it anew")
+            rest = block[-11:]
+
+
+def _damaged(path: Path, error: Exception) -> PanelError:
+    return PanelError(
+        f"{path}: cannot be read as an Excel workbook ({type(error).__name__}: {shown(error)}); open it in Excel and "
+        f"save it again as .xlsx, or as CSV"
+    )
+
+
+def _head(path: Path, sheet: Any) -> Iterator[list[str]]:
+    """The first rows that hold anything, of those in which a table may begin."""
+    for _, row in islice(numbered(path, sheet, BEGINS), SEARCHED):
         cells = [_text(cell) for cell in row]
         if any(cells):
-            found.append(cells)
-        if len(found) == SEARCHED:
-            break
-    return found
+            yield cells
+
+
+class _Rows:
+    """Rows of the chosen sheet as text, each at least as wide as the header; which is it, and which were hidden."""
+
+    def __init__(self, path: Path, sheet: Any, width: int, hide: set[int]) -> None:
+        self.header = 0
+        self.hidden: list[int] = []
+        self._path, self._sheet, self._width, self._hide = path, sheet, width, hide
+
+    def __iter__(self) -> Iterator[tuple[int, list[str]]]:
+        for number, row in numbered(self._path, self._sheet):
+            cells = [_text(cell) for cell in row]
+            if not self.header and is_header(cells):
+                self.header = number
+            elif self.header and number in self._hide and any(cells):
+                self.hidden.append(number)
+            yield number, cells + [""] * (self._width - len(cells))
 
 
 def _text(cell: Any) -> str:
@@ -139,7 +252,7 @@ def _text(cell: Any) -> str:
         return ""
     if isinstance(value, bool):
         return str(value)
-    if isinstance(value, int | float):
+    if isinstance(value, int | float) and abs(value) < HUGE:
         if "%" in (cell.number_format or ""):
             return f"{float(f'{value * 100:.12g}')!r}%"
         return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(value)
@@ -185,9 +298,10 @@ def _structure(path: Path, content: bytes, title: str) -> _Structure:
                     found.merged.append((ends[0], ends[-1], area))
     except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, ElementTree.ParseError, OSError, EOFError) as error:
         raise PanelError(
-            f"{path}: sheet '{title}' is damaged ({error}); open it in Excel and save it again as .xlsx, or as CSV"
+            f"{path}: sheet '{title}' is damaged ({shown(error)}); open it in Excel and save it again as .xlsx, or "
+            f"as CSV"
         ) from None
-    found.hidden_columns = ", ".join(hidden_columns)
+    found.hidden_columns = shown(", ".join(hidden_columns))
     return found
 
 

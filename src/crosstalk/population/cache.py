@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import io
+from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crosstalk.engine.ensemble import Engine, Failure, Status
-from crosstalk.errors import OutputError
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.model.assembly import assemble
 from crosstalk.population.latent import latent_space
 from crosstalk.population.patients import Patients, baseline, draw_patients
-from crosstalk.provenance import atomic_write, cache_folder, hash_bytes, versions
+from crosstalk.provenance import versions
+from crosstalk.store import cached
 
 __all__ = ["virtual_population"]
 
 # raised when the content of a cached population changes its meaning
-FORMAT = 2
-# length of the checksum at the start of a file
-DIGEST = 64
+FORMAT = 3
 
 
 def virtual_population(
@@ -48,61 +46,36 @@ def virtual_population(
 
     Notes
     -----
-    The file's name holds a hash of everything that the result depends on. The file starts with a checksum of that hash
-    and of the rest; where it does not match, nothing is parsed and the population is computed again. An unwritable
-    cache costs time, nothing else.
+    Kept in the cache, see `crosstalk.store`.
     """
     model = assemble((), knowledge).sha256
     latent = latent_space(knowledge.diagnosis(diagnosis))
     drawn = draw_patients(knowledge, latent, np.arange(n), seed=seed, worlds=worlds)
     # what was drawn stands for the posterior that it was drawn from, which need not be that of the knowledge
-    people = hash_bytes(b"".join(name.encode() + column.tobytes() for name, column in sorted(drawn.parameters.items())))
-    what = (
-        FORMAT, model, knowledge.sha256, type(engine).__name__, diagnosis, n, worlds, seed, outputs, versions(), people,
+    store = cached(
+        "population", FORMAT, model, knowledge.sha256, type(engine).__name__, diagnosis, n, worlds, seed, outputs,
+        versions(), drawn.parameters,
     )  # fmt: skip
-    key = hash_bytes(repr(what))
-    path = cache_folder() / f"population-{key[:32]}.bin"
-    kept = _read(path, key, drawn)
+    kept = store.load_arrays()
     if kept is not None:
-        return kept
+        return _unpacked(kept, drawn)
     patients = baseline(drawn, knowledge, engine, outputs=outputs)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(path, _pack(patients, key))
-    except (OSError, OutputError):
-        pass
+    store.save_arrays(_packed(patients))
     return patients
 
 
-def _pack(patients: Patients, key: str) -> bytes:
+def _packed(patients: Patients) -> dict[str, NDArray[Any]]:
     failed = sorted(patients.failures)
-    arrays: dict[str, NDArray[np.generic]] = {
+    return {
         **{f"state:{k}": v for k, v in patients.states.items()},
         **{f"output:{k}": v for k, v in patients.outputs.items()},
         "failed": np.array(failed, dtype=np.int64),
         "status": np.array([patients.failures[i].status.name for i in failed], dtype="U32"),
         "where": np.array([patients.failures[i].state for i in failed], dtype="U64"),
     }
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    content = buffer.getvalue()
-    return _checksum(content, key) + content
 
 
-def _checksum(content: bytes, key: str) -> bytes:
-    return hash_bytes(key.encode() + content).encode()
-
-
-def _read(path: Path, key: str, drawn: Patients) -> Patients | None:
-    try:
-        stored = path.read_bytes()
-    except OSError:
-        return None
-    checksum, content = stored[:DIGEST], stored[DIGEST:]
-    if checksum != _checksum(content, key):
-        return None
-    with np.load(io.BytesIO(content), allow_pickle=False) as opened:
-        arrays = {k: opened[k] for k in opened.files}
+def _unpacked(arrays: Mapping[str, NDArray[Any]], drawn: Patients) -> Patients:
     states = {k[6:]: v for k, v in arrays.items() if k.startswith("state:")}
     outputs = {k[7:]: v for k, v in arrays.items() if k.startswith("output:")}
     failures = {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import io
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 from crosstalk.errors import PopulationError
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.model.assembly import assemble
-from crosstalk.population.worlds import Worlds, central_world, prior_worlds, unknowns
+from crosstalk.population.worlds import Unknown, Worlds, central_world, prior_worlds, unknowns
 from crosstalk.provenance import hash_bytes
 
 __all__ = [
@@ -23,9 +25,12 @@ __all__ = [
     "knowledge_state",
     "model_hash",
     "possible_worlds",
+    "posterior_in_force",
     "posterior_worlds",
     "read_posterior",
+    "sealed",
     "shipped_posterior",
+    "unsealed",
 ]
 
 Array = NDArray[np.float64]
@@ -33,6 +38,8 @@ Array = NDArray[np.float64]
 POSTERIOR = "posterior.nc"
 WORDS = ("source", "name", "aliases", "note", "meaning")
 """Fields of records that say something about numbers, and hold none."""
+SEAL = b"\ncrosstalk sha256 "
+"""Before the checksum of everything else, at the end of the file, where readers of netCDF do not look."""
 VARIABLE = "CROSSTALK_POSTERIOR"
 """Environment variable that names another posterior than the shipped one."""
 
@@ -57,6 +64,26 @@ class PosteriorFile:
     model: str
     evidence: str
     version: str
+
+    def check(self, knowledge: Knowledge) -> None:
+        """Raise `PopulationError` where it lacks an unknown that the evidence speaks of, or leaves its bounds."""
+        bounds = {p.id: (p.lower, p.upper) for p in knowledge.parameters.values()}
+        known = _calibrated(knowledge)
+        bounds |= {u.id: (u.prior.lower, u.prior.upper) for u in known}
+        lacking = [u.id for u in known if u.id not in self.draws]
+        if lacking:
+            raise PopulationError(
+                f"{self.path}: lacks draws of {', '.join(lacking[:5])}{' and others' if len(lacking) > 5 else ''}; "
+                "make it again with `crosstalk calibrate`"
+            )
+        for name, values in self.draws.items():
+            lower, upper = bounds.get(name, (-np.inf, np.inf))
+            slack = 1e-9 * max(abs(lower), abs(upper)) if np.isfinite([lower, upper]).all() else 0.0
+            if values.min() < lower - slack or values.max() > upper + slack:
+                raise PopulationError(
+                    f"{self.path}: draws of {name} go from {values.min():g} to {values.max():g}; expected {lower:g} to "
+                    f"{upper:g}; make it again with `crosstalk calibrate`"
+                )
 
     def stale(self, knowledge: Knowledge) -> str:
         """Why it does not belong to the model as it is; empty if it does."""
@@ -92,6 +119,12 @@ def _fitted_drugs(knowledge: Knowledge) -> frozenset[str]:
     return _evidence(knowledge.sha256, _Hidden(knowledge))[1]
 
 
+def _calibrated(knowledge: Knowledge) -> tuple[Unknown, ...]:
+    """Unknowns that the evidence speaks of; draws of another drug's effect say no more than its prior did."""
+    fitted = _fitted_drugs(knowledge)
+    return tuple(u for u in unknowns(knowledge) if not u.drug or u.drug in fitted)
+
+
 def _plain(value: object) -> object:
     """A record without the words about its numbers."""
     if is_dataclass(value):
@@ -103,28 +136,68 @@ def _plain(value: object) -> object:
     return value
 
 
+def sealed(content: bytes) -> bytes:
+    """The content of a posterior's file with its checksum at the end."""
+    return content + SEAL + hashlib.sha256(content).hexdigest().encode() + b"\n"
+
+
+def unsealed(path: Path) -> io.BytesIO:
+    """The content of a posterior's file, if it is what was written.
+
+    Raises
+    ------
+    PopulationError
+        If the file cannot be read, is no posterior, or was changed or damaged since it was written.
+    """
+    try:
+        stored = Path(path).read_bytes()
+    except OSError as error:
+        raise _no_posterior(path, error.strerror) from error
+    size = len(sealed(b""))
+    content = stored[:-size]
+    if stored[-size:] != sealed(content)[-size:]:
+        written = stored.startswith(b"\x89HDF")
+        raise _no_posterior(
+            path,
+            "it was changed or damaged since it was written, its checksum is not that of its content"
+            if written
+            else "it is no netCDF file",
+        )
+    return io.BytesIO(content)
+
+
+def _no_posterior(path: Path, reason: object) -> PopulationError:
+    words = " ".join(str(reason).split())
+    return PopulationError(
+        f"{path}: is no posterior of Crosstalk ({words}); expected a file written by `crosstalk calibrate`"
+    )
+
+
 def read_posterior(path: Path) -> PosteriorFile:
     """Read a file that ``crosstalk calibrate`` wrote.
 
     Raises
     ------
     PopulationError
-        If it cannot be read or is no such file.
+        If it cannot be read, is no such file, was changed, or holds draws that are no finite numbers.
     """
     import h5netcdf
 
+    content = unsealed(path)
     try:
-        with h5netcdf.File(path, "r") as file:
+        with h5netcdf.File(content, "r") as file:
             group = file.groups["posterior"]
             draws = {name: np.asarray(v[:], dtype=np.float64).reshape(-1) for name, v in group.variables.items()
                      if v.dimensions == ("chain", "draw")}  # fmt: skip
-            if not draws:
-                raise ValueError("it holds no draws")
             model, evidence, version = (str(file.attrs[key]) for key in ("model", "evidence", "crosstalk"))
-    except (OSError, KeyError, ValueError) as error:
-        raise PopulationError(
-            f"{path}: is no posterior of Crosstalk ({error}); expected a file written by `crosstalk calibrate`"
-        ) from error
+        sizes = {len(values) for values in draws.values()}
+        if len(sizes) != 1 or 0 in sizes:
+            raise ValueError("it holds no draws, or not equally many of each unknown")
+        for name, values in draws.items():
+            if not np.isfinite(values).all():
+                raise ValueError(f"'{name}' holds draws that are no finite numbers")
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+        raise _no_posterior(path, error) from error
     return PosteriorFile(path, draws, model, evidence, version)
 
 
@@ -148,6 +221,23 @@ def shipped_posterior(knowledge: Knowledge) -> tuple[PosteriorFile | None, str]:
     if chosen and reason:
         raise PopulationError(f"{path}: {reason}; make it again with `crosstalk calibrate`, or unset {VARIABLE}")
     return found, reason
+
+
+def posterior_in_force(path: Path | None, knowledge: Knowledge) -> PosteriorFile | None:
+    """The posterior of a file, or the shipped one; None where that does not fit the model.
+
+    Raises
+    ------
+    PopulationError
+        If the file cannot be read or does not fit the model.
+    """
+    if path is None:
+        shipped, reason = shipped_posterior(knowledge)
+        return None if reason else shipped
+    found = read_posterior(path)
+    if reason := found.stale(knowledge):
+        raise PopulationError(f"{path}: {reason}; make it again with `crosstalk calibrate`")
+    return found
 
 
 def knowledge_state(knowledge: Knowledge) -> tuple[bool, str]:
@@ -185,7 +275,7 @@ def _evidence(sha256: str, hidden: _Hidden) -> tuple[str, frozenset[str]]:
         if study.role == "calibrate":
             earlier = earlier_doses(study.population, knowledge)
             parts.append(repr((study, earlier)))
-            given = (*study.population.background, *earlier, *(d for a in study.arms for d in a.doses))
+            given = (*study.population.background, *earlier, *(d for a in study.arms for d in a.all_doses))
             drugs |= {d.drug for d in given}
     parts += [repr(knowledge.drug(drug)) for drug in sorted(drugs)]
     return hash_bytes(repr((parts, knowledge.discounts))), frozenset(drugs)
@@ -215,10 +305,14 @@ def posterior_worlds(found: PosteriorFile, knowledge: Knowledge, seed: int, n: i
     """Worlds of a posterior; unknowns that it does not hold (those of a new drug) keep their priors.
 
     With ``n = 0`` the one world of its medians.
+
+    Raises
+    ------
+    PopulationError
+        If it lacks an unknown that the evidence speaks of, or leaves its bounds.
     """
-    fitted = _fitted_drugs(knowledge)
-    # of a drug that no fitted study holds the draws say no more than its prior did when they were made
-    known = {u.id for u in unknowns(knowledge) if not u.drug or u.drug in fitted} | set(knowledge.parameters)
+    found.check(knowledge)
+    known = {u.id for u in _calibrated(knowledge)} | set(knowledge.parameters)
     draws = {name: values for name, values in found.draws.items() if name in known}
     if n == 0:
         return Worlds({k: np.array([np.median(v)]) for k, v in draws.items()}, 1, "posterior")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -28,6 +29,11 @@ Array = NDArray[np.float64]
 # covariate: what raters add to scores at enrolment, as a share of the scale
 INFLATION = "baseline_inflation"
 SCREENING_LIMIT = 400  # candidates screened per patient wanted
+FIRST = 1000  # candidates after which it is told that no baseline can be found
+# candidates after which it is told that nobody is eligible; were one in `SCREENING_LIMIT`, this many would hold none
+# with a probability of exp(-10)
+NOBODY = 10 * SCREENING_LIMIT
+NONE = np.array([], dtype=np.intp)
 ROUNDS = 12  # of screening in each of many worlds, for a study that few are eligible for
 
 
@@ -44,12 +50,15 @@ class Enrolled:
         Scale and recorded score at enrolment.
     screened : int
         Candidates screened, per world.
+    without_baseline : str
+        How many candidates have no baseline, and why; empty where each has one.
     """
 
     patients: Patients
     baseline: Mapping[str, Array]
     recorded: tuple[str, Array] | None
     screened: int
+    without_baseline: str = ""
 
 
 def arm_population(study: Study, arm: Arm) -> Population:
@@ -83,24 +92,41 @@ class _Screening:
         self.scale = _severity_scale(population, knowledge)
         self.analytes = self._analytes(observe)
         self.lost = dict.fromkeys((e.analyte for e in population.eligible), 0)
-        self.reason = ""
+        self.seen = self.failed = 0
+        self.reasons: Counter[str] = Counter()
 
     def _analytes(self, observe: Sequence[str]) -> tuple[str, ...]:
         """Analytes by which the study selects or stratifies, and those asked for besides."""
         names = [e.analyte for e in self.population.eligible] + list(observe)
-        names += [r.stratum.analyte for r in self.study.results if r.stratum is not None]
+        names += [analyte for result in self.study.results for analyte in result.measured]
         return tuple(dict.fromkeys(names))
 
     def screen(
         self, index: NDArray[np.intp], worlds: int | Worlds, world: NDArray[np.intp] | None = None
     ) -> tuple[Patients, dict[str, Array], Array, NDArray[np.bool_]]:
-        """Candidates with baseline, what was measured, their recorded score, and who is eligible."""
+        """Candidates with baseline, what was measured, their recorded score, and who is eligible.
+
+        The first ones are screened by themselves; where none of them has a baseline, no more are.
+        """
+        if not self.seen and len(index) > FIRST:
+            parts = [self._screen(index[:FIRST], worlds, None if world is None else world[:FIRST])]
+            if not self.hopeless:
+                parts.append(self._screen(index[FIRST:], worlds, None if world is None else world[FIRST:]))
+            people, measured, scores, keep = zip(*parts, strict=True)
+            together = {a: np.concatenate([m[a] for m in measured]) for a in self.analytes}
+            return _join(people), together, np.concatenate(scores), np.concatenate(keep)
+        return self._screen(index, worlds, world)
+
+    def _screen(
+        self, index: NDArray[np.intp], worlds: int | Worlds, world: NDArray[np.intp] | None
+    ) -> tuple[Patients, dict[str, Array], Array, NDArray[np.bool_]]:
         candidates = draw_patients(self.knowledge, self.latent, index, seed=self.seed, worlds=worlds, world=world)
         candidates, score = self._settle(candidates)
         measured = {a: self._measure(a, candidates, score) for a in self.analytes}
         keep = candidates.ok
-        if candidates.failures and not keep.any():
-            self.reason = f"; baselines failed: {next(iter(candidates.failures.values()))}"
+        self.seen += len(keep)
+        self.failed += int((~keep).sum())
+        self.reasons.update(f.status.value for f in candidates.failures.values())
         for limits in self.population.eligible:
             passes = within(measured[limits.analyte], limits)
             self.lost[limits.analyte] += int((keep & ~passes).sum())
@@ -109,6 +135,19 @@ class _Screening:
             keep = self._failed(candidates, score, keep)
             candidates = eased(candidates, self.population.failed_steps, self.knowledge)
         return candidates, measured, score, keep
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether so many candidates have no baseline, and none has one, that more would have none either."""
+        return self.seen >= FIRST and self.failed == self.seen
+
+    @property
+    def without_baseline(self) -> str:
+        """How many candidates have no baseline, and why."""
+        if not self.failed:
+            return ""
+        why = ", ".join(f"{n}: {reason}" for reason, n in self.reasons.most_common(2)) or "no reason is known"
+        return f"{self.failed} of {self.seen} candidates have no baseline ({why})"
 
     def _settle(self, candidates: Patients) -> tuple[Patients, Array]:
         """Baseline of the candidates under their background treatment, and their recorded score."""
@@ -173,7 +212,7 @@ class _Screening:
         values = {a: np.concatenate([m[a] for _, m, _ in found]) for a in self.analytes}
         scores = np.concatenate([s for _, _, s in found])
         recorded = (self.scale.id, scores) if self.scale is not None else None
-        return Enrolled(_join([p for p, _, _ in found]), values, recorded, screened)
+        return Enrolled(_join([p for p, _, _ in found]), values, recorded, screened, self.without_baseline)
 
 
 def enrol(
@@ -197,16 +236,24 @@ def enrol(
     found: list[tuple[Patients, dict[str, Array], Array]] = []
     enrolled = screened = 0
     while enrolled < wanted:
-        if screened >= SCREENING_LIMIT * max(wanted, 5):
+        if screened >= (
+            SCREENING_LIMIT * max(wanted, 5) if enrolled else min(NOBODY, SCREENING_LIMIT * max(wanted, 5))
+        ):
             lost = screening.lost
             worst = max(lost, key=lambda k: lost[k]) if lost else "none"
             raise PopulationError(
                 f"study '{study.id}': {enrolled} of {wanted} patients enrolled after {screened} candidates; the limits "
-                f"of '{worst}' removed {lost.get(worst, 0)} of them{screening.reason}; widen the eligibility criteria"
+                f"of '{worst}' removed {lost.get(worst, 0)} of them{'; ' if screening.failed else ''}"
+                f"{screening.without_baseline}; widen the eligibility criteria"
             )
         index = np.arange(screened, screened + max(64, wanted))
         screened += len(index)
         candidates, measured, score, keep = screening.screen(index, worlds)
+        if screening.hopeless:
+            raise PopulationError(
+                f"study '{study.id}': {screening.without_baseline}; correct severity, age, BMI or background of the "
+                f"population"
+            )
         chosen = np.flatnonzero(keep)[: wanted - enrolled]
         if len(chosen) == wanted - enrolled:
             screened = int(index[chosen[-1]]) + 1
@@ -247,6 +294,9 @@ def enrol_everywhere(
         candidates, measured, score, keep = screening.screen(
             np.repeat(numbers, len(open_)) * worlds.n + world, worlds, world
         )
+        if screening.hopeless:
+            found.append((candidates.take(NONE), {a: v[NONE] for a, v in measured.items()}, score[:0]))
+            break
         keep_by_world = keep.reshape(len(numbers), len(open_))
         place = np.cumsum(keep_by_world, axis=0) <= (wanted - have[open_])
         chosen = np.flatnonzero((keep_by_world & place).ravel())
@@ -262,6 +312,7 @@ def enrol_everywhere(
         {a: v[order] for a, v in joined.baseline.items()},
         None if joined.recorded is None else (joined.recorded[0], joined.recorded[1][order]),
         screened,
+        joined.without_baseline,
     )
 
 
@@ -276,7 +327,7 @@ def true_score(recorded: Array, scale: Scale, patients: Patients) -> Array:
     """The score behind a recorded baseline: without the rater's error and the inflation at enrolment, shape (n,)."""
     noise = patient_normals(patients.seed, "rater-at-baseline", patients.index) * scale.rater_sd
     inflation = patients.covariates.get(INFLATION, np.zeros(len(patients)))
-    return plausible_score(recorded - noise - inflation * scale.maximum, recorded, scale)
+    return plausible_score(recorded - noise - inflation * scale.span, recorded, scale)
 
 
 def within(values: Array, limits: Eligibility) -> NDArray[np.bool_]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from crosstalk.errors import PopulationError
 from crosstalk.knowledge.records import Analyte, Scale
 from crosstalk.model.assembly import Model
+from crosstalk.model.scales import highest_score
 from crosstalk.population.latent import patient_normals
 from crosstalk.units import convert
 
@@ -33,7 +34,7 @@ FLUCTUATION = "fluctuation"
 """Covariate: how far a patient's symptoms come to wander from their expected course, as a share of the scale."""
 FLUCTUATION_H = 4 * 168.0  # time in which a fluctuation is forgotten: visits of trials stay correlated (assumed)
 LOWEST_SHARE = 0.5  # of the recorded score (assumed)
-HIGHEST_SHARE = 0.97  # of the scale's maximum, which only full severity of every symptom would give (assumed)
+HIGHEST_SHARE = 0.97  # of the score that only full severity of every symptom would give (assumed)
 
 
 def record_scale(true: Array, scale: Scale, noise: Array) -> Array:
@@ -67,7 +68,7 @@ def visit_scores(
     """
     share = covariates.get(FLUCTUATION)
     if share is not None:
-        true = true + share[:, None] * scale.maximum * fluctuations(seed, index, times_h)
+        true = true + share[:, None] * scale.span * fluctuations(seed, index, times_h)
     return record_scale(true, scale, noise_table(seed, f"visit:{scale.id}", index, len(times_h)))
 
 
@@ -104,12 +105,12 @@ def visit_sd(scale: Scale, time_h: float, covariates: Mapping[str, Array], n: in
     """SD of a recorded score about its expected course at a time from the start, shape (n,): fluctuation and rater."""
     share = covariates.get(FLUCTUATION, np.zeros(n))
     reached = 1 - np.exp(-2 * time_h / FLUCTUATION_H)
-    return np.asarray(np.sqrt(scale.rater_sd**2 + (share * scale.maximum) ** 2 * reached))
+    return np.asarray(np.sqrt(scale.rater_sd**2 + (share * scale.span) ** 2 * reached))
 
 
 def plausible_score(true: Array, recorded: Array, scale: Scale) -> Array:
     """Keep the score behind a recorded one within what the symptoms can reach: never their very maximum."""
-    return np.asarray(np.clip(true, LOWEST_SHARE * recorded, HIGHEST_SHARE * scale.maximum), dtype=np.float64)
+    return np.asarray(np.clip(true, LOWEST_SHARE * recorded, HIGHEST_SHARE * highest_score(scale)), dtype=np.float64)
 
 
 def analyte_log_sd(

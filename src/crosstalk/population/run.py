@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,10 +20,10 @@ from crosstalk.population.measure import noise_table, observable_factor, record_
 from crosstalk.population.patients import Patients, drug_parameters, weight_kg
 from crosstalk.population.worlds import Worlds
 from crosstalk.study.counterpart import estimate
-from crosstalk.study.endpoints import Estimate
 from crosstalk.study.protocol import HOURS_PER_WEEK, earlier_doses, protocol
 from crosstalk.study.protocol import background as background_inputs
 from crosstalk.study.records import Arm, Eligibility, Result, Study
+from crosstalk.study.statistics import Estimate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -138,7 +138,12 @@ class StudyRun:
         part = {
             (a, o): self.courses[a, o][rows] for a, rows in members.items() for o in wanted if (a, o) in self.courses
         }
-        return estimate(result, part, self.times_h, scale=scale)
+        regressed = {a for a in result.measured if result.marker is not None}
+        baseline = {(arm, a): self.enrolled[arm].baseline[a][rows] for arm, rows in members.items() for a in regressed}
+        groups = {id(self.enrolled[arm]) for arm in members}
+        return estimate(
+            result, part, self.times_h, scale=scale, baseline=baseline, paired=len(members) == 2 and len(groups) == 1
+        )
 
     def _rows(self, arm: str, world: int) -> slice:
         """Rows of one world; patients are in the order of worlds."""
@@ -252,7 +257,7 @@ def simulate_worlds(
 
 def study_model(study: Study, knowledge: Knowledge) -> Model:
     """One model with the drugs of all arms, so that one is compiled."""
-    given = (dose for arm in study.arms for dose in arm.doses)
+    given = (dose for arm in study.arms for dose in arm.all_doses)
     doses = (*study.population.background, *earlier_doses(study.population, knowledge), *given)
     return assemble(tuple(sorted({dose.drug for dose in doses})), knowledge)
 
@@ -273,14 +278,35 @@ def _run(
     failures: dict[str, Mapping[int, Failure]] = {}
     for arm in study.arms:
         group = enrolled[arm.id] = groups[arm_population(study, arm).diagnosis]
-        run = ArmProblem(study, arm, model, knowledge, group.patients, times, true_daily)
-        result = engine.simulate(run.problem, rtol=rtol)
-        failures[arm.id] = result.failures
         gone = _gone(study, arm, group.patients, times)
-        for output, variable in zip(study.outputs, run.variables, strict=True):
-            course = _record(run, output, result[variable], group.recorded, study)
+        seen = {output: np.full((len(group.patients), len(times)), np.nan) for output in study.outputs}
+        failed: dict[int, Failure] = {}
+        for treatment, rows in _treatments(arm, group.patients):
+            people = group.patients if len(rows) == len(group.patients) else group.patients.take(rows)
+            run = ArmProblem(study, treatment, model, knowledge, people, times, true_daily)
+            result = engine.simulate(run.problem, rtol=rtol)
+            failed |= {int(rows[i]): failure for i, failure in result.failures.items()}
+            recorded = None if group.recorded is None else (group.recorded[0], group.recorded[1][rows])
+            for output, variable in zip(study.outputs, run.variables, strict=True):
+                seen[output][rows] = _record(run, output, result[variable], recorded, study)
+        failures[arm.id] = failed
+        for output, course in seen.items():
             courses[arm.id, output] = _after_leaving(course, gone, study.missing)
     return StudyRun(study, seed, times, courses, enrolled, failures, type(engine).__name__)
+
+
+def _treatments(arm: Arm, patients: Patients) -> Iterator[tuple[Arm, NDArray[np.intp]]]:
+    """What an arm gives, and the rows of the patients who get it: all of them, or in a pooled arm some by its share."""
+    if not arm.mixture:
+        yield arm, np.arange(len(patients))
+        return
+    uniform = patient_uniforms(patients.seed, f"treatment:{arm.id}", patients.index)
+    edges = np.cumsum([part.share for part in arm.mixture])
+    which = np.searchsorted(edges[:-1], uniform, side="right")
+    for number, part in enumerate(arm.mixture):
+        rows = np.flatnonzero(which == number)
+        if len(rows):
+            yield replace(arm, doses=part.doses, mixture=()), rows
 
 
 def _gone(study: Study, arm: Arm, patients: Patients, times: Array) -> NDArray[np.bool_] | None:

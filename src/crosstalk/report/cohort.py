@@ -13,6 +13,7 @@ from crosstalk.report.documents import DIGITS, plain
 from crosstalk.report.drawing import BLUE, GREEN, GREY, INK, LIGHT, PURPLE, VERMILION, new_figure, svg
 from crosstalk.report.html import page
 from crosstalk.report.words import UNCALIBRATED, interval_text, number
+from crosstalk.spreadsheets import frame_csv
 from crosstalk.twin.cohort_records import (
     AnalyteSummary,
     CohortAssessment,
@@ -29,20 +30,25 @@ __all__ = ["cohort_csv", "cohort_html", "cohort_json", "cohort_tables"]
 
 LIMIT = 1.959964  # z-scores of the 2.5th and 97.5th percentile
 LISTED = 40  # patients without a score, or outside, who are named on the page
+TOLD = 2000  # patients of whom reading told something, listed on the page
 REACH = 5.0  # z-scores shown
 TICKS = 5  # numbers on a log axis, at most
 LONGEST = 32  # letters of a name beside a chart
 
 
 def cohort_csv(result: CohortAssessment) -> str:
-    """The frame of `CohortAssessment.to_frame` as CSV, six significant digits; empty where there is no value."""
-    return str(result.to_frame().to_csv(index=False, float_format=f"%.{DIGITS}g", lineterminator="\n"))
+    """The frame of `CohortAssessment.to_frame` as CSV, six significant digits; empty where there is no value.
+
+    A text that a spreadsheet would run as a formula has an apostrophe before it, which the reader takes off again.
+    """
+    return frame_csv(result.to_frame(), number=f"%.{DIGITS}g")
 
 
 def cohort_json(result: CohortAssessment) -> str:
     """An object of ``patients``, a row each on a line of its own, and ``summary``.
 
     A row leaves out what is empty. Numbers keep six significant digits; one that is not finite becomes null.
+    ``refused`` maps analytes to what was wrong with their value.
     """
     rows = ",\n".join(json.dumps(row, ensure_ascii=False, allow_nan=False) for row in _rows(result))
     summary = json.dumps(plain(result.summary()), indent=2, ensure_ascii=False, allow_nan=False)
@@ -52,6 +58,8 @@ def cohort_json(result: CohortAssessment) -> str:
 def _rows(result: CohortAssessment) -> Iterator[dict[str, Any]]:
     frame = result.to_frame()
     columns = {str(name): [plain(v) for v in frame[name].tolist()] for name in frame}
+    columns["refused"] = [dict(r) or "" for r in result.patients.refused]
+    columns["notes"] = [list(n) or "" for n in result.patients.notes]
     for values in zip(*columns.values(), strict=True):
         yield {name: v for name, v in zip(columns, values, strict=True) if v is not None and v != ""}
 
@@ -160,6 +168,12 @@ def cohort_html(result: CohortAssessment) -> str:
     title = f"Cohort of {len(result)} patients" + ("" if provenance.calibrated else " (uncalibrated)")
     tables = {t.title.split(" ")[0].strip(":"): t for t in cohort_tables(result)}
     p = result.patients
+    told = [
+        (p.patient[i], [f"{name}: {why}" for name, why in p.refused[i].items()], p.notes[i])
+        for i in range(len(p.patient))
+        if p.refused[i] or p.notes[i]
+    ]
+    told.sort(key=lambda one: not one[1])  # those with refused values first
     flagged = [(p.patient[i], s, p.reason[i]) for i, s in enumerate(p.status) if s not in ("ok", "edge")]
     return page(
         "cohort",
@@ -178,6 +192,10 @@ def cohort_html(result: CohortAssessment) -> str:
         },
         flagged=flagged[:LISTED],
         more=max(0, len(flagged) - LISTED),
+        told=told[:TOLD],
+        untold=max(0, len(told) - TOLD),
+        warnings=result.warnings[:TOLD],
+        unlisted=max(0, len(result.warnings) - TOLD),
     )
 
 

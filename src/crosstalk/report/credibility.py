@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
 from scipy.stats import chi2
 
 from crosstalk.calibrate.calibration import JOINT_WEIGHTS, STAGED_WEIGHT, Calibration
@@ -18,7 +19,7 @@ from crosstalk.calibrate.identifiability import (
     Profile,
     contractions,
 )
-from crosstalk.calibrate.qualification import Qualification, fit
+from crosstalk.calibrate.qualification import Qualification
 from crosstalk.calibrate.sensitivity import Sensitivity
 from crosstalk.calibrate.support import FEWEST, Bin, EffectiveSample, effective_samples
 from crosstalk.calibrate.targets import STAGES, Target, describe
@@ -29,6 +30,7 @@ from crosstalk.provenance import package_version, versions
 from crosstalk.report import evidence_charts
 from crosstalk.report.catalogue import Table
 from crosstalk.report.html import page
+from crosstalk.report.skill import coverage_text, domain_sentence, inside_text, skill_sentence, skill_tables
 from crosstalk.report.words import number
 from crosstalk.study.records import Study
 
@@ -55,6 +57,7 @@ STAGE_NAMES = {
 }
 PAIRS = 30  # of confounded unknowns that are listed, the strongest first
 TOLD = 15  # of unknowns that the terminal lists
+KINDS = {"individual": "of the patient", "population": "not known for sure"}
 LEVELS = {
     "identified": f"Identified: at least {100 * IDENTIFIED:.0f} % of the prior's variance is gone",
     "weakly": f"Weakly identified: {100 * WEAKLY:.0f} to {100 * IDENTIFIED:.0f} % is gone",
@@ -68,10 +71,8 @@ class CredibilityReport:
 
     Attributes
     ----------
-    fit : tuple of Verdict
-        Verdicts on the results that the calibration was given.
-    validation, conflicts : Validation
-        Of results that it never saw: those kept apart to judge it, and those that contradict others.
+    fit, validation : Validation
+        Of the results that the calibration was given, and of those kept apart to judge it.
     sensitivities : tuple of Sensitivity
     studies : mapping of str to Study
         By id, for titles and DOIs.
@@ -82,9 +83,8 @@ class CredibilityReport:
     """
 
     calibration: Calibration | None = None
-    fit: tuple[Verdict, ...] | None = None
+    fit: Validation | None = None
     validation: Validation | None = None
-    conflicts: Validation | None = None
     contractions: tuple[Contraction, ...] | None = None
     confoundings: tuple[Confounding, ...] | None = None
     profiles: tuple[Profile, ...] | None = None
@@ -106,9 +106,9 @@ def report_of(
     from crosstalk.calibrate.targets import studies_of
 
     knowledge = knowledge or load_knowledge()
-    shown = [*found.calibration.targets.studies, *studies_of("validate", knowledge), *studies_of("conflict", knowledge)]
+    shown = [*found.calibration.targets.studies, *studies_of("validate", knowledge)]
     return CredibilityReport(
-        found.calibration, found.fit, found.validation, found.conflicts, found.contractions, found.confoundings,
+        found.calibration, found.fit, found.validation, found.contractions, found.confoundings,
         found.profiles, found.bins, found.effective, found.duplicates, tuple(sensitivities) or None,
         {study.id: study for study in shown}, _meanings(found.calibration, knowledge), knowledge=knowledge.sha256,
     )  # fmt: skip
@@ -124,13 +124,18 @@ def credibility_html(report: CredibilityReport) -> str:
         stages=_stages(report),
         fit_charts=_fit_charts(report),
         judged=[
-            _Judged(words, found, _by_study(found, report), evidence_charts.verdict_charts(found.results, key, words))
-            for key, words, found in (
-                ("validation", "Validation", report.validation),
-                ("conflicts", "Known conflicts", report.conflicts),
+            _Judged(
+                "Validation",
+                found,
+                skill_tables(found.summary, _unseen(found)),
+                _unseen(found),
+                _by_study(found, report),
+                evidence_charts.verdict_charts(found.results, "validation", "Validation"),
             )
+            for found in (report.validation,)
             if found is not None
         ],
+        fit_skill=[] if report.fit is None else skill_tables(report.fit.summary, "fitted results"),
         levels=[(words, [c for c in report.contractions or () if c.verdict == key]) for key, words in LEVELS.items()],
         pairs=(report.confoundings or ())[:PAIRS],
         chance=None if report.calibration is None else (report.calibration.settings.members - 1) ** -0.5,
@@ -146,20 +151,34 @@ def credibility_html(report: CredibilityReport) -> str:
 
 
 class Line(NamedTuple):
-    """A verdict in texts; ``gain_none`` and ``gain_class`` are log scores less those of no effect and class mean."""
+    """A verdict in texts.
+
+    ``score`` is the log score of the model; each ``gain`` is it less that of the prior predictive, the trivial
+    predictor, no effect and the class mean. ``inside`` is None for a result that does not count.
+    """
 
     study: str
     result: str
     arms: str
     stratum: str
     time: str
+    domain: str
     observed: str
     predicted: str
-    inside: bool
+    inside: bool | None
     sign: str
     score: str
+    gain_prior: str
+    gain_trivial: str
     gain_none: str
     gain_class: str
+
+    @property
+    def verdict(self) -> str:
+        """Inside, outside, or that nothing was printed that it could be judged by."""
+        if self.inside is None:
+            return "not judged: stated in words only"
+        return ("inside" if self.inside else "OUTSIDE") + (f", sign {self.sign}" if self.sign else "")
 
 
 def verdict_lines(verdicts: Sequence[Verdict]) -> tuple[Line, ...]:
@@ -167,17 +186,25 @@ def verdict_lines(verdicts: Sequence[Verdict]) -> tuple[Line, ...]:
     return tuple(
         Line(
             v.study,
-            f"{v.endpoint} of {v.of}",
+            f"{v.endpoint} of {v.of}" + (" (computed here)" if v.figure == "computed" else ""),
             v.arm + (f" against {v.versus}" if v.versus else ""),
-            v.stratum,
+            ", ".join(part for part in (v.stratum, v.marker) if part),
             "" if v.week is None else time_text(round(v.week * 168, 2)),
+            v.domain,
             _value(v.observed, v.observed_lo90, v.observed_hi90, v.unit),
             _value(v.predicted_median, v.lo90, v.hi90),
-            v.inside90,
+            v.inside90 if v.scored else None,
             {True: "right", False: "wrong", None: ""}[v.sign_ok],
-            f"{v.log_score:.2f}",
-            _gain(v.log_score, v.log_score_no_effect),
-            _gain(v.log_score, v.log_score_class_mean),
+            f"{v.log_score:.2f}" if v.scored else "",
+            *(
+                _gain(v.log_score, rival) if v.scored else ""
+                for rival in (
+                    v.prior.log_score,
+                    None if v.trivial is None else v.trivial.log_score,
+                    v.log_score_no_effect,
+                    v.log_score_class_mean,
+                )
+            ),
         )
         for v in verdicts
     )
@@ -194,16 +221,18 @@ def sentences(report: CredibilityReport) -> tuple[str, ...]:
             f"to calibrate {_count(len(report.calibration.unknowns), 'unknown')}"
             + (f"; {_share(recalled, len(targets.items))} were recalled, not looked up." if recalled else ".")
         )
-    if report.fit:
-        summary = summarise(report.fit)
-        found.append(f"Fit: {_inside(summary)}. {_signs(summary)}".strip())
-    if report.validation is not None and report.validation.results:
-        studies = len({v.study for v in report.validation.results})
-        summary = report.validation.summary
-        found.append(
-            f"Validation: of {_count(studies, 'study')}{_unseen(report.validation)}, {_inside(summary)}. "
-            f"{_signs(summary)} {_scores(report.validation)}".strip()
-        )
+    for part, what in ((report.fit, "fitted results"), (report.validation, None)):
+        if part is not None and part.summary.skill:
+            skill = part.summary.skill
+            said = (
+                skill_sentence(skill[0], what or _unseen(part)),
+                domain_sentence(skill),
+                f"{coverage_text(part.summary.coverage)}.",
+                _left_out(part.summary),
+                _signs(part.summary),
+                _scores(part) if part is report.validation else "",
+            )
+            found.append(" ".join(words for words in said if words))
     if report.contractions:
         counts = {level: sum(c.verdict == level for c in report.contractions) for level in LEVELS}
         found.append(
@@ -216,30 +245,31 @@ def sentences(report: CredibilityReport) -> tuple[str, ...]:
             f"Of {_count(len(report.bins), 'target')} about a part of the patients, {short} "
             f"{'has' if short == 1 else 'have'} fewer than {FEWEST} virtual patients in most worlds."
         )
-    if report.conflicts is not None and report.conflicts.results:
-        found.append(f"Known conflicts, shown and not fitted: {_inside(report.conflicts.summary)}.")
-    for name, part in (("validation", report.validation), ("conflict", report.conflicts)):
-        if part is not None and part.unsupported:
-            n = len(part.unsupported)
+    for name, judged in (("fitted", report.fit), ("held-out", report.validation)):
+        if judged is not None and judged.unsupported:
+            n = len(judged.unsupported)
             found.append(f"{_count(n, f'{name} result')} could not be predicted: too few worlds have patients for it.")
     return tuple(found)
 
 
 def validation_tables(validation: Validation) -> tuple[Table, ...]:
-    """Verdicts, one a row, and their summary, for the terminal; the scores are in the JSON and the HTML."""
+    """Skill and coverage beside the rivals, then the verdicts, for the terminal; the scores of each are in the JSON."""
     rows = tuple(
         (
             f"{line.study}: " + ", ".join(x for x in (line.result, line.arms, line.stratum, line.time) if x),
             line.observed,
             line.predicted,
-            ("inside" if line.inside else "OUTSIDE") + (f", sign {line.sign}" if line.sign else ""),
+            line.verdict,
         )
         for line in verdict_lines(validation.results)
     )
     columns = ("result", "observed (90 %)", "predicted (90 %)", "verdict")
     studies = len({v.study for v in validation.results})
     title = f"{_count(len(rows), 'result')} of {_count(studies, 'study')}, {_made(validation)}"
-    tables = [Table(title, columns, rows), _summary_table(validation)]
+    tables = [*skill_tables(validation.summary, _unseen(validation)), Table(title, columns, rows)]
+    more = _more_table(validation)
+    if more.rows:
+        tables.append(more)
     if validation.unsupported:
         cells = tuple((name,) for name in validation.unsupported)
         tables.append(Table("Too few worlds have patients for", ("result",), cells))
@@ -249,7 +279,7 @@ def validation_tables(validation: Validation) -> tuple[Table, ...]:
 def calibration_tables(calibration: Calibration) -> tuple[Table, ...]:
     """A calibration in short, for the terminal: fit by stage, what was learned, effective samples."""
     c = calibration
-    fitted, narrowed = fit(c), contractions(c)
+    narrowed = contractions(c)
     counts = {level: sum(x.verdict == level for x in narrowed) for level in LEVELS}
     learned = f"{counts['identified']} identified, {counts['weakly']} weakly, {counts['not']} not"
     fixed = ", ".join(f"{name} = {value:g}" for name, value in c.settings.fixed)
@@ -263,7 +293,6 @@ def calibration_tables(calibration: Calibration) -> tuple[Table, ...]:
     ]  # fmt: skip
     if fixed:
         facts.insert(2, ("fixed", fixed))
-    stages = [(s.stage, f"{s.results}", s.inside, s.signs) for s in _stage_rows(c, fitted)]
     unknowns = [
         (x.unknown, _value(x.prior[1], x.prior[0], x.prior[2]), _value(x.posterior[1], x.posterior[0], x.posterior[2]),
          f"{x.contraction:.0%}", x.verdict)
@@ -272,7 +301,11 @@ def calibration_tables(calibration: Calibration) -> tuple[Table, ...]:
     samples = [(f"{e.members}", f"{e.effective:.1f}") for e in effective_samples(c)]
     return (
         Table("Calibration", ("what", "value"), tuple(facts)),
-        Table("Fit by stage", ("stage", "results", "inside 90 %", "sign"), tuple(stages)),
+        Table(
+            "Median distance from the results, in the errors that the calibration gave them",
+            ("stage", "results", "prior", "posterior"),
+            _distances(c),
+        ),
         Table(
             f"The {len(unknowns)} unknowns that were narrowed most",
             ("unknown", "prior (90 %)", "posterior (90 %)", "contraction", "verdict"),
@@ -286,7 +319,7 @@ def sensitivity_table(sensitivity: Sensitivity) -> Table:
     """What the benefit of a regimen depends on, the largest influence first; those within their error left out."""
     s = sensitivity
     rows = tuple(
-        (i.name, {"individual": "of the patient", "population": "not known for sure"}[i.kind],
+        (i.name, KINDS[i.kind],
          f"{100 * i.first_order:.1f} +- {100 * i.half_width:.1f}")
         for i in s.influences
         if i.first_order > i.half_width
@@ -303,6 +336,8 @@ class _Judged(NamedTuple):
 
     title: str
     validation: Validation
+    skill: tuple[Table, ...]
+    unseen: str
     studies: list[tuple[str, Study | None, list[Line]]]
     charts: list[str]
 
@@ -311,8 +346,21 @@ class _StageRow(NamedTuple):
     stage: str
     results: int
     studies: int
-    inside: str
+    inside: tuple[str, str, str]
     signs: str
+
+
+def _distances(c: Calibration) -> tuple[tuple[str, ...], ...]:
+    """Of the ensemble's median counterpart, by stage."""
+    errors = np.sqrt(np.diag(c.targets.covariance))
+    far = [np.abs(np.nanmedian(x, axis=0) - c.targets.values) / errors for x in (c.before, c.after)]
+    rows = []
+    for stage in STAGES:
+        own = c.targets.stage(stage)
+        if len(own):
+            middle = (f"{np.nanmedian(x[own]):.2f}" for x in far)
+            rows.append((STAGE_NAMES.get(stage, stage), f"{len(own)}", *middle))
+    return tuple(rows)
 
 
 def _stages(report: CredibilityReport) -> list[tuple[_StageRow, list[tuple[Study, list[Target]]]]]:
@@ -321,7 +369,7 @@ def _stages(report: CredibilityReport) -> list[tuple[_StageRow, list[tuple[Study
         return []
     c = report.calibration
     found = []
-    for row in _stage_rows(c, report.fit or ()):
+    for row in _stage_rows(c, () if report.fit is None else report.fit.results):
         own = [t for t in c.targets.items if STAGE_NAMES.get(t.stage, t.stage) == row.stage]
         studies = [(s, [t for t in own if t.study == s.id]) for s in c.targets.studies]
         found.append((row, [(s, targets) for s, targets in studies if targets]))
@@ -338,7 +386,7 @@ def _stage_rows(c: Calibration, fitted: Sequence[Verdict]) -> list[_StageRow]:
             rows.append(
                 _StageRow(
                     STAGE_NAMES.get(stage, stage), len(own), len({t.study for t in own}),
-                    f"{s.inside90} of {s.results}" if s.results else "none judged",
+                    inside_text(s.coverage),
                     f"{s.signs_ok} of {s.signs}" if s.signs else "",
                 )
             )  # fmt: skip
@@ -352,12 +400,12 @@ def _stage_of(c: Calibration) -> Callable[[Verdict], str]:
 
 
 def _fit_charts(report: CredibilityReport) -> list[tuple[str, list[str]]]:
-    if not report.fit:
+    if report.fit is None:
         return []
     if report.calibration is None:
-        return [("All", evidence_charts.verdict_charts(report.fit, "fit", "Fit"))]
+        return [("All", evidence_charts.verdict_charts(report.fit.results, "fit", "Fit"))]
     stage_of = _stage_of(report.calibration)
-    grouped = [(stage, [v for v in report.fit if stage_of(v) == stage]) for stage in STAGES]
+    grouped = [(stage, [v for v in report.fit.results if stage_of(v) == stage]) for stage in STAGES]
     return [
         (STAGE_NAMES.get(stage, stage), evidence_charts.verdict_charts(own, f"fit-{stage}", f"Fit, {stage}"))
         for stage, own in grouped
@@ -387,28 +435,40 @@ def _meanings(c: Calibration, knowledge: Knowledge) -> dict[str, str]:
     return found
 
 
-def _summary_table(found: Validation) -> Table:
-    s = found.summary
-    rows = [("inside the 90 % interval", _share(s.inside90, s.results))]
+def _more_table(found: Validation) -> Table:
+    """Signs, and comparisons that few results allow."""
+    s, rows = found.summary, []
     if s.signs:
         rows.append(("sign right, where the observed interval holds no null", _share(s.signs_ok, s.signs)))
     for name, gain, better, n in _rivals(found):
-        rows.append((f"mean log score less that of {name}", f"{gain:+.2f} (higher for {better} of {n})"))
-    return Table("Summary", ("what", "value"), tuple(rows))
+        rows.append((f"median log score less that of {name}", f"{gain:+.2f} (higher for {better} of {n})"))
+    if s.computed:
+        rows.append(("computed here from individual data", f"{s.computed}"))
+    if s.stated:
+        rows.append(("stated in words only, counted nowhere", f"{s.stated}"))
+    return Table("Besides", ("what", "value"), tuple(rows))
 
 
 def _unseen(found: Validation) -> str:
-    """A reader may judge results that the model was fitted to."""
-    fitted = len({v.study for v in found.results if v.role == "calibrate"})
-    return f", {fitted} of which it was calibrated on" if fitted else " that the calibration never saw"
+    """What is judged: a reader may judge results that the model was fitted to."""
+    roles = {v.role for v in found.results}
+    if found.source.startswith("posterior without") or "calibrate" not in roles:
+        return "results that the calibration never saw"
+    return "fitted results" if roles == {"calibrate"} else "results, some of them fitted"
+
+
+def _left_out(s: Summary) -> str:
+    """How many results are not the publications' own."""
+    said = []
+    if s.computed:
+        said.append(f"{s.computed} of the results were computed here from individual data.")
+    if s.stated:
+        said.append(f"{_count(s.stated, 'result')} more, stated in words only, count for nothing.")
+    return " ".join(said)
 
 
 def _made(validation: Validation) -> str:
     return f"{validation.source} worlds, {validation.patients} patients in each, seed {validation.seed}"
-
-
-def _inside(s: Summary) -> str:
-    return f"{_share(s.inside90, s.results)} of the results lie inside the predicted 90 % interval"
 
 
 def _signs(s: Summary) -> str:
@@ -419,14 +479,15 @@ def _signs(s: Summary) -> str:
 
 def _scores(found: Validation) -> str:
     parts = [
-        f"that of {name} for {better} of {n} (mean difference {gain:+.2f})" for name, gain, better, n in _rivals(found)
+        f"that of {name} for {better} of {n} (median difference {gain:+.2f})"
+        for name, gain, better, n in _rivals(found)
     ]
     return f"The log score of the model is higher than {', and than '.join(parts)}." if parts else ""
 
 
 def _rivals(found: Validation) -> list[tuple[str, float, int, int]]:
-    """Rival, mean gain of the log score on it, number of results with a gain, number of results compared."""
-    s, rows = found.summary, found.results
+    """Rival, median gain of the log score on it, number of results with a gain, number of results compared."""
+    s, rows = found.summary, [v for v in found.results if v.scored]
     rivals = (
         ("no effect", s.better_than_no_effect, [v.log_score_no_effect for v in rows]),
         ("the mean of the drug's class", s.better_than_class_mean, [v.log_score_class_mean for v in rows]),

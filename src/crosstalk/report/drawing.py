@@ -21,9 +21,11 @@ __all__ = [
     "STYLES",
     "VERMILION",
     "WIDTH",
+    "beside_texts",
     "new_figure",
     "plain_log",
     "svg",
+    "whisker",
 ]
 
 # Okabe and Ito's colours, each with a line style of its own so that grey print tells them apart
@@ -54,6 +56,27 @@ def new_figure(height: float, columns: int = 1, rows: int = 1) -> tuple[Figure, 
             axis.spines[side].set_color(GREY)
         axis.tick_params(colors=INK, labelcolor=INK, length=3, color=GREY)
     return figure, list(axes)
+
+
+def beside_texts(height: float, left: float, texts: float, above: float) -> tuple[Figure, Axes, Axes]:
+    """Make an axis with ``left`` inches of room on its left, a column of ``texts`` inches on its right."""
+    figure, (axis, column) = new_figure(height, columns=2)
+    figure.set_layout_engine("none")
+    bottom, tall = 0.5 / height, (height - 0.5 - above) / height
+    axis.set_position((left / WIDTH, bottom, (WIDTH - left - texts) / WIDTH, tall))
+    column.set_position(((WIDTH - texts + 0.12) / WIDTH, bottom, (texts - 0.12) / WIDTH, tall))
+    return figure, axis, column
+
+
+def whisker(
+    axis: Axes, ends: tuple[float, float], limits: tuple[float, float], y: float, colour: str, width: float
+) -> None:
+    """Draw an interval; an arrow where it leaves the axis."""
+    low, high = max(ends[0], limits[0]), min(ends[1], limits[1])
+    axis.plot([low, high], [y, y], color=colour, lw=width, solid_capstyle="butt", zorder=2)
+    for end, cut, arrow in ((low, ends[0] < low, 8), (high, ends[1] > high, 9)):
+        if cut:
+            axis.plot(end, y, marker=arrow, color=colour, ms=6, ls="", clip_on=False, zorder=4)
 
 
 _RC: Any = {

@@ -6,13 +6,24 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import fill
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from crosstalk.evidence.listing import time_text
 from crosstalk.evidence.records import Pool
-from crosstalk.report.drawing import BLUE, GREY, INK, LIGHT, VERMILION, WIDTH, new_figure, plain_log, svg
+from crosstalk.report.drawing import (
+    BLUE,
+    GREY,
+    INK,
+    LIGHT,
+    VERMILION,
+    beside_texts,
+    new_figure,
+    plain_log,
+    svg,
+    whisker,
+)
 from crosstalk.report.words import number
 from crosstalk.study.endpoints import error_scale
 
@@ -22,7 +33,6 @@ if TYPE_CHECKING:
 
     from crosstalk.calibrate.identifiability import Profile
     from crosstalk.calibrate.validation import Verdict
-    from crosstalk.study.records import Endpoint
 
 __all__ = ["forest_chart", "profile_chart", "verdict_charts"]
 
@@ -42,7 +52,7 @@ def forest_chart(pool: Pool) -> str:
     heaviest = max(m.weight for m in pool.members)
     for i, m in enumerate(pool.members):
         y = rows - 1 - i
-        _whisker(axis, (m.low, m.high), (low, high), y, INK, 1.2)
+        whisker(axis, (m.low, m.high), (low, high), y, INK, 1.2)
         plain = m.provenance != "memory" and not m.bias
         size = 3.5 + 6 * (m.weight / heaviest) ** 0.5
         axis.plot(m.value, y, "s", color=BLUE, mfc=BLUE if plain else "white", ms=size, zorder=3)
@@ -50,9 +60,9 @@ def forest_chart(pool: Pool) -> str:
         texts.text(1.0, y, f"{m.weight:.0f} %", va="center", ha="right", fontsize=8.5)
     left, right = max(pool.low, low), min(pool.high, high)
     axis.fill([left, pool.estimate, right, pool.estimate], [1, 1.3, 1, 0.7], color=BLUE, lw=0, zorder=3)
-    _whisker(axis, (pool.low, pool.high), (low, high), 1, BLUE, 0.8)
+    whisker(axis, (pool.low, pool.high), (low, high), 1, BLUE, 0.8)
     texts.text(0.0, 1, _forest_text(pool.estimate, pool.low, pool.high), va="center", fontsize=8.5, weight="bold")
-    _whisker(axis, (pool.prediction_low, pool.prediction_high), (low, high), 0, VERMILION, 2.4)
+    whisker(axis, (pool.prediction_low, pool.prediction_high), (low, high), 0, VERMILION, 2.4)
     prediction = _minus(f"{number(pool.prediction_low)} to {number(pool.prediction_high)}")
     texts.text(0.0, 0, prediction, va="center", fontsize=8.5)
     axis.axhline(1.55, color=LIGHT, lw=0.8, zorder=0)
@@ -75,17 +85,7 @@ def forest_chart(pool: Pool) -> str:
 def _forest_figure(labels: Sequence[str]) -> tuple[Figure, Axes, Axes]:
     """Make an axis between the labels on its left, as wide as they need, and a column of texts on its right."""
     longest = max(len(line) for label in labels for line in label.splitlines())
-    return _beside(0.65 + 0.29 * len(labels), 0.2 + 0.067 * longest, 2.3, 0.08)
-
-
-def _beside(height: float, left: float, texts: float, above: float) -> tuple[Figure, Axes, Axes]:
-    """Make an axis with ``left`` inches of room on its left, a column of ``texts`` inches on its right."""
-    figure, (axis, column) = new_figure(height, columns=2)
-    figure.set_layout_engine("none")
-    bottom, tall = 0.5 / height, (height - 0.5 - above) / height
-    axis.set_position((left / WIDTH, bottom, (WIDTH - left - texts) / WIDTH, tall))
-    column.set_position(((WIDTH - texts + 0.12) / WIDTH, bottom, (texts - 0.12) / WIDTH, tall))
-    return figure, axis, column
+    return beside_texts(0.65 + 0.29 * len(labels), 0.2 + 0.067 * longest, 2.3, 0.08)
 
 
 def _forest_limits(pool: Pool, log: bool) -> tuple[float, float]:
@@ -98,17 +98,6 @@ def _forest_limits(pool: Pool, log: bool) -> tuple[float, float]:
     high = min(max(last, float(put(pool.prediction_high))), last + room)
     margin = 0.03 * (high - low)
     return float(back(low - margin)), float(back(high + margin))
-
-
-def _whisker(
-    axis: Axes, ends: tuple[float, float], limits: tuple[float, float], y: float, colour: str, width: float
-) -> None:
-    """Draw an interval; an arrow where it leaves the axis."""
-    low, high = max(ends[0], limits[0]), min(ends[1], limits[1])
-    axis.plot([low, high], [y, y], color=colour, lw=width, solid_capstyle="butt", zorder=2)
-    for end, cut, arrow in ((low, ends[0] < low, 8), (high, ends[1] > high, 9)):
-        if cut:
-            axis.plot(end, y, marker=arrow, color=colour, ms=6, ls="", clip_on=False, zorder=4)
 
 
 def _forest_text(value: float, low: float, high: float) -> str:
@@ -159,7 +148,7 @@ def _verdict_chart(rows: Sequence[_Row], name: str, words: str, reach: float) ->
     from matplotlib.transforms import blended_transform_factory
 
     tall = sum(row.height for row in rows)
-    figure, axis, texts = _beside(0.8 + LINE * tall, 2.55, 2.5, 0.3)
+    figure, axis, texts = beside_texts(0.8 + LINE * tall, 2.55, 2.5, 0.3)
     margin = blended_transform_factory(figure.transFigure, axis.transData)
     axis.axvspan(-Z90, Z90, color=LIGHT, alpha=0.55, lw=0, zorder=0)
     axis.axvline(0, color=INK, lw=0.9, zorder=1)
@@ -173,19 +162,20 @@ def _verdict_chart(rows: Sequence[_Row], name: str, words: str, reach: float) ->
         middle = y - row.height / 2
         y -= row.height
         axis.text(0.012, middle, row.text, transform=margin, va="center", fontsize=7.5, linespacing=1.15)
-        colour = BLUE if v.inside90 else VERMILION
+        met = v.inside90 or not v.scored
+        colour = GREY if not v.scored else BLUE if met else VERMILION
         ends = _from_observed(v, v.lo90), _from_observed(v, v.hi90)
         narrow = np.clip([_from_observed(v, v.model_lo90), _from_observed(v, v.model_hi90)], -reach, reach)
-        _whisker(axis, ends, (-reach, reach), middle, colour, 1.0)
+        whisker(axis, ends, (-reach, reach), middle, colour, 1.0)
         axis.plot(narrow, [middle, middle], color=colour, lw=3.0, solid_capstyle="butt", zorder=2)
         at = _from_observed(v, v.predicted_median)
         if abs(at) <= reach:
-            shape, fill_ = ("o", colour) if v.inside90 else ("D", "white")
+            shape, fill_ = ("o", colour) if met else ("D", "white")
             axis.plot(at, middle, shape, color=colour, mfc=fill_, mew=1.2, ms=4.6, zorder=5)
         texts.text(0.0, middle, _minus(_with_unit(v)), va="center", fontsize=7.5)
         predicted = _forest_text(v.predicted_median, v.lo90, v.hi90)
         texts.text(1.0, middle, predicted, va="center", ha="right", fontsize=7.5)
-        if not v.inside90:
+        if not met:
             missed.append(f"{v.study} {row.text}".replace("\n", " "))
     axis.set_ylim(-tall, 0)
     texts.set(xlim=(0, 1), ylim=(-tall, 0))
@@ -207,7 +197,7 @@ def _paged(verdicts: Sequence[Verdict]) -> list[list[_Row]]:
         parts = [f"{v.endpoint} of {v.of}"]
         if v.week is not None:
             parts.append(time_text(round(v.week * 168, 2)))
-        text = fill(", ".join([*parts, v.stratum] if v.stratum else parts), 41)
+        text = fill(", ".join([*parts, *(part for part in (v.stratum, v.marker) if part)]), 41)
         groups.setdefault((v.study, v.arm, v.versus), []).append(_Row(text, v, 0.35 + 0.65 * (1 + text.count("\n"))))
     total = sum(HEADING + sum(row.height for row in rows) for rows in groups.values())
     share = total / max(1, -(-total // ROOM))
@@ -230,7 +220,7 @@ def _paged(verdicts: Sequence[Verdict]) -> list[list[_Row]]:
 
 def _from_observed(verdict: Verdict, value: float) -> float:
     """A value less the observed one, in standard errors."""
-    endpoint = cast("Endpoint", verdict.endpoint)
+    endpoint = verdict.endpoint
     if endpoint == "correlation":
         value = min(max(value, -1 + 1e-9), 1 - 1e-9)
     return (error_scale(endpoint, value) - error_scale(endpoint, verdict.observed)) / verdict.observed_se

@@ -11,7 +11,7 @@ from crosstalk.evidence.records import Pool
 from crosstalk.report import charts, evidence_charts
 from crosstalk.report.documents import Simulation
 from crosstalk.report.evidence import pool_text
-from crosstalk.report.words import UNCALIBRATED, interval_text, measured_text, number, percent, range_text
+from crosstalk.report.words import UNCALIBRATED, USES, interval_text, measured_text, number, percent, range_text
 from crosstalk.twin.records import Assessment, Change, Forecast, Interval, ProfileItem, Provenance
 
 if TYPE_CHECKING:
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["assessment_html", "forecast_html", "page", "pool_html", "simulation_html"]
 
 TEMPLATES = Path(__file__).parent / "templates"
-USES = {"fitted": "fitted", "covariate": "covariate", "score": "baseline score", "shown": "shown only"}
+PLACES = {
+    "below": "below the range", "within": "within the range", "above": "above the range", "unknown": "unknown",
+}  # fmt: skip
 
 
 def assessment_html(assessment: Assessment) -> str:
@@ -137,7 +139,7 @@ def _unbroken(text: str) -> str:
 
 
 def _place(item: ProfileItem) -> str:
-    if item.position == "unknown":
-        return "unknown" if range_text(item) else ""
-    words = {"below": "below the range", "within": "within the range", "above": "above the range"}[item.position]
+    if item.position == "unknown" and not range_text(item):
+        return ""
+    words = PLACES[item.position]
     return words if item.percentile is None else f"{words} (percentile {item.percentile:.0f})"

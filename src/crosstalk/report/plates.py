@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from crosstalk.report.catalogue import Table
 from crosstalk.report.drawing import BLUE, GREEN, GREY, INK, LIGHT, VERMILION, new_figure, svg
 from crosstalk.report.html import page
 from crosstalk.report.words import number
+from crosstalk.spreadsheets import rows_csv
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,6 +27,8 @@ COLUMNS = ("patient", "analyte", "value", "unit", "method", "lod", "cv", "qualit
 ACROSS, DOWN = 3, 3  # curves of one figure
 WIDE = 5  # analytes side by side in a table of values
 MARKS = {"": "", "doubtful": " ?", "failed": " \N{MULTIPLICATION SIGN}"}
+GRADES = {"pass": "", "doubtful": " ?", "fail": " \N{MULTIPLICATION SIGN}"}
+SIGNS = {"": "", "left": "< ", "right": "> "}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +43,13 @@ class _Page:
 
 def entries_csv(entries: Sequence[Entry]) -> str:
     """Write entries as a long panel that `crosstalk.panel.reader.read_panel` reads."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for e in entries:
-        writer.writerow((e.patient, e.analyte, e.value, e.unit, e.method, e.lod, e.cv, e.quality, "; ".join(e.remarks)))
-    return text.getvalue()
+    return rows_csv(
+        COLUMNS,
+        (
+            (e.patient, e.analyte, e.value, e.unit, e.method, e.lod, e.cv, e.quality, "; ".join(e.remarks))
+            for e in entries
+        ),
+    )
 
 
 def plate_tables(report: PlateReport) -> tuple[Table, ...]:
@@ -86,7 +88,7 @@ def value_text(sample: SampleResult) -> str:
     if sample.value is None:
         text = "none" if sample.unclipped is None else number(sample.unclipped)
     else:
-        text = {"": "", "left": "< ", "right": "> "}[sample.censored] + number(sample.value)
+        text = SIGNS[sample.censored] + number(sample.value)
     if sample.value is not None and not sample.censored and sample.log_sd is not None:
         text += f" \N{PLUS-MINUS SIGN} {100 * math.sqrt(math.expm1(sample.log_sd**2)):.0f} %"
     return text + MARKS[sample.quality]
@@ -222,7 +224,7 @@ def _draw_curve(axis: Axes, a: AnalyteQuality) -> None:
 
 
 def _title(axis: Axes, a: AnalyteQuality) -> None:
-    mark = {"pass": "", "doubtful": " ?", "fail": " \N{MULTIPLICATION SIGN}"}[a.grade]
+    mark = GRADES[a.grade]
     name = a.analyte if len(a.analyte) <= 22 else f"{a.analyte[:21]}\N{HORIZONTAL ELLIPSIS}"
     axis.set_title(f"{name}{mark}", loc="left", fontsize=8.5)
 

@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from crosstalk.limits import printable
 from crosstalk.report.cohort import cohort_tables
 from crosstalk.report.documents import Simulation
-from crosstalk.report.words import UNCALIBRATED, interval_text, measured_text, number, range_text, rests_text
+from crosstalk.report.words import UNCALIBRATED, USES, interval_text, measured_text, number, range_text, rests_text
 from crosstalk.twin.cohort_records import CohortAssessment
 from crosstalk.twin.records import Applicability, Assessment, Forecast, MechanismScore, ProfileItem
 
@@ -23,8 +24,9 @@ def render_table(
 ) -> None:
     """Print one table; long texts wrap, except in the columns ``whole``."""
     if title:
-        console.print(Text(title, style="bold"))
+        console.print(_safe(title, style="bold"))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    columns, rows = tuple(map(printable, columns)), [tuple(map(printable, row)) for row in rows]
     texts = [[column, *(row[j] for row in rows)] for j, column in enumerate(columns)]
     least = [
         max(len(part) for t in texts[j] for part in ([t] if c in whole else t.split() or [""]))
@@ -32,9 +34,9 @@ def render_table(
     ]
     widths = fit([max(map(len, t)) for t in texts], least, console.width - 3 * (len(columns) - 1))
     for column, width in zip(columns, widths, strict=True):
-        table.add_column(column, overflow="fold", width=width)
+        table.add_column(_safe(column), overflow="fold", width=width)
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(_safe(cell) for cell in row))
     console.print(table)
     console.print()
 
@@ -57,6 +59,11 @@ def fit(natural: Sequence[int], least: Sequence[int], room: int) -> list[int]:
     return widths
 
 
+def _safe(words: str, style: str = "") -> Text:
+    """A text of which no character moves the cursor, colours what follows, or turns its direction."""
+    return Text(printable(words), style=style)
+
+
 def render_assessment(assessment: Assessment, console: Console) -> None:
     """Print an assessment."""
     _head(f"Assessment of {assessment.patient}", assessment.provenance.calibrated, console)
@@ -73,8 +80,8 @@ def render_cohort(cohort: CohortAssessment, console: Console) -> None:
         if table.rows:
             render_table(table.title, table.columns, table.rows, console, whole=("analyte", "status", "CRP [mg/L]"))
     if any(a.values.how.startswith("log-normal") for a in cohort.analytes):
-        console.print(Text("* of a log-normal distribution fitted to numbers and censored values together."))
-    console.print(Text(cohort.clusters.words, style="bold"))
+        console.print(_safe("* of a log-normal distribution fitted to numbers and censored values together."))
+    console.print(_safe(cohort.clusters.words, style="bold"))
     console.print()
     _notes(cohort.notes, console)
 
@@ -82,7 +89,7 @@ def render_cohort(cohort: CohortAssessment, console: Console) -> None:
 def render_forecast(forecast: Forecast, console: Console) -> None:
     """Print a forecast."""
     _head(f"Forecast for {forecast.patient}", forecast.provenance.calibrated, console)
-    console.print(Text(forecast.conclusion))
+    console.print(_safe(forecast.conclusion))
     console.print()
     _profile(forecast.profile, console)
     _mechanisms(forecast.mechanisms, console)
@@ -161,10 +168,10 @@ def _time(hours: float) -> str:
 
 
 def _head(title: str, calibrated: bool, console: Console) -> None:
-    console.print(Text(title + ("" if calibrated else " (uncalibrated)"), style="bold"))
+    console.print(_safe(title + ("" if calibrated else " (uncalibrated)"), style="bold"))
     if not calibrated:
-        console.print(Text(UNCALIBRATED))
-    console.print(Text("Research use only; not a medical device."))
+        console.print(_safe(UNCALIBRATED))
+    console.print(_safe("Research use only; not a medical device."))
     console.print()
 
 
@@ -181,7 +188,7 @@ def _profile(profile: Sequence[ProfileItem], console: Console) -> None:
                 if not range_text(p)
                 else p.position + ("" if p.percentile is None else f", percentile {p.percentile:.0f}"),
                 "" if p.predicted is None else interval_text(p.predicted),
-                p.use,
+                USES[p.use],
             )
             for p in profile
         ],
@@ -205,17 +212,17 @@ def _mechanisms(scores: Sequence[MechanismScore], console: Console) -> None:
         console,
     )
     for m in scores:
-        console.print(Text(f"{m.name}: {m.reading}."))
+        console.print(_safe(f"{m.name}: {m.reading}."))
     console.print()
 
 
 def _applicability(applicability: Applicability, console: Console) -> None:
-    console.print(Text(f"Applicability: {applicability.level}. {applicability.message}"))
+    console.print(_safe(f"Applicability: {applicability.level}. {applicability.message}"))
     if applicability.missing:
-        console.print(Text(f"Not measured: {', '.join(applicability.missing)}."))
+        console.print(_safe(f"Not measured: {', '.join(applicability.missing)}."))
     console.print()
 
 
 def _notes(notes: Sequence[str], console: Console) -> None:
     for note in notes:
-        console.print(Text(f"Note: {note}"))
+        console.print(_safe(f"Note: {note}"))

@@ -6,12 +6,18 @@ import math
 
 from crosstalk.twin.records import Change, Interval, Probability, ProfileItem, Rest
 
-__all__ = ["UNCALIBRATED", "interval_text", "measured_text", "number", "percent", "range_text", "rests_text"]
+__all__ = ["UNCALIBRATED", "USES", "interval_text", "measured_text", "number", "percent", "range_text", "rests_text"]
 
 UNCALIBRATED = (
     "Uncalibrated: most constants of the model are assumed, none was fitted to trials. Read it as a way to form "
     "hypotheses, not as a prediction."
 )
+
+USES = {
+    "fitted": "fitted", "covariate": "covariate", "score": "baseline score", "failed": "failed, not used",
+    "shown": "shown only",
+}  # fmt: skip
+"""What became of a value of a panel."""
 
 
 def number(value: float | None) -> str:

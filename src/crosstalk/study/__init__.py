@@ -12,16 +12,19 @@ from crosstalk.lazily import lazily
 
 if TYPE_CHECKING:
     from crosstalk.study.counterpart import estimate
-    from crosstalk.study.endpoints import Estimate, error_scale
+    from crosstalk.study.endpoints import ENDPOINTS, error_scale
     from crosstalk.study.protocol import Protocol, background
-    from crosstalk.study.records import Arm, Eligibility, Endpoint, Population, Result, Study
+    from crosstalk.study.records import Arm, Eligibility, Endpoint, Marker, Population, Result, Study
     from crosstalk.study.schema import read_study
+    from crosstalk.study.statistics import Estimate
 
 __all__ = [
+    "ENDPOINTS",
     "Arm",
     "Eligibility",
     "Endpoint",
     "Estimate",
+    "Marker",
     "Population",
     "Protocol",
     "Result",
@@ -35,10 +38,12 @@ __all__ = [
 __getattr__, __dir__ = lazily(
     __name__,
     {
+        "ENDPOINTS": "endpoints",
         "Arm": "records",
         "Eligibility": "records",
         "Endpoint": "records",
-        "Estimate": "endpoints",
+        "Estimate": "statistics",
+        "Marker": "records",
         "Population": "records",
         "Protocol": "protocol",
         "Result": "records",

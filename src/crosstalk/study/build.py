@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable, Sequence
-from math import log, sqrt
+from math import isfinite, log, sqrt
 from typing import TypeVar
 
 import numpy as np
@@ -14,12 +14,14 @@ from pydantic import ValidationError
 from crosstalk.errors import StudyError
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.knowledge.records import Distribution, Dose, Drug, Source
+from crosstalk.limits import TIMES, USUAL, WEEKS
 from crosstalk.study.checks import KeyPath, Problem, eligibility, fail, find
 from crosstalk.study.design import Design
 from crosstalk.study.design_build import build_design
+from crosstalk.study.endpoints import ENDPOINTS
 from crosstalk.study.protocol import HOURS_PER_WEEK, dose_amount
 from crosstalk.study.published import build_result, result_time_h, subject
-from crosstalk.study.records import Arm, Population, Result, Study
+from crosstalk.study.records import Arm, Population, Result, Share, Study
 from crosstalk.study.tables import DoseEntry, SpreadTable, StudyFile
 
 __all__ = ["REFERENCE_BACKGROUND", "build_study", "usual_dose_text"]
@@ -31,6 +33,7 @@ Made = TypeVar("Made")
 
 _DEPRESSION_H = 12 * HOURS_PER_WEEK
 _CHALLENGE_H = 120.0
+MIN_EVERY_H = 0.25  # between doses; an infusion is one amount
 _FINE_UNTIL_H = 14 * 24.0
 _EVERY = re.compile(r"(\d+(?:\.\d+)?)\s*(h|hours?|d|days?|w|weeks?)")
 _HOURS = {"h": 1.0, "d": 24.0, "w": HOURS_PER_WEEK}
@@ -88,7 +91,10 @@ class _Builder:
         population = self.attempt(self.population)
         arms = self.attempts(self.arm, self.file.arm)
         duration = self.attempt(lambda: self.duration(arms))
+        if duration is not None:
+            self.attempt(lambda: self.check_doses(arms, duration))
         results = self.attempts(lambda i: build_result(self.file, i, duration, self.knowledge), self.file.result)
+        self.attempt(self.shared_patients)
         if not self.file.result and head.role != "design":
             self.problems.append((("study", "role"), f"received {head.role!r} but there is no [[result]]; add one"))
         outputs = self.attempt(lambda: self.outputs(results))
@@ -109,6 +115,8 @@ class _Builder:
             bias=head.bias,
             missing=head.missing,
             pubmed=head.pubmed,
+            url=head.url,
+            cohort=head.cohort,
             trial=trial,
         )
 
@@ -172,6 +180,13 @@ class _Builder:
         lower, upper, unit = (usual.lower, usual.upper, usual.unit) if usual else _LIMITS[name]
         lower = lower if table.min is None else table.min
         upper = upper if table.max is None else table.max
+        # whom the model knows: what a panel may hold
+        least, most = self.knowledge.analytes[name].plausible if name in self.knowledge.analytes else (lower, upper)
+        for key, bound in (("min", table.min), ("max", table.max)):
+            if bound is not None and not least <= bound <= most:
+                fail((*path, key), f"received {bound:g}, expected {least:g} to {most:g} {unit}; correct it")
+        if table.sd > most - least:
+            fail((*path, "sd"), f"received {table.sd:g}, more than all of {least:g} to {most:g} {unit}; correct it")
         if not lower <= table.mean <= upper:
             fail((*path, "mean"), f"received {table.mean:g}, expected {lower:g} to {upper:g} {unit}; correct it")
         lognormal = usual is not None and usual.family == "lognormal"
@@ -232,7 +247,16 @@ class _Builder:
         doses = self.attempts(lambda i: self.dose(table.dose[i], ("arm", index, "dose", i)), table.dose)
         if table.diagnosis:
             find(self.knowledge.diagnosis, table.diagnosis, ("arm", index, "diagnosis"))
-        return Arm(table.id, tuple(doses), table.n, table.blinded, table.diagnosis, table.dropout)
+        if table.mixture and self.file.study.role == "design":
+            fail(("arm", index, "mixture"), "a design has no pooled arms; give each treatment an arm of its own")
+        mixture = tuple(self.part(index, i) for i in range(len(table.mixture)))
+        return Arm(table.id, tuple(doses), table.n, table.blinded, table.diagnosis, table.dropout, mixture)
+
+    def part(self, arm: int, index: int) -> Share:
+        """One treatment of a pooled arm."""
+        table, path = self.file.arm[arm].mixture[index], ("arm", arm, "mixture", index, "dose")
+        doses = self.attempts(lambda i: self.dose(table.dose[i], (*path, i)), table.dose)
+        return Share(table.share, tuple(doses))
 
     def dose(self, entry: DoseEntry, path: KeyPath) -> Dose:
         drug = find(self.knowledge.drug, entry.drug, (*path, "drug"))
@@ -257,11 +281,39 @@ class _Builder:
             start_week=entry.start_week or 0.0,
             stop_week=entry.stop_week,
         )
+        self.check_dose(dose, drug, entry.confirmed, path)
+        return dose
+
+    def check_dose(self, dose: Dose, drug: Drug, confirmed: bool, path: KeyPath) -> None:
+        """Ask back what a wrong unit most often makes, as panels do: a thousand times the usual dose, or rate."""
+        if dose.every_h is not None and not MIN_EVERY_H <= dose.every_h <= HOURS_PER_WEEK * WEEKS:
+            fail(
+                path,
+                f"received a dose every {dose.every_h:g} h, expected every {MIN_EVERY_H:g} h to {WEEKS} weeks; give "
+                "what comes faster as one amount",
+            )
+        body = {"weight_kg": np.array([70.0]), "height_cm": np.array([170.0])}
         try:
-            dose_amount(dose, drug, weight_kg=np.array([70.0]), height_cm=np.array([170.0]))
+            given, usual = (float(dose_amount(d, drug, **body)[0]) for d in (dose, drug.usual))
         except StudyError as error:
             fail((*path, "unit"), str(error))
-        return dose
+        often = drug.usual.every_h or HOURS_PER_WEEK
+        ratio = given / usual * max(1.0, often / dose.every_h if dose.every_h else 1.0)
+        if not isfinite(ratio) or (ratio >= USUAL and not confirmed):
+            fail(
+                (*path, "amount"),
+                f"received {dose.amount:g} {dose.unit}, {ratio:.3g} times the usual dose of {drug.id} "
+                f"({usual_dose_text(drug)}); is the unit right? If the dose is, add confirmed = true",
+            )
+
+    def check_doses(self, arms: Sequence[Arm], end_h: float) -> None:
+        for index, arm in enumerate(arms):
+            often = [d.every_h for d in arm.all_doses if d.every_h is not None]
+            n = sum(len(d.weeks) for d in arm.all_doses) + sum(end_h / h for h in often)
+            if n > TIMES:
+                fail(
+                    ("arm", index, "dose"), f"{n:.0f} doses in the whole study; at most {TIMES} are given; correct them"
+                )
 
     def every(self, entry: DoseEntry, path: KeyPath) -> float | None:
         if entry.every is None:
@@ -271,13 +323,30 @@ class _Builder:
             fail((*path, "every"), f'received {entry.every!r}, expected a time such as "24 h", "1 day" or "2 weeks"')
         return float(match[1]) * _HOURS[match[2][0]]
 
+    def shared_patients(self) -> None:
+        """Refuse an interaction beside results in strata of its marker that is not said to be of the same patients."""
+        for i, table in enumerate(self.file.result):
+            if table.marker is None or not ENDPOINTS[table.endpoint].moderation:
+                continue
+            for j, other in enumerate(self.file.result):
+                same = other.stratum is not None and other.stratum.analyte == table.marker.analyte
+                same = same and (other.arm, other.versus, other.of) == (table.arm, table.versus, table.of)
+                if same and (not table.shares or table.shares != other.shares):
+                    fail(
+                        ("result", i, "shares"),
+                        f"this {table.endpoint} and result {j + 1} (a stratum of {table.marker.analyte}) are of the "
+                        'same patients; give both the same label, such as shares = "crp"',
+                    )
+
     # Times and outputs
 
     def duration(self, arms: Sequence[Arm]) -> float:
         head = self.file.study
-        starts = [(arm, start) for arm in arms for dose in arm.doses for start in _starts_h(dose)]
+        starts = [(arm, start) for arm in arms for dose in arm.all_doses for start in _starts_h(dose)]
         if head.duration_weeks is not None:
             end = round(head.duration_weeks * HOURS_PER_WEEK, 6)
+            if end <= 0:
+                fail(("study", "duration_weeks"), f"received {head.duration_weeks:g}, expected a length; correct it")
             for arm, start in starts:
                 if start >= end:
                     index = [table.id for table in self.file.arm].index(arm.id)
@@ -296,7 +365,9 @@ class _Builder:
         given += [week * HOURS_PER_WEEK for week in head.visits or ()]
         given += head.times_h or ()
         given += [start for _, start in starts]
-        given += [dose.stop_week * HOURS_PER_WEEK for arm in arms for dose in arm.doses if dose.stop_week is not None]
+        given += [
+            dose.stop_week * HOURS_PER_WEEK for arm in arms for dose in arm.all_doses if dose.stop_week is not None
+        ]
         floor = 0.0
         if head.visits is None and head.times_h is None:
             floor = _CHALLENGE_H if self.challenge(arms) else _DEPRESSION_H
@@ -306,7 +377,7 @@ class _Builder:
         return end
 
     def challenge(self, arms: Iterable[Arm]) -> bool:
-        drugs = {dose.drug for arm in arms for dose in arm.doses}
+        drugs = {dose.drug for arm in arms for dose in arm.all_doses}
         return bool(drugs) and all(self.knowledge.drug(drug).into_state for drug in drugs)
 
     def times(self, duration_h: float, results: Iterable[Result]) -> tuple[float, ...]:

@@ -9,13 +9,24 @@ from typing import NoReturn, TypeVar
 from crosstalk.errors import UnitError, UsageError
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.knowledge.records import Analyte
+from crosstalk.limits import shown
 from crosstalk.model.pharmacokinetics import prefix
 from crosstalk.study.locate import Key
 from crosstalk.study.records import Eligibility
 from crosstalk.study.tables import EligibleTable
-from crosstalk.units import line
+from crosstalk.units import is_bare, line
 
-__all__ = ["POINTS", "KeyPath", "Problem", "eligibility", "fail", "find", "model_variables", "unit_factor"]
+__all__ = [
+    "POINTS",
+    "KeyPath",
+    "Problem",
+    "eligibility",
+    "fail",
+    "find",
+    "measurable",
+    "model_variables",
+    "unit_factor",
+]
 
 KeyPath = tuple[Key, ...]
 Record = TypeVar("Record")
@@ -50,6 +61,8 @@ def unit_factor(unit: str, analyte: Analyte, path: KeyPath) -> float:
     if analyte.kind == "scale" and unit in POINTS:
         return 1.0
     rules = dict(analyte.units_by_rule) or None
+    if is_bare(analyte.unit) and not is_bare(unit) and unit not in analyte.units_by_rule:
+        fail(path, f"received {shown(unit)!r}; {analyte.id} has no unit but {analyte.unit}; correct it")
     try:
         slope, intercept = line(unit, analyte.unit, molar_mass=analyte.molar_mass, factors=rules)
     except UnitError as error:
@@ -61,16 +74,30 @@ def unit_factor(unit: str, analyte: Analyte, path: KeyPath) -> float:
     return slope
 
 
-def eligibility(table: EligibleTable, path: KeyPath, knowledge: Knowledge) -> Eligibility:
-    """Make a baseline filter, with its limits in the analyte's own unit."""
-    analyte = find(knowledge.analyte, table.analyte, (*path, "analyte"))
+def measurable(name: str, path: KeyPath, knowledge: Knowledge) -> Analyte:
+    """Return an analyte by which virtual patients can be selected or compared."""
+    analyte = find(knowledge.analyte, name, path)
     if analyte.kind == "laboratory" and not (analyte.observable or analyte.covariate):
         fail(
-            (*path, "analyte"),
-            f"received {table.analyte!r}, which the model does not predict; expected an analyte with an observable; "
-            "filter on another one",
+            path,
+            f"received {name!r}, which the model does not predict; expected an analyte with an observable; "
+            "choose another one",
         )
+    return analyte
+
+
+def eligibility(table: EligibleTable, path: KeyPath, knowledge: Knowledge) -> Eligibility:
+    """Make a baseline filter, with its limits in the analyte's own unit."""
+    analyte = measurable(table.analyte, (*path, "analyte"), knowledge)
     factor = unit_factor(table.unit, analyte, (*path, "unit"))
+    low, high = analyte.plausible
+    if analyte.covariate != "female":
+        if table.min is not None and table.min * factor >= high:
+            words = f"which nobody reaches (at most {high:g} {analyte.unit})"
+            fail((*path, "min"), f"received {table.min:g} {table.unit}, {words}; is the unit right?")
+        if table.max is not None and table.max * factor <= low:
+            words = f"which nobody falls below (at least {low:g} {analyte.unit})"
+            fail((*path, "max"), f"received {table.max:g} {table.unit}, {words}; is the unit right?")
     return Eligibility(
         analyte=analyte.id,
         unit=analyte.unit,

@@ -9,23 +9,9 @@ from numpy.typing import NDArray
 
 from crosstalk.errors import StudyError
 from crosstalk.knowledge.records import Scale
-from crosstalk.study.endpoints import (
-    Estimate,
-    change,
-    correlation,
-    incidence,
-    level,
-    odds_ratio,
-    prevalence,
-    ratio,
-    remission,
-    responder_smd,
-    response,
-    sd,
-    smd,
-    time_of_peak,
-)
+from crosstalk.study.endpoints import Simulated, endpoint_kind
 from crosstalk.study.records import Result
+from crosstalk.study.statistics import Estimate
 
 __all__ = ["estimate"]
 
@@ -40,6 +26,8 @@ def estimate(
     *,
     scale: Scale | None = None,
     stratum: Mapping[str, Mask] | None = None,
+    baseline: Mapping[tuple[str, str], Array] | None = None,
+    paired: bool = False,
 ) -> Estimate:
     """Compute one published result from simulated arms.
 
@@ -53,6 +41,10 @@ def estimate(
         The scale that counts response and remission.
     stratum : mapping of arm to bool array, shape (n_patients,), optional
         The patients who belong to the result's stratum.
+    baseline : mapping of (arm, analyte) to array, shape (n_patients,), optional
+        What was measured at enrolment, in the analytes' own units: markers and covariates.
+    paired : bool
+        Whether the two arms hold the same patients in the same order.
 
     Returns
     -------
@@ -61,7 +53,7 @@ def estimate(
     Raises
     ------
     StudyError
-        If a course, a time or the scale is missing.
+        If a course, a time, the scale or a baseline value is missing.
     """
 
     def take(arm: str, output: str) -> Array:
@@ -74,44 +66,27 @@ def estimate(
             ) from None
         return course if stratum is None else course[stratum[arm]]
 
-    values = take(result.arm, result.of)
-    versus = take(result.versus, result.of) if result.versus else None
-    if result.endpoint == "time-of-peak":
-        return time_of_peak(values, times_h)
-    if result.time_h is None:
-        raise StudyError(f"{result.endpoint} of {result.of!r} in arm {result.arm!r}: no time; give week or hour")
-    at = result.time_h
-    if result.endpoint == "level":
-        return level(values, times_h, at, versus)
-    if result.endpoint == "change":
-        return change(values, times_h, at, versus)
-    if result.endpoint == "ratio":
-        return ratio(values, times_h, at, versus)
-    if result.endpoint == "smd":
-        return smd(values, times_h, at, versus)
-    if result.endpoint == "sd":
-        return sd(values, times_h, at)
-    if result.endpoint == "correlation":
-        return correlation(values, take(result.arm, result.partner), times_h, at, result.partner_h)
-    if result.endpoint == "prevalence":
-        if result.threshold is None:
-            raise StudyError(f"prevalence of {result.of!r} in arm {result.arm!r}: no threshold; give one")
-        return prevalence(values, times_h, at, threshold=result.threshold, versus=versus)
-    if result.endpoint == "incidence":
-        if result.threshold is None:
-            raise StudyError(f"incidence of {result.of!r} in arm {result.arm!r}: no threshold; give one")
-        return incidence(values, times_h, at, threshold=result.threshold, versus=versus)
-    if result.endpoint == "odds-ratio" and result.threshold is not None and versus is not None:
-        return odds_ratio(values, times_h, at, versus=versus, threshold=result.threshold)
-    if scale is None:
-        raise StudyError(f"{result.endpoint} of {result.of!r} in arm {result.arm!r}: needs a symptom scale")
-    if result.endpoint == "responder-smd":
-        scores = take(result.arm, result.partner)
-        return responder_smd(values, scores, times_h, at, fraction=scale.response_fraction)
-    if result.endpoint == "response":
-        return response(values, times_h, at, fraction=scale.response_fraction, versus=versus)
-    if result.endpoint == "remission":
-        return remission(values, times_h, at, at_most=scale.remission_max, versus=versus)
-    if versus is None:
-        raise StudyError(f"odds-ratio of {result.of!r} in arm {result.arm!r}: no arm to compare with; give versus")
-    return odds_ratio(values, times_h, at, fraction=scale.response_fraction, versus=versus)
+    def measured(arm: str, analyte: str) -> Array:
+        try:
+            values = (baseline or {})[arm, analyte]
+        except KeyError:
+            raise StudyError(
+                f"{result.endpoint} of {result.of!r} in arm {arm!r}: {analyte!r} was not measured at enrolment"
+            ) from None
+        return values if stratum is None else values[stratum[arm]]
+
+    arms = [name for name in (result.arm, result.versus) if name]
+    marker = result.marker
+    return endpoint_kind(result.endpoint).counterpart(
+        Simulated(
+            result,
+            take(result.arm, result.of),
+            times_h,
+            take(result.versus, result.of) if result.versus else None,
+            take(result.arm, result.partner) if result.partner else None,
+            scale,
+            {} if marker is None else {arm: measured(arm, marker.analyte) for arm in arms},
+            {arm: np.column_stack([measured(arm, a) for a in result.adjust]) for arm in arms} if result.adjust else {},
+            paired,
+        )
+    )

@@ -159,16 +159,6 @@ def _marker(table: TrialTable, knowledge: Knowledge) -> Eligibility | None:
     if analyte.kind == "scale":
         fail((*path, "analyte"), f"received {m.analyte!r}, a symptom scale; expected a laboratory value or a covariate")
     lowest, highest = analyte.plausible
-    if found.min is not None and found.min >= highest:
-        fail(
-            (*path, "min"),
-            f"received {m.min:g} {m.unit}, which nobody reaches (at most {highest:g} {analyte.unit}); lower it",
-        )
-    if found.max is not None and found.max <= lowest:
-        fail(
-            (*path, "max"),
-            f"received {m.max:g} {m.unit}, which nobody falls below (at least {lowest:g} {analyte.unit}); raise it",
-        )
     if (found.min is None or found.min <= lowest) and (found.max is None or found.max > highest):
         fail(path, f"everybody is positive ({lowest:g} to {highest:g} {analyte.unit}); set a cut-off within")
     return found

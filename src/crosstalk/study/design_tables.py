@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from crosstalk.limits import ARMS, PATIENTS, WEEKS
 from crosstalk.study.design import DesignKind, Estimand, Method, Part
 
 __all__ = ["TRIAL_ALLOWED", "TrialTable"]
@@ -16,7 +17,8 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
-Count = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(gt=0, le=PATIENTS)]
+Week = Annotated[float, Field(gt=0, le=WEEKS, allow_inf_nan=False)]
 
 
 class _Table(BaseModel):
@@ -28,7 +30,7 @@ class _MarkerTable(_Table):
     min: Number | None = None
     max: Number | None = None
     unit: Text
-    measurements: Count = 1
+    measurements: Annotated[int, Field(gt=0, le=100)] = 1
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -41,17 +43,17 @@ class _MarkerTable(_Table):
 
 class _StratumTable(_Table):
     analyte: Text
-    cuts: list[Number] = []
+    cuts: Annotated[list[Number], Field(max_length=ARMS)] = []
 
 
 class _LeadInTable(_Table):
-    weeks: Positive
+    weeks: Week
     exclude_improved: Annotated[float, Field(gt=0, le=1)] = 0.25
 
 
 class _CrossoverTable(_Table):
-    period_weeks: Positive
-    washout_weeks: NonNegative = 0.0
+    period_weeks: Week
+    washout_weeks: Annotated[float, Field(ge=0, le=WEEKS, allow_inf_nan=False)] = 0.0
 
 
 class _MatchTable(_Table):
@@ -73,7 +75,7 @@ class _AnalysisTable(_Table):
     id: Id
     method: Method
     of: Text
-    week: Positive
+    week: Week
     arm: Id
     versus: str = ""
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
@@ -85,7 +87,7 @@ class _AnalysisTable(_Table):
 
 
 class _InterimTable(_Table):
-    information: Annotated[list[Positive], Field(min_length=2)]
+    information: Annotated[list[Positive], Field(min_length=2, max_length=ARMS)]
     boundary: Literal["obrien-fleming", "pocock", "spending-obrien-fleming", "spending-pocock"] = "obrien-fleming"
     futility: Share | None = None
 
@@ -108,11 +110,11 @@ class TrialTable(_Table):
     """The table ``[trial]``."""
 
     design: DesignKind = "parallel"
-    n: Annotated[int, Field(ge=4)]
+    n: Annotated[int, Field(ge=4, le=PATIENTS)]
     control: str = ""
     allocation: dict[str, Positive] = {}
     block: Count | None = None
-    strata: list[_StratumTable] = []
+    strata: Annotated[list[_StratumTable], Field(max_length=ARMS)] = []
     marker: _MarkerTable | None = None
     match: _MatchTable | None = None
     lead_in: _LeadInTable | None = None
@@ -121,7 +123,7 @@ class TrialTable(_Table):
     interim: _InterimTable | None = None
     multiplicity: Literal["none", "bonferroni", "holm", "hochberg", "fixed", "closed"] = "none"
     cost: _CostTable = _CostTable()
-    analysis: Annotated[list[_AnalysisTable], Field(min_length=1)]
+    analysis: Annotated[list[_AnalysisTable], Field(min_length=1, max_length=ARMS)]
 
 
 def _keys(model: type[BaseModel]) -> tuple[str, ...]:

@@ -1,524 +1,440 @@
-"""Statistics of simulated arms, computed as the publications compute them.
+"""The endpoints that a study can report, as one table.
 
-Every function takes courses of shape (n_patients, n_times) and returns an `Estimate`. Patients with a value that is not
-finite are left out; fewer than two patients give NaN, since a stratum may be empty. Time 0 is the baseline.
+What each is, on which scale its error is about normal, what it needs, and how it is computed from simulated arms. To
+add one is to add an entry of `ENDPOINTS`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import atanh, gamma, lgamma, log, sqrt
-from typing import NamedTuple
+import difflib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from math import atanh, exp, log, pi, sqrt, tanh
+from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crosstalk.errors import StudyError
-from crosstalk.study.records import Endpoint, Result
+from crosstalk.knowledge.records import Scale
+from crosstalk.study import moderation, statistics
+from crosstalk.study.records import Result
+from crosstalk.study.statistics import Estimate
 
-__all__ = [
-    "Estimate",
-    "change",
-    "correlation",
-    "error_scale",
-    "error_scales",
-    "hedges_correction",
-    "incidence",
-    "level",
-    "odds_ratio",
-    "prevalence",
-    "proportion_se",
-    "ratio",
-    "remission",
-    "responder_smd",
-    "response",
-    "sd",
-    "smd",
-    "smd_se",
-    "time_of_peak",
-]
+__all__ = ["ENDPOINTS", "EndpointKind", "Simulated", "endpoint_kind", "error_scale", "error_scales", "from_error_scale"]
 
 Array = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
-_TIME_TOLERANCE_H = 1e-6
+ErrorScale = Literal["identity", "logarithm", "Fisher z"]
+
+LOGISTIC_SD = pi / sqrt(3)
+MOST_CORRELATED = 0.999  # a simulated correlation of 1 has no finite z
 
 
-class Estimate(NamedTuple):
-    """A statistic and its standard error.
+@dataclass(frozen=True)
+class Simulated:
+    """What a counterpart is computed from: a result, and the courses of its patients.
 
-    ``se`` refers to `error_scale` of the value: the logarithm for ``ratio``, ``odds-ratio`` and ``sd``, Fisher's z for
-    ``correlation``, the value itself for all others.
+    Attributes
+    ----------
+    values, versus, partner : array, shape (n_patients, n_times), or None
+        In the units of the result.
+    times_h : array, shape (n_times,) [h]
+    scale : Scale or None
+        That counts response and remission.
+    marker, covariates : mapping of arm to array, shape (n_patients,) and (n_patients, n)
+        As measured at enrolment.
+    paired : bool
+        The two arms hold the same patients in the same order.
     """
 
-    value: float
-    se: float
+    result: Result
+    values: Array
+    times_h: Array
+    versus: Array | None = None
+    partner: Array | None = None
+    scale: Scale | None = None
+    marker: dict[str, Array] = field(default_factory=dict)
+    covariates: dict[str, Array] = field(default_factory=dict)
+    paired: bool = False
+
+    @property
+    def at_h(self) -> float:
+        """Time of the result [h]."""
+        return cast(float, self._given("time", self.result.time_h, "give week or hour"))
+
+    @property
+    def rule(self) -> Scale:
+        """The symptom scale that counts response and remission."""
+        return cast(Scale, self._given("symptom scale", self.scale, "name a scale that counts response and remission"))
+
+    @property
+    def other(self) -> Array:
+        """Courses of the arm to compare with."""
+        return cast(Array, self._given("arm to compare with", self.versus, "give versus"))
+
+    @property
+    def threshold(self) -> float:
+        """Value that counts."""
+        return cast(float, self._given("threshold", self.result.threshold, "give one"))
+
+    def events(self, courses: Array) -> Array:
+        """Whether each patient has the result's event at each time, shape (n_patients, n_times), 0 or 1."""
+        if self.result.event == "remission":
+            reached = courses <= self.rule.remission_max
+        else:
+            reached = courses <= (1 - self.rule.response_fraction) * courses[:, :1]
+        return np.where(np.isfinite(courses), reached, np.nan)
+
+    def at(self, courses: Array) -> Array:
+        """Values at the time of the result, shape (n_patients,)."""
+        return statistics.at_time(courses, self.times_h, self.at_h)
+
+    def steps(self, arm: str) -> Array:
+        """The marker of the patients of an arm, in the steps of the result."""
+        marker = self._given("marker", self.result.marker, "give one")
+        return moderation.marker_steps(self.marker[arm], marker)  # type: ignore[arg-type]
+
+    def adjusted(self, arm: str, courses: Array) -> Array:
+        """Columns to adjust for: the baseline score and the covariates of the result, shape (n_patients, n)."""
+        before = statistics.at_time(courses, self.times_h, 0.0)
+        more = self.covariates.get(arm)
+        return before[:, None] if more is None else np.column_stack([before, more])
+
+    def _given(self, what: str, value: object, remedy: str) -> object:
+        if value is None:
+            r = self.result
+            raise StudyError(f"{r.endpoint} of {r.of!r} in arm {r.arm!r}: no {what}; {remedy}")
+        return value
 
 
-_UNKNOWN = Estimate(float("nan"), float("nan"))
+@dataclass(frozen=True, slots=True)
+class EndpointKind:
+    """One kind of endpoint.
 
-
-def error_scale(endpoint: Endpoint, value: float) -> float:
-    """Put a value on the scale on which its error is about normal.
-
-    Parameters
+    Attributes
     ----------
-    endpoint : str
-    value : float
-        In the endpoint's unit.
+    definition : str
+        In words.
+    counterpart : callable
+        From simulated arms.
+    scale : str
+        On which its error is about normal; a standard error refers to it.
+    numbers : str
+        What its numbers are: of the ``subject`` (points or the analyte's unit), a ``share``, a ``time``, a ``positive``
+        number, a ``correlation``, or ``free``.
+    arms : str
+        ``one``, ``two`` (needs ``versus``), or ``any``.
+    needs, takes : tuple of str
+        Keys of a result that it must have, and that it may have besides.
+    of_scores : bool
+        Only symptom scales have it.
+    spread : str
+        What one standard deviation between patients is on the error scale: in ``points`` of the scale, one ``sd``, that
+        of a ``share`` or of log ``odds``; empty if nobody can say.
+    favours : int
+        Of symptoms: -1 where a lower one is good for the patients of the first arm, 1 where a higher one, 0 neither.
+    neutral : str
+        When 0 on the error scale is no effect: ``always``, with ``versus``, or ``never``.
+    moderation : bool
+        Whether it says how a marker changes what a treatment does.
+    """
 
-    Returns
-    -------
-    float
-        The logarithm for ``ratio``, ``odds-ratio`` and ``sd``, Fisher's z for ``correlation``, else the value.
+    definition: str
+    counterpart: Callable[[Simulated], Estimate]
+    scale: ErrorScale = "identity"
+    numbers: Literal["subject", "share", "time", "positive", "correlation", "free"] = "free"
+    arms: Literal["one", "two", "any"] = "any"
+    needs: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
+    of_scores: bool = False
+    spread: Literal["points", "sd", "share", "odds", ""] = ""
+    favours: int = 0
+    neutral: Literal["always", "versus", "never"] = "versus"
+    moderation: bool = False
+
+    def forward(self, value: float) -> float:
+        """Put a value on the scale of its error.
+
+        Raises
+        ------
+        ValueError
+            If it has no finite place there.
+        """
+        if self.scale == "logarithm":
+            return log(value)
+        return atanh(value) if self.scale == "Fisher z" else value
+
+    def inverse(self, value: float) -> float:
+        """Put a value back from the scale of its error."""
+        if self.scale == "logarithm":
+            return exp(value)
+        return tanh(value) if self.scale == "Fisher z" else value
+
+    def forward_all(self, values: Array) -> Array:
+        """`forward` of many values; NaN for what has no finite place."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if self.scale == "logarithm":
+                values = np.log(values)
+            elif self.scale == "Fisher z":
+                values = np.arctanh(np.clip(values, -MOST_CORRELATED, MOST_CORRELATED))
+        return np.where(np.isfinite(values), values, np.nan)
+
+    def sd(self, scale_maximum: float | None, share: float) -> float:
+        """One standard deviation between patients on the error scale; NaN where nobody can say.
+
+        Parameters
+        ----------
+        scale_maximum : float or None [points]
+            Of the symptom scale that the result is about.
+        share : float
+            Usual standard deviation of a score, as a share of the scale.
+        """
+        if self.spread == "sd":
+            return 1.0
+        if scale_maximum is None or not self.spread:
+            return float("nan")
+        # a share: of a logistic variable, at the shares that trials report
+        return {"points": share * scale_maximum, "odds": LOGISTIC_SD, "share": 0.2 * LOGISTIC_SD}[self.spread]
+
+    def null(self, *, compared: bool) -> float | None:
+        """The value that says no difference or relation, on the error scale; None if nobody can say."""
+        return 0.0 if self.neutral == "always" or (self.neutral == "versus" and compared) else None
+
+
+def _slope(s: Simulated) -> Estimate:
+    arm = s.result.arm
+    moved = s.at(s.values) - statistics.at_time(s.values, s.times_h, 0.0)
+    return moderation.linear_slope(moved, s.steps(arm), s.adjusted(arm, s.values))
+
+
+def _interaction(s: Simulated) -> Estimate:
+    arm, versus = s.result.arm, s.result.versus
+    if s.paired:
+        # what a patient has in both arms alike, baseline score and covariates included, cancels
+        difference = s.at(s.values) - s.at(s.other)
+        return moderation.linear_slope(difference, s.steps(arm), np.empty((len(difference), 0)))
+    moved = s.at(s.other) - statistics.at_time(s.other, s.times_h, 0.0)
+    second = moderation.linear_slope(moved, s.steps(versus), s.adjusted(versus, s.other))
+    return moderation.difference_of_slopes(_slope(s), second)
+
+
+def _standardized(of: Callable[[Simulated], Estimate]) -> Callable[[Simulated], Estimate]:
+    """The same per standard deviation of the score at the time of the result, pooled over the arms."""
+
+    def counterpart(s: Simulated) -> Estimate:
+        found = of(s)
+        scores = [x[np.isfinite(x)] for x in map(s.at, (c for c in (s.values, s.versus) if c is not None))]
+        if min(len(x) for x in scores) < 2:
+            return statistics.UNKNOWN
+        spread = sqrt(sum((len(x) - 1) * float(x.var(ddof=1)) for x in scores) / sum(len(x) - 1 for x in scores))
+        return Estimate(found.value / spread, found.se / spread) if spread > 0 else statistics.UNKNOWN
+
+    return counterpart
+
+
+def _log_odds_slope(s: Simulated, arm: str, courses: Array) -> Estimate:
+    return moderation.logistic_slope(s.at(s.events(courses)), s.steps(arm), s.adjusted(arm, courses))
+
+
+def _slope_or(s: Simulated) -> Estimate:
+    return _exponential(_log_odds_slope(s, s.result.arm, s.values))
+
+
+def _interaction_or(s: Simulated) -> Estimate:
+    first = _log_odds_slope(s, s.result.arm, s.values)
+    second = _log_odds_slope(s, s.result.versus, s.other)
+    return _exponential(moderation.difference_of_slopes(first, second))
+
+
+def _hazard_ratio(s: Simulated) -> Estimate:
+    """Of the first visit with the event: between arms, or per step of a marker in one arm."""
+    arms = [(s.result.arm, s.values, 1.0)]
+    if s.result.versus:
+        arms.append((s.result.versus, s.other, 0.0))
+    until = (s.times_h > 0) & (s.times_h <= s.at_h + statistics.TIME_TOLERANCE_H)
+    if not until.any():
+        raise StudyError(f"no output time lies between 0 and {s.at_h:g} h; a hazard ratio needs some; add visits")
+    parts = []
+    for arm, courses, one in arms:
+        reached = s.events(courses)[:, until]
+        seen, event = np.isfinite(reached), reached == 1
+        happened = event.any(axis=1)
+        first, last = event.argmax(axis=1), seen.shape[1] - 1 - seen[:, ::-1].argmax(axis=1)
+        time = np.where(seen.any(axis=1), s.times_h[until][np.where(happened, first, last)], np.nan)
+        steps = np.full(len(time), one) if s.result.versus else s.steps(arm)
+        parts.append((time, happened.astype(np.float64), steps, s.adjusted(arm, courses)))
+    return _exponential(moderation.cox_slope(*(np.concatenate(x) for x in zip(*parts, strict=True))))
+
+
+def _exponential(found: Estimate) -> Estimate:
+    return Estimate(float(np.exp(found.value)), found.se)
+
+
+def _odds_ratio(s: Simulated) -> Estimate:
+    if s.result.threshold is not None:
+        return statistics.odds_ratio(s.values, s.times_h, s.at_h, versus=s.other, threshold=s.threshold)
+    return statistics.odds_ratio(s.values, s.times_h, s.at_h, fraction=s.rule.response_fraction, versus=s.other)
+
+
+def _correlation(s: Simulated) -> Estimate:
+    assert s.partner is not None
+    return statistics.correlation(s.values, s.partner, s.times_h, s.at_h, s.result.partner_h)
+
+
+def _responder_smd(s: Simulated) -> Estimate:
+    assert s.partner is not None
+    return statistics.responder_smd(s.values, s.partner, s.times_h, s.at_h, fraction=s.rule.response_fraction)
+
+
+ENDPOINTS: dict[str, EndpointKind] = {
+    "level": EndpointKind(
+        "mean value at a time",
+        lambda s: statistics.level(s.values, s.times_h, s.at_h, s.versus),
+        numbers="subject", spread="points", favours=-1,
+    ),
+    "change": EndpointKind(
+        "mean change from baseline",
+        lambda s: statistics.change(s.values, s.times_h, s.at_h, s.versus),
+        numbers="subject", spread="points", favours=-1,
+    ),
+    "ratio": EndpointKind(
+        "geometric mean of the fold change from baseline",
+        lambda s: statistics.ratio(s.values, s.times_h, s.at_h, s.versus),
+        scale="logarithm", numbers="positive", favours=-1,
+    ),
+    "response": EndpointKind(
+        "share of patients whose score fell by half or more",
+        lambda s: statistics.response(
+            s.values, s.times_h, s.at_h, fraction=s.rule.response_fraction, versus=s.versus
+        ),
+        numbers="share", of_scores=True, spread="share", favours=1,
+    ),
+    "remission": EndpointKind(
+        "share of patients whose score is at most that of remission",
+        lambda s: statistics.remission(s.values, s.times_h, s.at_h, at_most=s.rule.remission_max, versus=s.versus),
+        numbers="share", of_scores=True, spread="share", favours=1,
+    ),
+    "incidence": EndpointKind(
+        "share of patients who reached a value by a time",
+        lambda s: statistics.incidence(s.values, s.times_h, s.at_h, threshold=s.threshold, versus=s.versus),
+        numbers="share", needs=("threshold",), spread="share", favours=-1,
+    ),
+    "prevalence": EndpointKind(
+        "share of patients who have at least a value at a time",
+        lambda s: statistics.prevalence(s.values, s.times_h, s.at_h, threshold=s.threshold, versus=s.versus),
+        numbers="share", needs=("threshold",), spread="share", favours=-1,
+    ),
+    "sd": EndpointKind(
+        "standard deviation between patients of the change, or of the level at baseline",
+        lambda s: statistics.sd(s.values, s.times_h, s.at_h),
+        scale="logarithm", numbers="subject", arms="one", neutral="never",
+    ),
+    "smd": EndpointKind(
+        "standardized mean difference of two arms, or of a change from baseline",
+        lambda s: statistics.smd(s.values, s.times_h, s.at_h, s.versus),
+        spread="sd", favours=-1,
+    ),
+    "responder-smd": EndpointKind(
+        "standardized difference of a baseline value between responders and non-responders of an arm",
+        _responder_smd,
+        arms="one", needs=("partner",), spread="sd", neutral="always", moderation=True,
+    ),
+    "odds-ratio": EndpointKind(
+        "odds ratio of response between two arms, or of at least a value",
+        _odds_ratio,
+        scale="logarithm", numbers="positive", arms="two", takes=("threshold",), spread="odds", favours=1,
+    ),
+    "time-of-peak": EndpointKind(
+        "mean time at which the course is highest",
+        lambda s: statistics.time_of_peak(s.values, s.times_h),
+        numbers="time", arms="one", neutral="never",
+    ),
+    "correlation": EndpointKind(
+        "correlation over patients of two changes from baseline, or of two levels",
+        _correlation,
+        scale="Fisher z", numbers="correlation", arms="one", needs=("partner",), takes=("partner_h",), neutral="always",
+    ),
+    "interaction": EndpointKind(
+        "difference of two arms in the change of a score, per step of a baseline marker",
+        _interaction,
+        numbers="subject", arms="two", needs=("marker",), takes=("adjust",), of_scores=True, spread="points",
+        favours=-1, neutral="always", moderation=True,
+    ),
+    "interaction-smd": EndpointKind(
+        "difference of two arms in a score in standard deviations, per step of a baseline marker",
+        _standardized(_interaction),
+        arms="two", needs=("marker",), takes=("adjust",), of_scores=True, spread="sd", favours=-1, neutral="always",
+        moderation=True,
+    ),
+    "interaction-or": EndpointKind(
+        "ratio of the odds ratios of response or remission between two arms, per step of a baseline marker",
+        _interaction_or,
+        scale="logarithm", numbers="positive", arms="two", needs=("marker", "event"), takes=("adjust",), of_scores=True,
+        spread="odds", favours=1, neutral="always", moderation=True,
+    ),
+    "slope": EndpointKind(
+        "change of a score in an arm, per step of a baseline marker",
+        _slope,
+        numbers="subject", arms="one", needs=("marker",), takes=("adjust",), of_scores=True, spread="points",
+        favours=-1, neutral="always", moderation=True,
+    ),
+    "slope-smd": EndpointKind(
+        "change of a score in an arm in standard deviations of the score, per step of a baseline marker",
+        _standardized(_slope),
+        arms="one", needs=("marker",), takes=("adjust",), of_scores=True, spread="sd", favours=-1, neutral="always",
+        moderation=True,
+    ),
+    "slope-or": EndpointKind(
+        "odds ratio of response or remission in an arm, per step of a baseline marker",
+        _slope_or,
+        scale="logarithm", numbers="positive", arms="one", needs=("marker", "event"), takes=("adjust",), of_scores=True,
+        spread="odds", favours=1, neutral="always", moderation=True,
+    ),
+    "hazard-ratio": EndpointKind(
+        "hazard ratio of response or remission: of two arms, or per step of a baseline marker in one",
+        _hazard_ratio,
+        scale="logarithm", numbers="positive", needs=("event",), takes=("marker", "adjust"), of_scores=True,
+        spread="odds", favours=1, neutral="always",
+    ),
+}  # fmt: skip
+"""Every endpoint that a study file can name."""
+
+
+def endpoint_kind(name: str) -> EndpointKind:
+    """The entry of an endpoint.
+
+    Raises
+    ------
+    StudyError
+        If there is none; names the nearest.
+    """
+    try:
+        return ENDPOINTS[name]
+    except KeyError:
+        near = difflib.get_close_matches(name, ENDPOINTS, n=3) or list(ENDPOINTS)
+        raise StudyError(f"endpoint is {name!r}: expected {', '.join(near)}") from None
+
+
+def error_scale(endpoint: str, value: float) -> float:
+    """Put a value on the scale on which the error of its endpoint is about normal.
 
     Examples
     --------
     >>> error_scale("odds-ratio", 1.0), error_scale("change", -3.1)
     (0.0, -3.1)
     """
-    if endpoint in ("ratio", "odds-ratio", "sd"):
-        return log(value)
-    if endpoint == "correlation":
-        return atanh(value)
-    return value
+    return endpoint_kind(endpoint).forward(value)
+
+
+def from_error_scale(endpoint: str, value: float) -> float:
+    """Put a value back from the scale of its error: the inverse of `error_scale`."""
+    return endpoint_kind(endpoint).inverse(value)
 
 
 def error_scales(results: Sequence[Result], values: Array) -> Array:
-    """`error_scale` of simulated results, shape (..., n_results).
-
-    What has no finite counterpart there becomes NaN; a correlation of exactly 1 is taken as 0.999.
-    """
+    """`error_scale` of simulated results, shape (..., n_results); NaN for what has no finite counterpart there."""
     found = np.array(values, dtype=np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        for j, result in enumerate(results):
-            if result.endpoint in ("ratio", "odds-ratio", "sd"):
-                found[..., j] = np.log(found[..., j])
-            elif result.endpoint == "correlation":
-                found[..., j] = np.arctanh(np.clip(found[..., j], -0.999, 0.999))
-    return np.where(np.isfinite(found), found, np.nan)
-
-
-def level(values: Array, times_h: Array, at_h: float, versus: Array | None = None) -> Estimate:
-    """Mean value at a time, or the difference of the means of two arms.
-
-    Parameters
-    ----------
-    values : array, shape (n_patients, n_times)
-    times_h : array, shape (n_times,) [h]
-    at_h : float [h]
-        One of ``times_h``.
-    versus : array, shape (n_patients_versus, n_times), optional
-        The arm to subtract.
-
-    Returns
-    -------
-    Estimate
-        In the unit of ``values``; the standard error of a difference does not assume equal variances [1]_.
-
-    Raises
-    ------
-    StudyError
-        If ``at_h`` is not an output time.
-
-    References
-    ----------
-    .. [1] Welch BL. The generalization of "Student's" problem. Biometrika 1947. doi:10.1093/biomet/34.1-2.28
-    """
-    return _mean_difference(_at(values, times_h, at_h), None if versus is None else _at(versus, times_h, at_h))
-
-
-def change(values: Array, times_h: Array, at_h: float, versus: Array | None = None) -> Estimate:
-    """Mean change from baseline, or the difference of the mean changes of two arms.
-
-    Parameters and returns are those of `level`; a fall is negative.
-    """
-    return _mean_difference(_change(values, times_h, at_h), None if versus is None else _change(versus, times_h, at_h))
-
-
-def ratio(values: Array, times_h: Array, at_h: float, versus: Array | None = None) -> Estimate:
-    """Geometric mean of the fold change from baseline, or the ratio of the fold changes of two arms.
-
-    Parameters are those of `level`; all values must be positive.
-
-    Returns
-    -------
-    Estimate
-        Dimensionless; the standard error is that of the logarithm.
-
-    Raises
-    ------
-    StudyError
-        If a value is zero or negative.
-    """
-    result = _mean_difference(
-        _log_ratio(values, times_h, at_h), None if versus is None else _log_ratio(versus, times_h, at_h)
-    )
-    return Estimate(float(np.exp(result.value)), result.se)
-
-
-def response(
-    values: Array, times_h: Array, at_h: float, *, fraction: float = 0.5, versus: Array | None = None
-) -> Estimate:
-    """Share of patients whose score fell by at least a fraction of its baseline, or the difference of the shares.
-
-    Parameters
-    ----------
-    values : array, shape (n_patients, n_times)
-        Scores; a patient whose baseline is zero is no responder.
-    times_h : array, shape (n_times,) [h]
-    at_h : float [h]
-    fraction : float
-        Smallest fall that counts, as a fraction of the baseline.
-    versus : array, shape (n_patients_versus, n_times), optional
-
-    Returns
-    -------
-    Estimate
-        A fraction, with the standard error of `proportion_se`.
-    """
-    return _share_difference(
-        _responders(values, times_h, at_h, fraction),
-        None if versus is None else _responders(versus, times_h, at_h, fraction),
-    )
-
-
-def remission(values: Array, times_h: Array, at_h: float, *, at_most: float, versus: Array | None = None) -> Estimate:
-    """Share of patients whose score is at most ``at_most`` [points], or the difference of the shares.
-
-    The other parameters and the returns are those of `response`.
-    """
-
-    def remitters(courses: Array) -> Array:
-        scores = _at(courses, times_h, at_h)
-        return np.asarray(scores[np.isfinite(scores)] <= at_most, dtype=np.float64)
-
-    return _share_difference(remitters(values), None if versus is None else remitters(versus))
-
-
-def incidence(
-    values: Array, times_h: Array, until_h: float, *, threshold: float, versus: Array | None = None
-) -> Estimate:
-    """Share of patients whose score reached a threshold at any output time after baseline up to ``until_h``.
-
-    Parameters
-    ----------
-    values : array, shape (n_patients, n_times)
-    times_h : array, shape (n_times,) [h]
-        The visits: with more of them, more patients are caught.
-    until_h : float [h]
-    threshold : float [points or the analyte's unit]
-    versus : array, shape (n_patients_versus, n_times), optional
-
-    Returns
-    -------
-    Estimate
-        A fraction, with the standard error of `proportion_se`.
-    """
-    during = (times_h > 0) & (times_h <= until_h + _TIME_TOLERANCE_H)
-    if not during.any():
-        raise StudyError(f"no output time lies between 0 and {until_h:g} h; add one to visits or times_h")
-
-    def cases(courses: Array) -> Array:
-        part = courses[:, during]
-        finite = np.isfinite(part).all(axis=1)
-        return np.asarray((part[finite] >= threshold).any(axis=1), dtype=np.float64)
-
-    return _share_difference(cases(values), None if versus is None else cases(versus))
-
-
-def prevalence(
-    values: Array, times_h: Array, at_h: float, *, threshold: float, versus: Array | None = None
-) -> Estimate:
-    """Share of patients whose value at a time is at least ``threshold``, or the difference of the shares.
-
-    Parameters and returns are those of `incidence`, which looks at the whole course.
-    """
-    return _share_difference(
-        _reached(values, times_h, at_h, threshold),
-        None if versus is None else _reached(versus, times_h, at_h, threshold),
-    )
-
-
-def odds_ratio(
-    values: Array,
-    times_h: Array,
-    at_h: float,
-    *,
-    versus: Array,
-    fraction: float = 0.5,
-    threshold: float | None = None,
-) -> Estimate:
-    """Odds ratio of response of an arm against another, or of a value of at least ``threshold``.
-
-    The other parameters are those of `response`.
-
-    Returns
-    -------
-    Estimate
-        The standard error is Woolf's, of the logarithm [1]_. If one of the four cells is empty, 0.5 is added to all
-        of them, in the ratio and in its error (Haldane and Anscombe).
-
-    References
-    ----------
-    .. [1] Woolf B. On estimating the relation between blood group and disease. Ann Hum Genet 1955.
-       doi:10.1111/j.1469-1809.1955.tb01348.x
-    """
-
-    def cases(courses: Array) -> Array:
-        if threshold is None:
-            return _responders(courses, times_h, at_h, fraction)
-        return _reached(courses, times_h, at_h, threshold)
-
-    first, second = cases(values), cases(versus)
-    if min(len(first), len(second)) < 2:
-        return _UNKNOWN
-    cells = np.array([first.sum(), (1 - first).sum(), second.sum(), (1 - second).sum()])
-    if (cells == 0).any():
-        cells = cells + 0.5
-    a, b, c, d = cells
-    return Estimate(float(a * d / (b * c)), float(np.sqrt((1 / cells).sum())))
-
-
-def sd(values: Array, times_h: Array, at_h: float) -> Estimate:
-    """Standard deviation between patients of the change from baseline, or of the level if ``at_h`` is 0.
-
-    Parameters are those of `level`.
-
-    Returns
-    -------
-    Estimate
-        In the unit of ``values``; the standard error is that of the logarithm, ``1 / sqrt(2 (n - 1))``.
-    """
-    spread = _finite(_at(values, times_h, 0.0) if at_h == 0 else _change(values, times_h, at_h))
-    if len(spread) < 2 or spread.std() == 0:
-        return _UNKNOWN
-    return Estimate(float(spread.std(ddof=1)), 1 / sqrt(2 * (len(spread) - 1)))
-
-
-def smd(values: Array, times_h: Array, at_h: float, versus: Array | None = None) -> Estimate:
-    """Standardized mean difference with the small-sample correction of Hedges.
-
-    Against another arm: the difference of the means at ``at_h`` in units of the pooled standard deviation [1]_.
-    Without: the mean change from baseline in units of the standard deviation at baseline [2]_.
-
-    Parameters are those of `level`.
-
-    Returns
-    -------
-    Estimate
-        In standard deviations, with the standard error of `smd_se`; for a change with
-        ``sqrt((sd_change / sd_baseline)^2 / (n - 1) + g^2 / (2 (n - 1)))``, which does not assume that the standard
-        deviation stays the same [3]_.
-
-    References
-    ----------
-    .. [1] Hedges LV. Distribution theory for Glass's estimator of effect size. J Educ Stat 1981.
-       doi:10.3102/10769986006002107
-    .. [2] Becker BJ. Synthesizing standardized mean-change measures. Br J Math Stat Psychol 1988.
-       doi:10.1111/j.2044-8317.1988.tb00901.x
-    .. [3] Bonett DG. Confidence intervals for standardized linear contrasts of means. Psychol Methods 2008.
-       doi:10.1037/1082-989X.13.2.99
-    """
-    if versus is not None:
-        return _group_smd(*(_finite(_at(arm, times_h, at_h)) for arm in (values, versus)))
-    before, after = _at(values, times_h, 0.0), _at(values, times_h, at_h)
-    both = np.isfinite(before) & np.isfinite(after)
-    before, after = before[both], after[both]
-    n = len(before)
-    if n < 3 or before.std() == 0:
-        return _UNKNOWN
-    moved = after - before
-    spread = float(moved.std(ddof=1) / before.std(ddof=1))
-    g = hedges_correction(n - 1) * float(moved.mean() / before.std(ddof=1))
-    return Estimate(g, sqrt((spread * spread + g * g / 2) / (n - 1)))
-
-
-def responder_smd(values: Array, scores: Array, times_h: Array, at_h: float, *, fraction: float = 0.5) -> Estimate:
-    """Standardized difference of a baseline value between responders and non-responders of one arm.
-
-    Parameters
-    ----------
-    values, scores : array, shape (n_patients, n_times)
-        The same patients in the same order; ``scores`` defines the response at ``at_h``, see `response`.
-    times_h : array, shape (n_times,) [h]
-    at_h : float [h]
-    fraction : float
-
-    Returns
-    -------
-    Estimate
-        In standard deviations, positive where responders have more.
-    """
-    baseline, before, after = _at(values, times_h, 0.0), _at(scores, times_h, 0.0), _at(scores, times_h, at_h)
-    known = np.isfinite(baseline) & np.isfinite(before) & np.isfinite(after)
-    responded = (before > 0) & (after <= (1 - fraction) * before)
-    return _group_smd(baseline[known & responded], baseline[known & ~responded])
-
-
-def time_of_peak(values: Array, times_h: Array) -> Estimate:
-    """Mean over patients of the time at which each course is highest.
-
-    Parameters
-    ----------
-    values : array, shape (n_patients, n_times)
-    times_h : array, shape (n_times,) [h]
-
-    Returns
-    -------
-    Estimate
-        In hours. A peak between outputs is placed by the parabola through the highest output and its neighbors.
-    """
-    courses = values[np.isfinite(values).all(axis=1)]
-    if len(courses) < 2:
-        return _UNKNOWN
-    top = courses.argmax(axis=1)
-    peaks = times_h[top].astype(np.float64)
-    inner = (top > 0) & (top < len(times_h) - 1)
-    rows, mid = np.flatnonzero(inner), top[inner]
-    left, right = times_h[mid] - times_h[mid - 1], times_h[mid + 1] - times_h[mid]
-    fall_left = courses[rows, mid] - courses[rows, mid - 1]
-    fall_right = courses[rows, mid] - courses[rows, mid + 1]
-    below = fall_left * right + fall_right * left
-    shift = np.divide(
-        left * left * fall_right - right * right * fall_left, 2 * below, out=np.zeros_like(below), where=below > 0
-    )
-    peaks[rows] -= shift
-    return _mean_difference(peaks, None)
-
-
-def correlation(values: Array, partner: Array, times_h: Array, at_h: float, partner_h: float | None = None) -> Estimate:
-    """Pearson correlation over patients of two changes from baseline.
-
-    Of two levels if ``at_h`` is 0 or the time of the partner is given.
-
-    Parameters
-    ----------
-    values, partner : array, shape (n_patients, n_times)
-        The same patients in the same order.
-    times_h : array, shape (n_times,) [h]
-    at_h : float [h]
-    partner_h : float [h], optional
-        When the partner's level is taken.
-
-    Returns
-    -------
-    Estimate
-        The standard error is ``1 / sqrt(n - 3)``, of Fisher's z.
-    """
-    pick = _at if at_h == 0 or partner_h is not None else _change
-    first = pick(values, times_h, at_h)
-    second = pick(partner, times_h, at_h if partner_h is None else partner_h)
-    both = np.isfinite(first) & np.isfinite(second)
-    first, second = first[both], second[both]
-    if len(first) < 4 or first.std() == 0 or second.std() == 0:
-        return _UNKNOWN
-    return Estimate(float(np.corrcoef(first, second)[0, 1]), 1 / sqrt(len(first) - 3))
-
-
-def hedges_correction(df: int) -> float:
-    """Exact factor that removes the small-sample bias of a standardized difference with ``df`` degrees of freedom.
-
-    References
-    ----------
-    Hedges 1981, equation 6e. doi:10.3102/10769986006002107
-
-    Examples
-    --------
-    >>> round(hedges_correction(38), 4)
-    0.9801
-    """
-    if df < 100:
-        return gamma(df / 2) / (sqrt(df / 2) * gamma((df - 1) / 2)) if df > 1 else float("nan")
-    return float(np.exp(lgamma(df / 2) - 0.5 * log(df / 2) - lgamma((df - 1) / 2)))
-
-
-def smd_se(g: float, n1: int, n2: int) -> float:
-    """Return the standard error of a standardized difference: ``sqrt(1/n1 + 1/n2 + g^2 / (2 (n1 + n2)))``."""
-    return sqrt(1 / n1 + 1 / n2 + g * g / (2 * (n1 + n2)))
-
-
-def proportion_se(share: float, n: int) -> float:
-    """Return the standard error of a share: ``sqrt(p (1 - p) / n)``; for 0 and 1 with ``p = (x + 0.5) / (n + 1)``."""
-    if share in (0.0, 1.0):
-        share = (share * n + 0.5) / (n + 1)
-    return sqrt(share * (1 - share) / n)
-
-
-def _at(values: Array, times_h: Array, at_h: float) -> Array:
-    index = np.flatnonzero(np.abs(np.asarray(times_h) - at_h) <= _TIME_TOLERANCE_H)
-    if len(index) == 0:
-        raise StudyError(f"no output at {at_h:g} h; the outputs are at {_shorten(times_h)} h; add this time to them")
-    return np.asarray(values[:, index[0]], dtype=np.float64)
-
-
-def _shorten(times_h: Array) -> str:
-    texts = [f"{time:g}" for time in times_h]
-    return ", ".join(texts if len(texts) <= 8 else [*texts[:4], "...", *texts[-3:]])
-
-
-def _change(values: Array, times_h: Array, at_h: float) -> Array:
-    return _at(values, times_h, at_h) - _at(values, times_h, 0.0)
-
-
-def _log_ratio(values: Array, times_h: Array, at_h: float) -> Array:
-    before, after = _at(values, times_h, 0.0), _at(values, times_h, at_h)
-    wrong = int(((before <= 0) | (after <= 0)).sum())
-    if wrong:
-        raise StudyError(
-            f"a ratio needs values above zero; {wrong} of {len(before)} patients have one that is not; use change"
-        )
-    return np.asarray(np.log(after / before), dtype=np.float64)
-
-
-def _responders(values: Array, times_h: Array, at_h: float, fraction: float) -> Array:
-    before, after = _at(values, times_h, 0.0), _at(values, times_h, at_h)
-    both = np.isfinite(before) & np.isfinite(after)
-    before, after = before[both], after[both]
-    return np.asarray((before > 0) & (after <= (1 - fraction) * before), dtype=np.float64)
-
-
-def _reached(values: Array, times_h: Array, at_h: float, threshold: float) -> Array:
-    return np.asarray(_finite(_at(values, times_h, at_h)) >= threshold, dtype=np.float64)
-
-
-def _group_smd(first: Array, second: Array) -> Estimate:
-    n1, n2 = len(first), len(second)
-    if min(n1, n2) < 2:
-        return _UNKNOWN
-    pooled = sqrt(((n1 - 1) * first.var(ddof=1) + (n2 - 1) * second.var(ddof=1)) / (n1 + n2 - 2))
-    if pooled == 0:
-        return _UNKNOWN
-    g = hedges_correction(n1 + n2 - 2) * float(first.mean() - second.mean()) / pooled
-    return Estimate(g, smd_se(g, n1, n2))
-
-
-def _finite(values: Array) -> Array:
-    return values[np.isfinite(values)]
-
-
-def _mean_difference(values: Array, versus: Array | None) -> Estimate:
-    first = _finite(values)
-    if len(first) < 2:
-        return _UNKNOWN
-    mean, variance = float(first.mean()), float(first.var(ddof=1)) / len(first)
-    if versus is not None:
-        second = _finite(versus)
-        if len(second) < 2:
-            return _UNKNOWN
-        mean -= float(second.mean())
-        variance += float(second.var(ddof=1)) / len(second)
-    return Estimate(mean, sqrt(variance))
-
-
-def _share_difference(values: Array, versus: Array | None) -> Estimate:
-    if len(values) < 2:
-        return _UNKNOWN
-    share = float(values.mean())
-    error = proportion_se(share, len(values))
-    if versus is None:
-        return Estimate(share, error)
-    if len(versus) < 2:
-        return _UNKNOWN
-    other = float(versus.mean())
-    return Estimate(share - other, sqrt(error**2 + proportion_se(other, len(versus)) ** 2))
+    for j, result in enumerate(results):
+        found[..., j] = endpoint_kind(result.endpoint).forward_all(found[..., j])
+    return found

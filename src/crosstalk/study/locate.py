@@ -8,6 +8,7 @@ from collections.abc import Sequence
 __all__ = ["describe", "line_of"]
 
 Key = str | int
+LONGEST = 500  # characters of a line with the header of a table
 
 _HEADER = re.compile(r"^\s*(\[\[?)\s*([A-Za-z0-9_.\-\s]+?)\s*\]\]?\s*(?:#.*)?$")
 
@@ -67,7 +68,7 @@ def _headers(lines: Sequence[str]) -> list[tuple[int, tuple[Key, ...]]]:
     result: list[tuple[int, tuple[Key, ...]]] = []
     counts: dict[tuple[Key, ...], int] = {}
     for number, line in enumerate(lines, 1):
-        match = _HEADER.match(line)
+        match = _HEADER.match(line) if len(line) <= LONGEST else None
         if match is None:
             continue
         names = [name.strip() for name in match[2].split(".")]

@@ -9,17 +9,16 @@ from statistics import NormalDist
 from crosstalk.errors import UnitError, UsageError
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.knowledge.records import Analyte, Scale
-from crosstalk.study.checks import POINTS, KeyPath, eligibility, fail, model_variables, unit_factor
-from crosstalk.study.endpoints import error_scale, proportion_se, smd_se
+from crosstalk.study.checks import POINTS, KeyPath, eligibility, fail, measurable, model_variables, unit_factor
+from crosstalk.study.endpoints import ENDPOINTS, error_scale
 from crosstalk.study.protocol import HOURS_PER_WEEK
-from crosstalk.study.records import Result
-from crosstalk.study.tables import ResultTable, StudyFile
+from crosstalk.study.records import Marker, Result
+from crosstalk.study.statistics import proportion_se, smd_se
+from crosstalk.study.tables import MarkerTable, ResultTable, StudyFile
 from crosstalk.units import convert
 
 __all__ = ["build_result", "result_time_h", "subject"]
 
-_MEANS = ("level", "change", "sd")
-_SHARES = ("response", "remission", "incidence", "prevalence")
 _SMDS = ("smd", "responder-smd")
 _QUANTILE = {"p2_5": 0.025, "p10": 0.1, "p25": 0.25, "p75": 0.75, "p90": 0.9, "p97_5": 0.975}
 
@@ -50,9 +49,8 @@ def build_result(file: StudyFile, index: int, duration_h: float | None, knowledg
     table, path = file.result[index], ("result", index)
     _check_arms(file, table, path)
     of, unit, record = subject(table.of, (*path, "of"), knowledge)
-    of_scores = table.endpoint in ("response", "remission") or (
-        table.endpoint == "odds-ratio" and table.threshold is None
-    )
+    kind = ENDPOINTS[table.endpoint]
+    of_scores = kind.of_scores or (table.endpoint == "odds-ratio" and table.threshold is None)
     if of_scores and not isinstance(record, Scale):
         fail((*path, "of"), f"received {table.of!r}, expected a symptom scale, since endpoint is {table.endpoint!r}")
     time_h = result_time_h(table)
@@ -92,7 +90,7 @@ def build_result(file: StudyFile, index: int, duration_h: float | None, knowledg
         time_h=time_h,
         stratum=None if table.stratum is None else eligibility(table.stratum, (*path, "stratum"), knowledge),
         value=value,
-        unit=unit if table.endpoint in _MEANS else _own_unit(table.endpoint),
+        unit={"subject": unit, "share": "fraction", "time": "h"}.get(kind.numbers, "dimensionless"),
         se=se,
         source=table.source,
         provenance=table.provenance,
@@ -101,6 +99,11 @@ def build_result(file: StudyFile, index: int, duration_h: float | None, knowledg
         partner_h=partner_h,
         threshold=threshold,
         se_source=table.se_source,
+        marker=None if table.marker is None else _marker(table.marker, (*path, "marker"), knowledge),
+        event=table.event,
+        adjust=tuple(measurable(name, (*path, "adjust"), knowledge).id for name in table.adjust),
+        shares=table.shares,
+        figure=table.figure,
     )
 
 
@@ -122,18 +125,22 @@ def subject(name: str, path: KeyPath, knowledge: Knowledge) -> tuple[str, str, S
     return analyte.id, analyte.unit, analyte
 
 
+def _marker(table: MarkerTable, path: KeyPath, knowledge: Knowledge) -> Marker:
+    """A marker with its step and limits in the analyte's own unit."""
+    analyte = measurable(table.analyte, (*path, "analyte"), knowledge)
+    if not table.unit:
+        return Marker(analyte.id, table.per)
+    factor = unit_factor(table.unit, analyte, (*path, "unit"))
+    limits = (None if limit is None else limit * factor for limit in (table.min, table.max))
+    return Marker(analyte.id, table.per, analyte.unit, table.step * factor, *limits)
+
+
 def _check_arms(file: StudyFile, table: ResultTable, path: KeyPath) -> None:
     ids = [arm.id for arm in file.arm]
     for key, name in (("arm", table.arm), ("versus", table.versus)):
         if name and name not in ids:
             near = difflib.get_close_matches(name, ids, n=1) or ids
             fail((*path, key), f"received {name!r}, expected an arm of this study: {' or '.join(near)}")
-
-
-def _own_unit(endpoint: str) -> str:
-    if endpoint in _SHARES:
-        return "fraction"
-    return "h" if endpoint == "time-of-peak" else "dimensionless"
 
 
 def _published(
@@ -147,7 +154,7 @@ def _published(
     factor = _factor(table, unit, record, path)
     value = table.value * factor
     low, high = _limits(table, record)
-    open_ends = table.endpoint in ("ratio", "odds-ratio", "correlation", "sd")
+    open_ends = ENDPOINTS[table.endpoint].scale != "identity"
     if not low <= value <= high or (open_ends and value in (low, high)):
         given = f"{table.value:g} {table.unit}".rstrip()
         fail(
@@ -155,21 +162,21 @@ def _published(
             f"received {given}, expected {low:g} to {high:g} ({table.endpoint} of {table.of}); correct it or its unit",
         )
     se = _standard_error(file, table, value, factor, path)
-    if se is None and file.study.role not in ("conflict", "context"):
+    if se is None and file.study.role != "context":
         fail(path, "no standard error; add se, sd and n, ci, or quantiles and n")
     return value, se
 
 
 def _factor(table: ResultTable, unit: str, record: Scale | Analyte | None, path: KeyPath) -> float:
     """Return what the published numbers are multiplied by to get the endpoint's unit."""
-    place, given = (*path, "unit"), table.unit
-    if table.endpoint in _MEANS:
+    place, given, numbers = (*path, "unit"), table.unit, ENDPOINTS[table.endpoint].numbers
+    if numbers == "subject":
         return _mean_factor(given, unit, record, table.of, place)
-    if table.endpoint in _SHARES:
+    if numbers == "share":
         if given not in ("%", "fraction"):
             fail(place, f"received {given!r}, expected '%' or 'fraction'; correct it")
         return 0.01 if given == "%" else 1.0
-    if table.endpoint == "time-of-peak":
+    if numbers == "time":
         try:
             return convert(1.0, given, "h")
         except UnitError as error:
@@ -195,21 +202,22 @@ def _mean_factor(given: str, unit: str, record: Scale | Analyte | None, of: str,
 
 def _limits(table: ResultTable, record: Scale | Analyte | None) -> tuple[float, float]:
     """Return the limits of what the endpoint can be."""
-    difference = bool(table.versus)
-    if table.endpoint in _SHARES:
+    kind, difference = ENDPOINTS[table.endpoint], bool(table.versus)
+    if kind.numbers == "share":
         return (-1.0 if difference else 0.0), 1.0
-    if table.endpoint == "correlation":
+    if kind.numbers == "correlation":
         return -1.0, 1.0
-    if table.endpoint in ("ratio", "odds-ratio", "time-of-peak", "sd"):
+    if kind.scale == "logarithm" or kind.numbers == "time":
         return 0.0, inf
-    if table.endpoint in _MEANS and isinstance(record, Scale):
+    if kind.numbers == "subject" and isinstance(record, Scale):
         return (0.0 if table.endpoint == "level" and not difference else -record.maximum), record.maximum
     return -inf, inf
 
 
 def _standard_error(file: StudyFile, table: ResultTable, value: float, factor: float, path: KeyPath) -> float | None:
     """Return the standard error on the endpoint's error scale, from whatever was published."""
-    unit = factor if table.endpoint in (*_MEANS, *_SHARES, "time-of-peak") else 1.0
+    kind = ENDPOINTS[table.endpoint]
+    unit = factor if kind.numbers in ("subject", "share", "time") else 1.0
     if table.se is not None:
         return table.se * unit / (value if table.endpoint == "sd" else 1.0)
     if table.ci is not None:
@@ -224,13 +232,13 @@ def _standard_error(file: StudyFile, table: ResultTable, value: float, factor: f
         return None if n is None or n[0] < 2 else 1 / sqrt(2 * (n[0] - 1))
     spread = table.sd or _quantile_sd(table)
     if spread is not None:
-        if table.endpoint not in (*_MEANS, "time-of-peak"):
+        if kind.moderation or kind.numbers not in ("subject", "time"):
             fail(path, f"an sd gives no standard error of {table.endpoint}; give se or ci")
         if n is None:
             fail((*path, "n"), "missing; sd and quantiles need n (two numbers for an arm and its versus)")
         spreads = [*spread, *spread][: len(n)]
         return unit * sqrt(sum(sd * sd / size for sd, size in zip(spreads, n, strict=True)))
-    if n is not None and table.endpoint in _SHARES and len(n) == 1:
+    if n is not None and kind.numbers == "share" and len(n) == 1:
         return proportion_se(value, n[0])
     if n is not None and table.endpoint in _SMDS and len(n) == 2:
         return smd_se(value, n[0], n[1])

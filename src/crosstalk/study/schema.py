@@ -9,6 +9,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,16 @@ from pydantic import ValidationError
 
 from crosstalk.errors import StudyError
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
+from crosstalk.limits import DEPTH, STUDY, deeper, nested, shown
 from crosstalk.study.build import build_study
 from crosstalk.study.locate import Key, describe, line_of
 from crosstalk.study.records import Study
 from crosstalk.study.tables import ALLOWED, StudyFile
 
 __all__ = ["read_study"]
+
+SHOWN = 50  # problems of a file that are listed
+LONGEST = 200  # characters of a key path
 
 
 def read_study(path: str | Path, knowledge: Knowledge | None = None) -> Study:
@@ -67,8 +72,11 @@ def read_study(path: str | Path, knowledge: Knowledge | None = None) -> Study:
 
 def _resolve(path: str | Path, knowledge: Knowledge) -> Path:
     file = Path(path)
-    if file.is_file():
-        return file
+    try:
+        if file.is_file():
+            return file
+    except OSError as error:  # a name that no file can have
+        raise StudyError(f"{shown(file)}: cannot be read ({error.strerror}); expected a study file or an id") from None
     shipped = knowledge.study_files.get(str(path))
     if shipped is not None:
         return shipped
@@ -77,11 +85,14 @@ def _resolve(path: str | Path, knowledge: Knowledge) -> Path:
     names = [*knowledge.study_files, *(str(entry) for entry in file.parent.glob("*.toml"))]
     near = difflib.get_close_matches(str(path), names, n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else f"studies that ship: {', '.join(knowledge.study_files)}"
-    raise StudyError(f"{file}: no such file; expected a study file (TOML) or the id of a study; {hint}")
+    raise StudyError(f"{shown(file, 200)}: no such file; expected a study file (TOML) or the id of a study; {hint}")
 
 
 def _text(file: Path) -> str:
     try:
+        size = file.stat().st_size
+        if size > STUDY:
+            raise StudyError(f"{file}: has {size / 1e6:.1f} MB; a study file has at most {STUDY / 1e6:g} MB")
         content = file.read_bytes()
     except OSError as error:
         raise StudyError(f"{file}: cannot be read ({error.strerror}); check its permissions") from error
@@ -98,12 +109,20 @@ def _text(file: Path) -> str:
 
 
 def _parse(file: Path, text: str) -> dict[str, Any]:
+    too_deep = f"{file}: tables or lists stand more than {DEPTH} deep within each other, as in no study; mend the file"
+    if deeper(text, toml=True):
+        raise StudyError(too_deep)
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        message = str(error)
+        content = tomllib.loads(text)
+        if nested(content):
+            raise StudyError(too_deep)
+        return content
+    except RecursionError:
+        raise StudyError(too_deep) from None
+    except ValueError as error:  # of TOML, or of a number of thousands of digits
+        message = shown(error, 200)
         place = re.search(r"line (\d+)", message)
-        line = text.splitlines()[int(place[1]) - 1].split("#")[0] if place and text else ""
+        line = next(islice(text.splitlines(), int(place[1]) - 1, None), "").split("#")[0] if place else ""
         hint = "correct the line"
         if ";" in line:
             hint = "TOML has no ';': give each key its own line, or use { key = value, key = value }"
@@ -112,10 +131,14 @@ def _parse(file: Path, text: str) -> dict[str, Any]:
 
 def _lines(file: Path, text: str, problems: Iterable[tuple[tuple[Key, ...], str]]) -> str:
     lines = []
-    for path, message in problems:
+    found = list(problems)
+    for path, message in found[:SHOWN]:
         number = line_of(text, path)
         where = f"{file}: line {number}" if number else str(file)
-        lines.append(f"{where}: {describe(path)}: {message}" if path else f"{where}: {message}")
+        words = shown(f"{shown(describe(path), LONGEST)}: {message}" if path else message, 10 * LONGEST)
+        lines.append(f"{where}: {words}")
+    if len(found) > SHOWN:
+        lines.append(f"... and {len(found) - SHOWN} more")
     return "\n".join(lines)
 
 
@@ -132,13 +155,12 @@ def _explain(errors: Iterable[Any]) -> Iterator[tuple[tuple[Key, ...], str]]:
         elif error["type"] == "value_error":
             yield path, message.removeprefix("Value error, ")
         else:
-            shown = repr(received)
-            shown = shown if len(shown) <= 60 else shown[:57] + "..."
+            given = shown(repr(received))
             hint = "correct the value"
             if error["type"] == "literal_error" and isinstance(received, str):
                 hint = _nearest(received, re.findall(r"'([^']+)'", message), hint)
             expected = message.removeprefix("Input should be ")
-            yield path, f"received {shown}, expected {expected[:1].lower()}{expected[1:]}; {hint}"
+            yield path, f"received {given}, expected {expected[:1].lower()}{expected[1:]}; {hint}"
 
 
 def _nearest(name: str, allowed: Iterable[str], otherwise: str = "") -> str:

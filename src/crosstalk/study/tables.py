@@ -6,24 +6,37 @@ after them.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self, get_args
+import difflib
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from crosstalk.knowledge.schema import DOI
+from crosstalk.limits import ARMS, COURSES, RESULTS, TIMES, WEEKS
 from crosstalk.study.design_tables import TRIAL_ALLOWED, TrialTable
-from crosstalk.study.records import Endpoint
+from crosstalk.study.endpoints import ENDPOINTS
+from crosstalk.study.records import Event, Figure, Per
 
-__all__ = ["ALLOWED", "DoseEntry", "EligibleTable", "ResultTable", "SpreadTable", "StudyFile"]
+__all__ = ["ALLOWED", "DoseEntry", "EligibleTable", "MarkerTable", "ResultTable", "SpreadTable", "StudyFile"]
 
 Text = Annotated[str, Field(min_length=1)]
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(gt=0, le=10**9)]
+Week = Annotated[float, Field(ge=0, le=WEEKS, allow_inf_nan=False)]
+Hour = Annotated[float, Field(ge=0, le=168.0 * WEEKS, allow_inf_nan=False)]
 OneOrTwo = BeforeValidator(lambda value: value if isinstance(value, list) else [value])
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+def _known_endpoint(name: str) -> str:
+    if name not in ENDPOINTS:
+        near = difflib.get_close_matches(name, ENDPOINTS, n=2)
+        hint = f"did you mean {' or '.join(near)}?" if near else "correct the value"
+        raise ValueError(f"received {name!r}, expected one of {', '.join(ENDPOINTS)}; {hint}")
+    return name
 
 
 class _Table(BaseModel):
@@ -35,22 +48,24 @@ class _Head(_Table):
     title: str = ""
     doi: str = ""
     pubmed: Annotated[str, Field(pattern=r"^((PMC)?\d+)?$")] = ""
-    role: Literal["calibrate", "validate", "conflict", "context", "design"]
+    url: Annotated[str, Field(pattern=r"^(https://\S+)?$")] = ""
+    role: Literal["calibrate", "validate", "context", "design"]
+    cohort: str = ""
     bias: str = ""
     missing: Literal["observed", "locf"] = "observed"
-    duration_weeks: Positive | None = None
-    visits: list[NonNegative] | None = None
-    times_h: list[NonNegative] | None = None
-    outputs: list[Text] = []
+    duration_weeks: Annotated[float | None, Field(gt=0, le=WEEKS, allow_inf_nan=False)] = None
+    visits: Annotated[list[Week] | None, Field(max_length=TIMES)] = None
+    times_h: Annotated[list[Hour] | None, Field(max_length=TIMES)] = None
+    outputs: Annotated[list[Text], Field(max_length=TIMES)] = []
 
     @model_validator(mode="after")
     def _check_head(self) -> Self:
         if self.doi and DOI.fullmatch(self.doi) is None:
             raise ValueError(f"doi is {self.doi!r}: expected the bare form 10.1234/abc, without https://doi.org/")
-        if self.role != "design" and not (self.doi or self.pubmed):
+        if self.role != "design" and not (self.doi or self.pubmed or self.url):
             raise ValueError(
                 f"role is {self.role!r} but doi is missing: name the publication (pubmed, its number there, if it has "
-                "no DOI), or set role to 'design'"
+                "no DOI; url, the documentation of public data), or set role to 'design'"
             )
         if self.visits is not None and self.times_h is not None:
             raise ValueError("both visits (weeks) and times_h (hours) are given: keep one")
@@ -102,25 +117,29 @@ class _PopulationTable(_Table):
     bmi: SpreadTable | None = None
     female: Share | None = None
     severity: _SeverityTable | None = None
-    failed_steps: Annotated[int, Field(ge=0)] = 0
+    failed_steps: Annotated[int, Field(ge=0, le=COURSES)] = 0
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    background: list[Any] = []
-    eligible: list[EligibleTable] = []
+    background: Annotated[list[Any], Field(max_length=ARMS)] = []
+    eligible: Annotated[list[EligibleTable], Field(max_length=ARMS)] = []
 
 
 class DoseEntry(_Table):
-    """One dose entry; ``schema`` asks for what is missing, with the drug's usual dose."""
+    """One dose entry; ``schema`` asks for what is missing, with the drug's usual dose.
+
+    ``confirmed`` answers the question whether a dose far above the usual one is right.
+    """
 
     drug: Text
     amount: Positive | None = None
     unit: Text | None = None
     route: Text | None = None
-    weeks: Annotated[list[NonNegative], Field(min_length=1)] | None = None
-    hours: Annotated[list[NonNegative], Field(min_length=1)] | None = None
+    weeks: Annotated[list[Week], Field(min_length=1, max_length=TIMES)] | None = None
+    hours: Annotated[list[Hour], Field(min_length=1, max_length=TIMES)] | None = None
     every: Text | None = None
     every_h: Positive | None = None
-    start_week: NonNegative | None = None
-    stop_week: NonNegative | None = None
+    start_week: Week | None = None
+    stop_week: Week | None = None
+    confirmed: bool = False
 
     @model_validator(mode="after")
     def _check_schedule(self) -> Self:
@@ -139,16 +158,59 @@ class DoseEntry(_Table):
         return self
 
 
+class _PartTable(_Table):
+    share: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+    dose: Annotated[list[DoseEntry], Field(max_length=ARMS)] = []
+
+
 class _ArmTable(_Table):
     id: Id
     n: Count | None = None
     blinded: bool = True
     diagnosis: str = ""
     dropout: Annotated[float | None, Field(ge=0, lt=1)] = None
-    dose: list[DoseEntry] = []
+    dose: Annotated[list[DoseEntry], Field(max_length=ARMS)] = []
+    mixture: Annotated[list[_PartTable], Field(max_length=ARMS)] = []
+
+    @model_validator(mode="after")
+    def _check_mixture(self) -> Self:
+        if self.mixture and self.dose:
+            raise ValueError("both dose and mixture are given: keep one; a mixture holds the doses of its parts")
+        total = sum(part.share for part in self.mixture)
+        if self.mixture and abs(total - 1) > 1e-6:
+            raise ValueError(f"the shares of mixture add up to {total:g}: expected 1; correct them")
+        return self
 
 
-_THRESHOLD = ("incidence", "prevalence", "odds-ratio")
+class MarkerTable(_Table):
+    """A baseline marker and the step in which a coefficient was published."""
+
+    analyte: Text
+    per: Per
+    unit: str = ""
+    step: Positive = 1.0
+    min: Number | None = None
+    max: Number | None = None
+
+    @model_validator(mode="after")
+    def _check_marker(self) -> Self:
+        if self.per in ("unit", "stratum") and not self.unit:
+            raise ValueError(f"a marker per {self.per} has no unit: add one, such as unit = 'mg/L'")
+        if self.per not in ("unit", "stratum") and self.unit:
+            raise ValueError(f"a marker per {self.per} has no unit: drop it")
+        if self.per != "unit" and self.step != 1.0:
+            raise ValueError(f"step belongs to per = 'unit', and per is {self.per!r}: drop it")
+        if self.per == "stratum":
+            if self.min is None:
+                raise ValueError("a marker per stratum has no min: add the lower limit of the upper stratum")
+            if self.max is not None and self.max > self.min:
+                raise ValueError(
+                    f"the lower stratum (below max = {self.max:g}) overlaps the upper (from min = {self.min:g}): "
+                    "expected max of at most min"
+                )
+        elif self.min is not None or self.max is not None:
+            raise ValueError(f"min and max belong to per = 'stratum', and per is {self.per!r}: drop them")
+        return self
 
 
 class _MismatchTable(_Table):
@@ -187,16 +249,21 @@ class ResultTable(_Table):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True)
 
-    endpoint: Endpoint
+    endpoint: Annotated[str, AfterValidator(_known_endpoint)]
     of: Text
     partner: str = Field(default="", alias="with")
-    with_week: NonNegative | None = None
+    with_week: Week | None = None
     threshold: Number | None = None
-    week: NonNegative | None = None
-    hour: NonNegative | None = None
+    week: Week | None = None
+    hour: Hour | None = None
     arm: Text
     versus: str = ""
     stratum: EligibleTable | None = None
+    marker: MarkerTable | None = None
+    event: Event = ""
+    adjust: list[Text] = []
+    shares: str = ""
+    figure: Figure = "printed"
     value: Number | None = None
     unit: str = ""
     se: Positive | None = None
@@ -219,21 +286,8 @@ class ResultTable(_Table):
             raise ValueError("time-of-peak looks at the whole course: drop week or hour")
         if not timeless and self.week is None and self.hour is None:
             raise ValueError("no time is given: add week or hour")
-        if self.versus and self.endpoint in ("time-of-peak", "correlation", "sd", "responder-smd"):
-            raise ValueError(f"{self.endpoint} is a statistic of one arm: drop versus")
-        if not self.versus and self.endpoint == "odds-ratio":
-            raise ValueError("odds-ratio compares two arms: add versus")
-        if self.versus == self.arm:
-            raise ValueError(f"arm and versus are both {self.arm!r}: name two arms, or drop versus")
-        for key, given, owners, needed in (
-            ("with", bool(self.partner), ("correlation", "responder-smd"), ("correlation", "responder-smd")),
-            ("with_week", self.with_week is not None, ("correlation",), ()),
-            ("threshold", self.threshold is not None, _THRESHOLD, ("incidence", "prevalence")),
-        ):
-            if given and self.endpoint not in owners:
-                raise ValueError(f"{key} belongs to {owners[0]}, and endpoint is {self.endpoint!r}: drop it")
-            if self.endpoint in needed and not given:
-                raise ValueError(f"{key} is missing: {self.endpoint} needs it; add it")
+        self._check_arms()
+        self._check_keys()
         spreads = [key for key in ("se", "sd", "ci", "quantiles") if getattr(self, key) is not None]
         if len(spreads) > 1:
             raise ValueError(f"{' and '.join(spreads)} are given: keep the one that was published")
@@ -248,14 +302,41 @@ class ResultTable(_Table):
                 raise ValueError(f"{key} has two numbers but there is no versus: give one number")
         return self
 
+    def _check_arms(self) -> None:
+        kind = ENDPOINTS[self.endpoint]
+        if self.versus and kind.arms == "one":
+            raise ValueError(f"{self.endpoint} is a statistic of one arm: drop versus")
+        if not self.versus and kind.arms == "two":
+            raise ValueError(f"{self.endpoint} compares two arms: add versus")
+        if self.versus == self.arm:
+            raise ValueError(f"arm and versus are both {self.arm!r}: name two arms, or drop versus")
+        if self.endpoint == "hazard-ratio" and bool(self.versus) == (self.marker is not None):
+            raise ValueError("a hazard-ratio is of two arms or of a marker: give one of versus and marker")
+
+    def _check_keys(self) -> None:
+        kind = ENDPOINTS[self.endpoint]
+        for key, name, given in (
+            ("with", "partner", bool(self.partner)),
+            ("with_week", "partner_h", self.with_week is not None),
+            ("threshold", "threshold", self.threshold is not None),
+            ("marker", "marker", self.marker is not None),
+            ("event", "event", bool(self.event)),
+            ("adjust", "adjust", bool(self.adjust)),
+        ):
+            if given and name not in (*kind.needs, *kind.takes):
+                owners = " or ".join(e for e, k in ENDPOINTS.items() if name in (*k.needs, *k.takes))
+                raise ValueError(f"{key} belongs to {owners}, and endpoint is {self.endpoint!r}: drop it")
+            if name in kind.needs and not given:
+                raise ValueError(f"{key} is missing: {self.endpoint} needs it; add it")
+
 
 class StudyFile(_Table):
     """One file of ``studies/``."""
 
     study: _Head
     population: _PopulationTable
-    arm: Annotated[list[_ArmTable], Field(min_length=1)]
-    result: list[ResultTable] = []
+    arm: Annotated[list[_ArmTable], Field(min_length=1, max_length=ARMS)]
+    result: Annotated[list[ResultTable], Field(max_length=RESULTS)] = []
     trial: TrialTable | None = None
 
 
@@ -278,10 +359,12 @@ ALLOWED: dict[tuple[str, ...], tuple[str, ...]] = {
     ("result", "stratum"): _keys(EligibleTable),
     ("result", "mismatch"): _keys(_MismatchTable),
     ("result", "quantiles"): _keys(_QuantilesTable),
-    ("result", "endpoint"): get_args(Endpoint),
+    ("result", "marker"): _keys(MarkerTable),
+    ("arm", "mixture"): _keys(_PartTable),
+    ("arm", "mixture", "dose"): _keys(DoseEntry),
     **TRIAL_ALLOWED,
 }
-"""Keys of each table (for endpoint: its values), to name the nearest one when a key is unknown."""
+"""Keys of each table, to name the nearest one when a key is unknown."""
 
 
 def _check_limits(low: float | None, high: float | None) -> None:

@@ -264,7 +264,7 @@ def _led_in(
     wander = rng.standard_normal(len(rows)) * np.sqrt(1 - np.exp(-2 * lead.duration_h / FLUCTUATION_H))
     end = int(np.argmin(np.abs(pool.times_h - lead.duration_h)))
     true = pool.courses[setting.design.control, scale.id][rows, end]
-    true = true + pool.fluctuation[rows] * scale.maximum * wander
+    true = true + pool.fluctuation[rows] * scale.span * wander
     score = record_scale(true, scale, rng.standard_normal(len(rows)))
     return wander, score, np.asarray(score > (1 - lead.exclude_improved) * pool.recorded[rows])
 

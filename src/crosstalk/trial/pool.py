@@ -121,7 +121,10 @@ def make_pool(
     if enrolled.recorded is None:
         raise TrialError(f"study '{study.id}': no participant has a baseline score; add population.severity")
     if not len(people):
-        raise PopulationError(f"study '{study.id}': nobody can be enrolled; widen the criteria of the population")
+        raise PopulationError(
+            f"study '{study.id}': nobody can be enrolled; {enrolled.without_baseline or 'nobody is eligible'}; "
+            f"widen the criteria of the population"
+        )
     lead = 0.0 if design.lead_in is None else design.lead_in.duration_h
     visits = np.asarray(study.output_times_h) + lead
     grid = np.unique(np.round([*np.arange(0, visits[-1] + 1, HOURS_PER_WEEK), *visits, lead], 6))

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-import io
-import os
-import pickle
-import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from crosstalk.provenance import atomic_write, hash_bytes, package_version
+from crosstalk.engine.workers import obey_parent
+from crosstalk.provenance import versions
+from crosstalk.store import Work
 from crosstalk.trial.looks import Finished, run_trial_once
 from crosstalk.trial.setting import Setting
 
-__all__ = ["Replicates", "calm_start", "obey_parent", "replicate"]
+__all__ = ["Replicates", "calm_start", "replicate", "shared_value", "workers"]
 
 Array = NDArray[np.float64]
 Progress = Callable[[str, float], None]
+Span = tuple[int, int]
+Part = dict[str, NDArray[Any]]
+Chunks = Generator[tuple[Span, Part], None, None]
 
 CHUNK = 25  # replicates that are computed and kept together
 FIELDS = ("estimate", "se", "df", "lower", "upper", "p", "n", "adjusted")
@@ -78,7 +78,7 @@ def replicate(
     seed: int,
     label: str,
     jobs: int = 1,
-    work: Path | None = None,
+    work: Path | Work | None = None,
     progress: Progress | None = None,
 ) -> Replicates:
     """Run a trial many times; replicate ``r`` takes place in world ``r % n_worlds`` and has its own chance.
@@ -89,7 +89,7 @@ def replicate(
         Tells apart the runs of one trial (its power, its error under no effect), in the chance and in ``work``.
     jobs : int
         Processes; they change no result.
-    work : Path, optional
+    work : Path or Work, optional
         Folder for what is done so far; a run that was stopped goes on from there, to the same result.
     progress : callable, optional
         Told in words what is being done and which share is done.
@@ -99,80 +99,76 @@ def replicate(
     PopulationError
         If too few candidates are eligible.
     """
-    starts = list(range(0, n, CHUNK))
-    with TemporaryDirectory() as scratch:
-        folder = _folder(work or Path(scratch), setting, n, seed, label)
-        done = [s for s in starts if _kept(folder, s, n).is_file()]
-        waiting = [s for s in starts if s not in done]
-        count = len(done)
-        for _ in _computed(setting, folder, waiting, n, seed, label, jobs):
+    spans = [(s, min(s + CHUNK, n)) for s in range(0, n, CHUNK)]
+    # the whole setting counts: participants, courses, design, noise
+    store = Work.of(work).store("trial", setting, seed, label, versions())
+    parts = {span: store.load_arrays(_name(span)) for span in spans}
+    waiting = [span for span, part in parts.items() if part is None]
+    count = len(spans) - len(waiting)
+    # closed at once where it is interrupted, so that chunks that wait are not computed first
+    with closing(_computed(setting, waiting, seed, label, jobs)) as computed:
+        for span, part in computed:
+            parts[span] = part
+            store.save_arrays(part, _name(span))
             count += 1
             if progress is not None:
-                progress(f"{label}: {min(count * CHUNK, n)} of {n} trials", count / len(starts))
-        parts = [_load(_kept(folder, s, n)) for s in starts]
-    return _joined(setting, parts)
+                progress(f"{label}: {min(count * CHUNK, n)} of {n} trials", count / len(spans))
+    return _joined(setting, [part for part in parts.values() if part is not None])
 
 
-def _folder(work: Path, setting: Setting, n: int, seed: int, label: str) -> Path:
-    """The folder of a run with these inputs; another one's remains are cleared away."""
-    folder = work / label
-    pool = setting.pool
-    tables = (*pool.levels.values(), *pool.courses.values())
-    arrays = (pool.start, pool.times_h, pool.recorded, pool.fluctuation, pool.inflation, *tables)
-    rule = setting.prognosis
-    key = hash_bytes(
-        repr(
-            (
-                package_version(), setting.study, setting.design, setting.null, setting.hazard, seed,
-                () if rule is None else (rule.names, rule.level, rule.slope.tolist()),
-                setting.noise, setting.detection, setting.scales, [hash_bytes(v.tobytes()) for v in arrays],
-            )
-        )
-    )  # fmt: skip
-    mark = folder / "key"
-    if not (mark.is_file() and mark.read_text(encoding="utf-8") == key):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        atomic_write(mark, key)
-    return folder
+def _name(span: Span) -> str:
+    """A chunk's name; the last one of a shorter run is another than that of a longer one."""
+    return f"{span[0]}-{span[1]}"
 
 
-def _kept(folder: Path, start: int, n: int) -> Path:
-    """Where a chunk is kept; the last one of a shorter run is another than that of a longer one."""
-    return folder / f"{start}-{min(start + CHUNK, n)}.npz"
-
-
-def _computed(
-    setting: Setting, folder: Path, starts: Sequence[int], n: int, seed: int, label: str, jobs: int
-) -> Iterator[int]:
-    """Compute the chunks that are missing; yields as each one is kept."""
-    if jobs <= 1 or len(starts) <= 1:
-        for start in starts:
-            _chunk(setting, folder, start, min(start + CHUNK, n), seed, label)
-            yield start
+def _computed(setting: Setting, spans: Sequence[Span], seed: int, label: str, jobs: int) -> Chunks:
+    """Compute the chunks that are missing; yields each as it is there."""
+    if jobs <= 1 or len(spans) <= 1:
+        for span in spans:
+            yield span, _chunk(setting, span, seed, label)
         return
-    shared = folder / "setting.pickle"
-    atomic_write(shared, pickle.dumps(setting))
-    with ProcessPoolExecutor(min(jobs, len(starts)), get_context("spawn"), _open, (str(shared),)) as pool:
+    with workers(setting, min(jobs, len(spans))) as pool:
         with calm_start():
-            futures = [pool.submit(_remote, str(folder), s, min(s + CHUNK, n), seed, label) for s in starts]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    shared.unlink()
+            futures = {pool.submit(_remote, span, seed, label): span for span in spans}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
 
 
-_setting: Setting | None = None
+_shared: Any = None
 
 
-def _open(path: str) -> None:
-    """Load the setting once in each process."""
-    global _setting
+@contextmanager
+def workers(shared: object, n: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes that hold a value in common, which `shared_value` gives; it goes to them by a pipe, never by a file."""
+    context = get_context("spawn")
+    # a queue has a thread that feeds it, so that the processes start side by side
+    queue = context.Queue()
+    try:
+        for _ in range(n):
+            queue.put(shared)
+        with ProcessPoolExecutor(n, context, _open, (queue,)) as pool:
+            try:
+                yield pool
+            except BaseException:
+                # what they compute now is of no use; whoever interrupts does not want to wait for it
+                for process in list((pool._processes or {}).values()):
+                    process.kill()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+    finally:
+        queue.cancel_join_thread()
+        queue.close()
+
+
+def shared_value() -> Any:
+    """What the processes of `workers` have in common."""
+    return _shared
+
+
+def _open(queue: Any) -> None:
+    global _shared
     obey_parent()
-    _setting = pickle.loads(Path(path).read_bytes())
+    _shared = queue.get()
 
 
 @contextmanager
@@ -188,39 +184,22 @@ def calm_start() -> Iterator[None]:
         signal.signal(signal.SIGINT, usual)
 
 
-def obey_parent() -> None:
-    """In a worker process: leave interruptions to the parent, and end with it even if it is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+def _remote(span: Span, seed: int, label: str) -> Part:
+    return _chunk(shared_value(), span, seed, label)
 
 
-def _remote(folder: str, start: int, stop: int, seed: int, label: str) -> int:
-    assert _setting is not None
-    _chunk(_setting, Path(folder), start, stop, seed, label)
-    return start
-
-
-def _chunk(setting: Setting, folder: Path, start: int, stop: int, seed: int, label: str) -> None:
-    """Run some trials and keep their results."""
+def _chunk(setting: Setting, span: Span, seed: int, label: str) -> Part:
+    """Run some trials."""
     name = int.from_bytes(label.encode()[:6], "little")
     with threadpool_limits(1):  # the sums of linear algebra must not depend on the machine
         trials = [
             run_trial_once(setting, r % setting.pool.n_worlds, np.random.default_rng([seed, name, r]))
-            for r in range(start, stop)
+            for r in range(*span)
         ]
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **_packed(setting, trials, start))
-    atomic_write(_kept(folder, start, stop), buffer.getvalue())
+    return _packed(setting, trials, span[0])
 
 
-def _packed(setting: Setting, trials: Sequence[Finished], start: int) -> dict[str, NDArray[Any]]:
+def _packed(setting: Setting, trials: Sequence[Finished], start: int) -> Part:
     ids = [a.id for a in setting.design.analyses]
     packed: dict[str, NDArray[Any]] = {"world": np.arange(start, start + len(trials)) % setting.pool.n_worlds}
     for field in FIELDS[:-1]:
@@ -237,12 +216,7 @@ def _packed(setting: Setting, trials: Sequence[Finished], start: int) -> dict[st
     return packed
 
 
-def _load(path: Path) -> dict[str, NDArray[np.generic]]:
-    with np.load(path, allow_pickle=False) as kept:
-        return {name: kept[name] for name in kept.files}
-
-
-def _joined(setting: Setting, parts: Sequence[Mapping[str, NDArray[np.generic]]]) -> Replicates:
+def _joined(setting: Setting, parts: Sequence[Part]) -> Replicates:
     def column(name: str) -> Array:
         return np.concatenate([p[name] for p in parts]).astype(np.float64)
 

@@ -17,6 +17,7 @@ from crosstalk.model.assembly import assemble
 from crosstalk.population.calibrated import knowledge_state, possible_worlds
 from crosstalk.population.worlds import Worlds
 from crosstalk.provenance import hash_bytes, package_version
+from crosstalk.store import Work
 from crosstalk.study.design import Design
 from crosstalk.study.records import Study
 from crosstalk.trial.basis import basis
@@ -90,7 +91,7 @@ def run_trial(
     knowledge: Knowledge | None = None,
     engine: Engine | None = None,
     jobs: int = 1,
-    work: Path | None = None,
+    work: Path | Work | None = None,
     progress: Progress | None = None,
 ) -> TrialResult:
     """Simulate a trial many times and say what it would show.
@@ -106,7 +107,7 @@ def run_trial(
     jobs : int
         Processes for the trials; they change no result. A script that asks for more than one needs the guard
         ``if __name__ == "__main__":``, as everything that starts processes.
-    work : Path, optional
+    work : Path or Work, optional
         Folder for what is done so far; a run that was stopped goes on from there.
     progress : callable, optional
         Told in words what is being done, and which share of the whole is done.
@@ -152,7 +153,7 @@ def characterise(
     knowledge: Knowledge,
     engine: Engine,
     jobs: int = 1,
-    work: Path | None = None,
+    work: Path | Work | None = None,
     progress: Progress | None = None,
 ) -> TrialResult:
     """Operating characteristics of a design on participants that are there already, see `run_trial`."""

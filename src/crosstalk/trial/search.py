@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import product
-from multiprocessing import get_context
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -18,6 +15,7 @@ from crosstalk.engine import get_engine
 from crosstalk.engine.ensemble import Engine
 from crosstalk.errors import CrosstalkError, TrialError, UsageError
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
+from crosstalk.limits import PATIENTS, USUAL
 from crosstalk.population.calibrated import possible_worlds
 from crosstalk.study.records import Study
 from crosstalk.trial.analyse import favours
@@ -25,7 +23,7 @@ from crosstalk.trial.characteristics import Value, counted
 from crosstalk.trial.conduct import setting_of
 from crosstalk.trial.looks import run_trial_once
 from crosstalk.trial.pool import design_of, make_pool, read_trial
-from crosstalk.trial.replicates import calm_start, obey_parent
+from crosstalk.trial.replicates import calm_start, shared_value, workers
 from crosstalk.trial.setting import Setting
 from crosstalk.trial.truth import typical_world
 
@@ -61,8 +59,11 @@ class Space:
             raise TrialError(f"study '{study.id}': has no marker to vary the cut-off of; add trial.marker")
         if design.kind in ("match", "crossover"):
             raise TrialError(f"study '{study.id}': a {design.kind} design cannot be searched over; take another kind")
-        if any(n < 4 for n in self.sizes) or any(not d > 0 for d in self.doses):
-            raise UsageError("sizes must be 4 or more, and doses above 0")
+        if any(not 4 <= n <= PATIENTS for n in self.sizes) or any(not 0 < d < USUAL for d in self.doses):
+            raise UsageError(
+                f"sizes must be 4 or more, and doses above 0; at most {PATIENTS} patients and less than {USUAL:g} "
+                f"times the dose; received {', '.join(f'{x:g}' for x in (*self.sizes, *self.doses))}"
+            )
         known = [t / 168.0 for t in study.output_times_h if t > 0]
         for week in self.weeks:
             if not any(abs(week - w) < 1e-6 for w in known):
@@ -161,10 +162,11 @@ def optimise(
         pool = make_pool(variant, world, patients=participants, seed=seed, knowledge=knowledge, engine=engine)
         base = setting_of(variant, pool, knowledge)
         tasks = [(arm, dose, c, n, w) for c in cutoffs for n in sizes for w in weeks]
-        for j, candidate in enumerate(_candidates(base, tasks, replicates, seed, jobs), start=1):
-            found.append(candidate)
-            if progress is not None:
-                progress(f"{arm} x {dose:g}: design {j} of {len(tasks)}", (k + j / len(tasks)) / len(treatments))
+        with closing(_candidates(base, tasks, replicates, seed, jobs)) as candidates:
+            for j, candidate in enumerate(candidates, start=1):
+                found.append(candidate)
+                if progress is not None:
+                    progress(f"{arm} x {dose:g}: design {j} of {len(tasks)}", (k + j / len(tasks)) / len(treatments))
     return pareto(found)
 
 
@@ -209,33 +211,21 @@ def _treated(study: Study, arm: str, dose: float) -> Study:
 Task = tuple[str, float, float | None, int, float]
 
 
-def _candidates(base: Setting, tasks: Iterable[Task], replicates: int, seed: int, jobs: int) -> Iterable[Candidate]:
+def _candidates(
+    base: Setting, tasks: Sequence[Task], replicates: int, seed: int, jobs: int
+) -> Generator[Candidate, None, None]:
     if jobs <= 1:
         for task in tasks:
             yield _candidate(base, task, replicates, seed)
         return
-    tasks = list(tasks)
-    with TemporaryDirectory() as folder:
-        shared = Path(folder) / "setting.pickle"
-        shared.write_bytes(pickle.dumps(base))
-        with ProcessPoolExecutor(jobs, get_context("spawn"), _open, (str(shared),)) as pool:
-            with calm_start():
-                found = pool.map(_remote, tasks, *([x] * len(tasks) for x in (replicates, seed)))
-            yield from found
-
-
-_base: Setting | None = None
-
-
-def _open(path: str) -> None:
-    global _base
-    obey_parent()
-    _base = pickle.loads(Path(path).read_bytes())
+    with workers(base, jobs) as pool:
+        with calm_start():
+            found = pool.map(_remote, tasks, *([x] * len(tasks) for x in (replicates, seed)))
+        yield from found
 
 
 def _remote(task: Task, replicates: int, seed: int) -> Candidate:
-    assert _base is not None
-    return _candidate(_base, task, replicates, seed)
+    return _candidate(shared_value(), task, replicates, seed)
 
 
 def _candidate(base: Setting, task: Task, replicates: int, seed: int) -> Candidate:

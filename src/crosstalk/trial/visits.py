@@ -135,12 +135,12 @@ def _record(
             stop = np.minimum(stops_h + setting.lead_h, grid[-1])[:, None]
             effect = between(grid, own, stop) - between(grid, control, stop)
             true = np.where(late, off + effect * np.exp(-np.maximum(times - stop, 0.0) / FADES_H), true)
-    true = true + pool.fluctuation[rows][:, None] * scale.maximum * wander
+    true = true + pool.fluctuation[rows][:, None] * scale.span * wander
     score = record_scale(true, scale, noise)
     if name == pool.recorded_scale:
         score[:, 0] = people.score
     elif setting.design.lead_in is None:
-        score[:, 0] = record_scale(true[:, 0] + pool.inflation[rows] * scale.maximum, scale, noise[:, 0])
+        score[:, 0] = record_scale(true[:, 0] + pool.inflation[rows] * scale.span, scale, noise[:, 0])
     return score
 
 

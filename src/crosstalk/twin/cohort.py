@@ -144,6 +144,8 @@ def assess_cohort(
         np.where([status in ("refused", "no usable value") for status, _ in states], np.nan, found.sample),
         np.array([t.adjusted for t in tails]),
         tuple(t.analyte for t in tails),
+        tuple(p.refused for p in file.panels),
+        tuple(p.notes for p in file.panels),
     )
     result = summarise(file, patients, columns, scores, knowledge, provenance, seed=seed)
     say("done", 1.0)
@@ -155,7 +157,7 @@ def place_values(panels: Sequence[Panel], knowledge: Knowledge) -> dict[str, Col
 
     The range of a person and an assay is chosen by `crosstalk.panel.references.position`, once for all alike.
     """
-    named = {a for p in panels for a in (*p.measurements, *p.missing)}
+    named = {a for p in panels for a in (*p.measurements, *p.missing, *p.refused)}
     found = {}
     for analyte in knowledge.analytes.values():
         if analyte.id not in named:

@@ -121,7 +121,11 @@ class ScoreColumn:
 
 @dataclass(frozen=True)
 class PatientColumns:
-    """What is said of each patient as a whole, each of length n."""
+    """What is said of each patient as a whole, each of length n.
+
+    ``refused`` are analytes whose value could not be read, each with the reason; ``notes`` is all that reading the
+    panel assumed, computed or left out.
+    """
 
     patient: tuple[str, ...]
     status: tuple[Status, ...]
@@ -129,6 +133,8 @@ class PatientColumns:
     effective_sample: Array
     tail_probability: Array
     most_unusual: tuple[str, ...]
+    refused: tuple[Mapping[str, str], ...]
+    notes: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +247,8 @@ class CohortAssessment:
     statuses : mapping of str to int
     analytes, scores, scales, missingness, strata, clusters
         The summary.
+    warnings : tuple of str
+        What reading the file gave.
     """
 
     path: str
@@ -257,6 +265,7 @@ class CohortAssessment:
     strata: tuple[Stratum, ...]
     clusters: Clusters
     notes: tuple[str, ...]
+    warnings: tuple[str, ...]
     provenance: Provenance
 
     def __len__(self) -> int:
@@ -269,8 +278,9 @@ class CohortAssessment:
         -------
         DataFrame
             ``patient``, ``status``, ``reason``, ``effective_sample``, ``tail_probability``, ``most_unusual``,
-            ``cluster``; each score with ``_lo90``, ``_hi90`` and ``_told``; each analyte, in its own unit, with
-            ``_upper``, ``_censored``, ``_quality``, ``_position``, ``_percentile`` and ``_z``.
+            ``cluster``; ``refused``, the analytes whose value could not be read, and ``notes``; each score with
+            ``_lo90``, ``_hi90`` and ``_told``; each analyte, in its own unit, with ``_upper``, ``_censored``,
+            ``_quality`` (``refused`` where a value could not be read), ``_position``, ``_percentile`` and ``_z``.
         """
         import pandas as pd
 
@@ -278,13 +288,20 @@ class CohortAssessment:
         table: dict[str, Any] = {
             "patient": p.patient, "status": p.status, "reason": p.reason, "effective_sample": p.effective_sample,
             "tail_probability": p.tail_probability, "most_unusual": p.most_unusual, "cluster": self.cluster,
+            "refused": ["; ".join(r) for r in p.refused], "notes": [" ".join(map(_sentence, n)) for n in p.notes],
         }  # fmt: skip
         for s in self.score_columns:
             score = {"": s.mean, "_lo90": s.low, "_hi90": s.high, "_told": s.told}
             table.update({s.definition.id + ending: part for ending, part in score.items()})
+        rows: dict[str, list[int]] = {}
+        for i, refused in enumerate(p.refused):
+            for name in refused:
+                rows.setdefault(name, []).append(i)
         for name, c in self.columns.items():
+            quality = c.quality.copy()
+            quality[rows.get(name, [])] = "refused"
             value = {
-                "": c.value, "_upper": c.upper, "_censored": c.censored, "_quality": c.quality, "_position": c.where,
+                "": c.value, "_upper": c.upper, "_censored": c.censored, "_quality": quality, "_position": c.where,
                 "_percentile": 100 * ndtr(c.z), "_z": c.z,
             }  # fmt: skip
             table.update({name + ending: part for ending, part in value.items()})
@@ -295,6 +312,10 @@ class CohortAssessment:
         rows = ("patients", "columns", "score_columns", "cluster")
         kept = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in rows}
         return {"n": len(self), **{name: _plain(value) for name, value in kept.items()}}
+
+
+def _sentence(words: str) -> str:
+    return words if words.endswith(".") else f"{words}."
 
 
 def _plain(value: Any) -> Any:

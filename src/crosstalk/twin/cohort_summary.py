@@ -73,6 +73,7 @@ def summarise(
         _strata(columns, scores, knowledge, scored),
         clusters,
         _notes(file, columns, patients),
+        file.warnings,
         provenance,
     )
 
@@ -227,6 +228,9 @@ def _notes(file: PanelFile, columns: Mapping[str, Column], patients: PatientColu
     failed = sum(int((c.quality == "failed").sum()) for c in columns.values())
     if failed:
         notes.append(f"{failed} values failed quality control; they are kept and not used.")
+    refused = sum(map(len, patients.refused))
+    if refused:
+        notes.append(f"{refused} values were refused on reading and left out; each is told with its patient.")
     if file.warnings:
         notes.append(f"Reading gave {len(file.warnings)} warnings.")
     return tuple(notes)

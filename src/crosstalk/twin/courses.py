@@ -209,7 +209,7 @@ def _verdict(versus: Interval, is_reference: bool, scale: Scale) -> str:
         return "reference"
     if versus.lo90 <= 0 <= versus.hi90:
         return "no evidence of a difference"
-    if abs(versus.mean) < MEANINGFUL * scale.maximum:
+    if abs(versus.mean) < MEANINGFUL * scale.span:
         return "too small a difference to matter"
     return f"estimated {'better' if versus.mean < 0 else 'worse'}"
 

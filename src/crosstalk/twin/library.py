@@ -8,23 +8,22 @@ are spread evenly over a part of the scale, so that a cohort milder or graver th
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crosstalk.engine.ensemble import Engine
-from crosstalk.errors import OutputError, TwinError
+from crosstalk.errors import TwinError
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.knowledge.records import Distribution, Regimen, Scale
 from crosstalk.model.assembly import assemble
-from crosstalk.population.cache import DIGEST, _checksum
+from crosstalk.model.scales import score_at
 from crosstalk.population.latent import latent_space, patient_uniforms
 from crosstalk.population.patients import Patients, baseline, draw_patients
-from crosstalk.provenance import atomic_write, cache_folder, hash_bytes, versions
+from crosstalk.provenance import versions
+from crosstalk.store import cached
 from crosstalk.twin.courses import chance_of_at_most, simulate_regimens
 from crosstalk.twin.posterior import Posterior, twin_outputs
 from crosstalk.twin.sequential import Scores, effective_sample, spread_of
@@ -33,8 +32,8 @@ __all__ = ["CourseLibrary", "Outcome", "course_library"]
 
 Array = NDArray[np.float64]
 
-FORMAT = 1  # raised when the content of a file changes its meaning
-SEVERITY = (0.08, 0.75)  # part of the scale that baselines are spread over: 4 to 39 points of HAMD-17 (assumed)
+FORMAT = 2  # raised when the content of a file changes its meaning
+SEVERITY = (0.08, 0.75)  # part of the anchor that baselines are spread over: 4 to 39 points of HAMD-17 (assumed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,25 +191,21 @@ def course_library(
 
     Notes
     -----
-    The file's name holds a hash of everything that the courses depend on; it starts with a checksum, and where that
-    does not match the courses are simulated again. An unwritable cache costs time, nothing else.
+    Kept in the cache, see `crosstalk.store`.
     """
     definition = knowledge.diagnosis(diagnosis)
     chosen = knowledge.scales[scale or definition.scale]
     severity = definition.severity if chosen.id == definition.scale else None
     drawn = draw_patients(knowledge, latent_space(definition), np.arange(n), seed=seed, worlds=worlds)
     model = assemble(tuple(sorted({dose.drug for r in regimens for dose in r.doses})), knowledge)
-    people = hash_bytes(b"".join(name.encode() + c.tobytes() for name, c in sorted(drawn.parameters.items())))
-    what = (
-        FORMAT, model.sha256, knowledge.sha256, type(engine).__name__, diagnosis, chosen.id, n, worlds, seed, weeks,
-        [(r.id, r.doses) for r in regimens], SEVERITY, versions(), people,
+    store = cached(
+        "courses", FORMAT, model.sha256, knowledge.sha256, type(engine).__name__, diagnosis, chosen.id, n, worlds, seed,
+        weeks, [(r.id, r.doses) for r in regimens], SEVERITY, versions(), drawn.parameters,
     )  # fmt: skip
-    key = hash_bytes(repr(what))
-    path = cache_folder() / f"courses-{key[:32]}.bin"
-    arrays = _read(path, key)
+    arrays = store.load_arrays()
     if arrays is None:
         arrays = _simulate(drawn, chosen, knowledge, engine, regimens, weeks, diagnosis)
-        _keep(path, key, arrays)
+        store.save_arrays(arrays)
     patients = drawn.take(arrays["rows"].astype(np.intp))
     patients = replace(
         patients,
@@ -230,7 +225,7 @@ def _simulate(
     weeks: int,
     diagnosis: str,
 ) -> dict[str, Array]:
-    low, high = (share * scale.maximum for share in SEVERITY)
+    low, high = score_at(scale, scale.equivalents[-1][0] * np.array(SEVERITY))
     start = low + (high - low) * patient_uniforms(drawn.seed, "library severity", drawn.index)
     outputs = (*twin_outputs(knowledge), scale.id)
     settled = baseline(drawn, knowledge, engine, outputs=outputs, score=(scale.id, start))
@@ -252,25 +247,3 @@ def _simulate(
 
 def _named(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
     return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-
-
-def _keep(path: Path, key: str, arrays: Mapping[str, Array]) -> None:
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    content = buffer.getvalue()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(path, _checksum(content, key) + content)
-    except (OSError, OutputError):
-        pass
-
-
-def _read(path: Path, key: str) -> dict[str, Array] | None:
-    try:
-        stored = path.read_bytes()
-    except OSError:
-        return None
-    if stored[:DIGEST] != _checksum(stored[DIGEST:], key):
-        return None
-    with np.load(io.BytesIO(stored[DIGEST:]), allow_pickle=False) as opened:
-        return {k: opened[k] for k in opened.files}

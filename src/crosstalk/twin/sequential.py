@@ -217,7 +217,7 @@ def _covariance(first: NDArray[np.intp], second: NDArray[np.intp]) -> Array:
 
 def spread_of(patients: Patients, scale: Scale) -> Array:
     """SD of the fluctuation of each virtual patient, shape (n,) [points]."""
-    return patients.covariates.get(FLUCTUATION, np.zeros(len(patients))) * scale.maximum
+    return patients.covariates.get(FLUCTUATION, np.zeros(len(patients))) * scale.span
 
 
 def effective_sample(log_weight: Array) -> float:

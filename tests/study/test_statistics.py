@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from crosstalk.errors import StudyError
 from crosstalk.study import Endpoint, Result, error_scale
-from crosstalk.study.endpoints import (
+from crosstalk.study.endpoints import error_scales
+from crosstalk.study.statistics import (
     change,
     correlation,
-    error_scales,
     hedges_correction,
     incidence,
     level,

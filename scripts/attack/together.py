@@ -1,0 +1,116 @@
+"""Several processes on one folder, one cache, one file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+
+from attack.registry import Tally, attack
+from attack.runs import COMMANDS, launch, outputs
+from crosstalk.learn.kept import Kept
+from crosstalk.provenance import write_together
+
+
+def at_once(works: list[Callable[[], bool]]) -> list[bool]:
+    """Run functions in processes side by side; whether each said True."""
+    children = []
+    for work in works:
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                code = 0 if work() else 1
+            finally:
+                os._exit(code)
+        children.append(child)
+    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0 for child in children]
+
+
+@attack("one-work-folder", "two to four learners of other and of the same cohorts on one work folder", count=200)
+def one_work_folder(rng: np.random.Generator, count: int) -> Tally:
+    tally = Tally()
+    for number in range(count):
+        cohorts = rng.integers(0, 3, size=rng.integers(2, 5))
+        with TemporaryDirectory() as place:
+
+            def learner(cohort: int, folder: Path = Path(place)) -> Callable[[], bool]:
+                def work() -> bool:
+                    own = np.random.default_rng(cohort).random((1, 160))
+                    kept = Kept(folder, pd.DataFrame({"age": own[0]}), own[0], "settings")
+                    right = True
+                    for k in range(10):
+                        found = kept.load(f"rung{k}", "penalised")
+                        right &= found is None or np.array_equal(found, own + k)
+                        kept.save(f"rung{k}", "penalised", own + k)
+                        again = kept.load(f"rung{k}", "penalised")
+                        # another run of the same cohort may have ended and cleared it
+                        right &= again is None or np.array_equal(again, own + k)
+                    kept.store.clear()
+                    return right
+
+                return work
+
+            if all(at_once([learner(int(c)) for c in cohorts])):
+                tally.pass_()
+            else:
+                tally.fault(f"round {number}: cohorts {cohorts.tolist()} took what is not theirs")
+    return tally
+
+
+@attack("one-pair-of-outputs", "two to four processes that write the same two outputs", count=200)
+def one_pair(rng: np.random.Generator, count: int) -> Tally:
+    tally = Tally()
+    with TemporaryDirectory() as place:
+        one, two = Path(place) / "one.json", Path(place) / "two.html"
+        for number in range(count):
+            letters = [bytes([65 + k]) for k in range(int(rng.integers(2, 5)))]
+
+            def writer(letter: bytes) -> Callable[[], bool]:
+                def work() -> bool:
+                    for _ in range(5):
+                        write_together({one: letter * 50_000, two: letter * 50_000})
+                    return True
+
+                return work
+
+            ended = all(at_once([writer(letter) for letter in letters]))
+            known = {letter * 50_000 for letter in letters}
+            left = sorted(p.name for p in Path(place).iterdir())
+            if ended and one.read_bytes() in known and two.read_bytes() in known and len(left) == 2:
+                tally.pass_()
+            else:
+                tally.fault(f"round {number}: all ended {ended}, left {left}")
+    return tally
+
+
+@attack("runs-side-by-side", "two to four whole runs on one new cache, some in one folder", count=60)
+def side_by_side(rng: np.random.Generator, count: int) -> Tally:
+    tally = Tally()
+    with TemporaryDirectory() as place:
+        base = Path(place)
+        alone = {}
+        for name in COMMANDS:
+            process = launch(name, base / f"{name}-alone", base / "cache-alone")
+            process.communicate(timeout=600)
+            alone[name] = {p.name: p.read_bytes() for p in outputs(base / f"{name}-alone")}
+        number = 0
+        while tally.tried < count:
+            number += 1
+            names = [str(n) for n in rng.choice(list(COMMANDS), size=rng.integers(2, 5))]
+            shared = bool(rng.random() < 0.3)
+            folders = [base / f"round-{number}-{names[k]}-{0 if shared else k}" for k in range(len(names))]
+            cache = base / f"cache-{number}"
+            started = [launch(n, f, cache) for n, f in zip(names, folders, strict=True)]
+            for process, name, folder in zip(started, names, folders, strict=True):
+                _, error = process.communicate(timeout=900)
+                same = {p.name: p.read_bytes() for p in outputs(folder)} == alone[name]
+                if process.returncode == 0 and same:
+                    tally.pass_()
+                else:
+                    tally.fault(f"round {number}, {name}: rc {process.returncode}, same {same}, {error[-200:]!r}")
+    return tally

@@ -1,0 +1,238 @@
+"""The command line with hostile surroundings: outputs over inputs, unwritable places, errors of the system, damage."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import crosstalk
+from crosstalk import cli
+from crosstalk.knowledge.loader import load_knowledge
+
+Run = Callable[..., tuple[int, str, str]]
+PANEL = "patient,hsCRP [mg/L],HAMD17\nA,5,21\nB,3,18\n"
+STUDY = Path(crosstalk.__file__).parent / "knowledge" / "studies" / "kofod2022.toml"
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["crosstalk", *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        out, err = capfd.readouterr()
+        assert "Traceback" not in out + err
+        return code, out, err
+
+    return call
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of a user with other names for it: a link, a hard link, a way round."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "data.csv"
+    path.write_text(PANEL)
+    (tmp_path / "link.csv").symlink_to(path)
+    (tmp_path / "hard.csv").hardlink_to(path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "own.csv").write_text(PANEL)
+    (tmp_path / "other.csv").write_text(PANEL)
+    return path
+
+
+NAMES = ("data.csv", "./data.csv", "link.csv", "hard.csv", "folder/../data.csv")
+VERBS = {
+    "assess, csv": ("assess", "data.csv", "--csv"),
+    "assess, html": ("assess", "data.csv", "--html"),
+    "forecast": ("forecast", "data.csv", "--json"),
+    "plate": ("plate", "other.csv", "data.csv", "--csv"),
+    "simulate": ("simulate", "data.csv", "--json"),
+    "trial": ("trial", "data.csv", "--cdisc"),
+    "trial, a search": ("trial", "data.csv", "--optimise", "--html"),
+    "learn, json": ("learn", "data.csv", "--outcome", "x", "--json"),
+    "learn, model": ("learn", "data.csv", "--outcome", "x", "--out"),
+    "predict, model": ("predict", "data.csv", "other.csv", "--json"),
+    "predict, panel": ("predict", "other.csv", "data.csv", "--html"),
+    "validate, study": ("validate", "other.csv", "data.csv", "--json"),
+    "validate, posterior": ("validate", "--posterior", "data.csv", "--html"),
+    "qualify": ("qualify", "--posterior", "data.csv", "--html"),
+    "evidence show": ("evidence", "show", "data.csv", "--json"),
+    "evidence check": ("evidence", "check", "other.csv", "data.csv", "--json"),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS)
+def test_an_output_is_never_an_input(run: Run, data: Path, verb: tuple[str, ...]) -> None:
+    for name in NAMES:
+        code, _, err = run(*verb, name)
+        assert code == 2, err
+        assert f"{Path(name)}: is the input " in err
+    # and the other way round: the input by another name
+    renamed = ["link.csv" if word == "data.csv" else word for word in verb]
+    code, _, err = run(*renamed, "data.csv")
+    assert code == 2
+    assert "is the input link.csv" in err
+    assert data.read_text() == PANEL
+
+
+def test_an_output_in_a_folder_that_is_read_is_refused(run: Run, data: Path) -> None:
+    for name in ("folder/new.json", "folder/own.csv"):
+        code, _, err = run("assess", "folder", "--json", name)
+        assert code == 2
+        assert f"{name}: lies in the input folder folder" in err
+    assert (data.parent / "folder" / "own.csv").read_text() == PANEL
+
+
+def test_parts_of_the_program_and_the_posterior_in_force_are_no_outputs(
+    run: Run, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    posterior = load_knowledge().root / "posterior.nc"
+    before = posterior.read_bytes()
+    for arguments in (("calibrate", "--out", posterior), ("simulate", "kofod2022", "--json", STUDY)):
+        code, _, err = run(*arguments)
+        assert code == 2
+        assert "is a part of Crosstalk itself" in err
+    assert posterior.read_bytes() == before
+    monkeypatch.setenv("CROSSTALK_POSTERIOR", str(data))
+    for arguments in (("calibrate", "--out", "link.csv"), ("drugs", "--json", "hard.csv")):
+        code, _, err = run(*arguments)
+        assert code == 2
+        assert "is the input" in err
+
+
+def test_two_outputs_that_are_one_file_are_refused(run: Run, data: Path) -> None:
+    for one, two in (("hard.csv", "data.csv"), ("o.json", "O.json"), ("o.json", "folder/../o.json")):
+        code, _, err = run("assess", "other.csv", "--json", one, "--html", two)
+        assert code == 2
+        assert "two outputs have the same path" in err
+
+
+def test_links_that_go_round_are_one_line(run: Run, data: Path) -> None:
+    (data.parent / "a").symlink_to("b")
+    (data.parent / "b").symlink_to("a")
+    code, _, err = run("assess", "data.csv", "--json", "a")
+    assert code == 1
+    assert err.startswith("crosstalk: a: cannot be written (")
+    code, _, err = run("assess", "a", "--json", "o.json")
+    assert code in (1, 2)
+    assert err.startswith("crosstalk: a: ")
+
+
+def test_a_folder_for_work_must_be_one(run: Run, data: Path) -> None:
+    code, _, err = run("trial", "other.csv", "--work", "data.csv")
+    assert code == 2
+    assert "data.csv: is a file; expected a folder" in err
+    code, _, err = run("trial", "other.csv", "--work", "data.csv/work")
+    assert code == 1
+    assert "data.csv/work: cannot be written" in err
+
+
+# Errors of the system
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/tmp/x"),
+            "/tmp/x: No space left on device; free some",
+        ),
+        (PermissionError(errno.EACCES, "Permission denied", "/p"), "/p: Permission denied; check the permissions"),
+        (OSError(errno.EROFS, "Read-only file system", "a", None, "b"), "a and b: Read-only file system; check the"),
+        (OSError(errno.EMFILE, "Too many open files"), "Too many open files; raise the limit of open files"),
+        (FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"), "set TMPDIR to a folder"),
+        (OSError("something else"), "something else"),
+        (OSError(), "OSError"),
+    ],
+)
+def test_an_error_of_the_system_is_one_line(
+    run: Run, data: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, words: str
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("crosstalk.panel.reader.read_panel", fails)
+    code, _, err = run("assess", data)
+    assert code == 1
+    assert len(err.strip().splitlines()) == 1
+    assert words in err
+
+
+def test_quiet_silences_the_logger_too(run: Run, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import logging
+
+    def warns(*_: object, **__: object) -> None:
+        logging.getLogger("crosstalk").warning("a cache is damaged")
+        raise OSError("end")
+
+    monkeypatch.setattr("crosstalk.panel.reader.read_panel", warns)
+    assert "crosstalk: warning: a cache is damaged\n" in run("assess", data)[2]
+    assert "a cache is damaged" not in run("assess", data, "-q")[2]
+    assert run("assess", data)[2].count("a cache is damaged") == 1
+
+
+# Places that cannot be written
+
+
+def simulated(folder: Path, name: str, **environment: str) -> bytes:
+    """What `simulate` writes in an environment."""
+    out = folder / name
+    found = subprocess.run(
+        [sys.executable, "-m", "crosstalk", "simulate", "kofod2022", "--patients", "6", "--json", str(out)],
+        env={**os.environ, **environment}, capture_output=True, text=True, check=False, cwd=folder,
+    )  # fmt: skip
+    assert found.returncode == 0, found.stderr
+    assert "Traceback" not in found.stderr
+    return out.read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="needs limits of POSIX")
+def test_no_place_to_keep_anything_costs_time_and_nothing_else(tmp_path: Path) -> None:
+    """No home, a temporary folder that is none, a cache below a file, and Numba told to keep its own there too."""
+    usual = simulated(tmp_path, "usual.json")
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    nowhere = {"HOME": str(blocked), "XDG_CACHE_HOME": str(blocked), "NUMBA_CACHE_DIR": str(blocked)}
+    assert simulated(tmp_path, "cache.json", **nowhere, CROSSTALK_CACHE=str(blocked / "x")) == usual
+    assert simulated(tmp_path, "home.json", **nowhere, CROSSTALK_CACHE="", TMPDIR=str(blocked)) == usual
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["cache.json", "file", "home.json", "usual.json"]
+
+
+def test_the_drivers_code_is_kept_in_the_one_cache(tmp_path: Path) -> None:
+    script = (
+        "import numpy as np; from crosstalk.engine.jit import compiled\n"
+        "@compiled(error_model='numpy')\n"
+        "def twice(x): return 2 * x\n"
+        "print(twice(np.arange(3.0)).tolist())"
+    )
+    (tmp_path / "jitted.py").write_text(script)
+    cache = tmp_path / "cache"
+    environment = {**os.environ, "CROSSTALK_CACHE": str(cache)}
+
+    def result() -> str:
+        command = [sys.executable, str(tmp_path / "jitted.py")]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+    assert json.loads(result()) == [0, 2, 4]
+    (kept,) = cache.iterdir()
+    stamp = kept.stat().st_mtime_ns
+    assert json.loads(result()) == [0, 2, 4]
+    assert kept.stat().st_mtime_ns == stamp
+    kept.write_bytes(kept.read_bytes()[:-9] + b"\xcc" * 9)
+    assert json.loads(result()) == [0, 2, 4]
+    assert kept.stat().st_mtime_ns != stamp
+    kept.chmod(0o666)
+    assert json.loads(result()) == [0, 2, 4]
+    assert kept.stat().st_mode & 0o777 == 0o600
