@@ -287,7 +287,8 @@ def _hybrid(system: CompiledSystem) -> tuple[NDArray[np.int64], NDArray[np.int64
         return None
     places = _places(system)
     switches = np.array(system.switches, dtype=np.int64).reshape(-1, 3)
-    own, targets = np.empty((len(system.events), 5), dtype=np.int64), []
+    own = np.empty((len(system.events), 5), dtype=np.int64)
+    targets: list[int] = []
     for k, event in enumerate(system.events):
         own[k] = event.persistent, event.initial, event.early, len(targets), len(event.targets)
         targets += [places[t] for t in event.targets]

@@ -468,8 +468,6 @@ def _covariate(
     file: Path, name: str, cells: pd.Series[str], separator: str, line: NDArray[np.int64]
 ) -> tuple[Any, bool, Array | None]:
     """Values of a covariate, whether they are numbers, and which lie below a limit (``None`` if none does)."""
-    import pandas as pd
-
     missing = _missing(cells)
     number = _numbers(cells, separator)
     if number.notna().eq(~missing).all():
@@ -487,7 +485,7 @@ def _covariate(
             f"{file}, line {line[first]}: '{cells.iloc[first]}' in the column of numbers '{name}'; write a number, a "
             "value below the limit as '<2.5', or nothing where it is missing"
         )
-    return known.to_numpy(dtype=float), True, pd.Series(below).to_numpy(dtype=float)
+    return known.to_numpy(dtype=float), True, np.asarray(below, dtype=np.float64)
 
 
 def _labels(file: Path, frame: pd.DataFrame, column: str | None, line: Any) -> tuple[str, ...] | None:

@@ -188,9 +188,11 @@ class _Data:
         for a in range(arms):
             for t in np.flatnonzero(~seen[group == a].any(axis=0)):
                 raise UsageError(f"arm {a} has no outcome at visit {t}; leave the visit or the arm out")
-        for t in range(y.shape[1]):
-            if seen[:, t].sum() > 1 and np.ptp(y[seen[:, t], t]) == 0:
-                raise UsageError(f"visit {t} has the same outcome for everybody, {y[seen[:, t], t][0]:g}; leave it out")
+        for visit, (outcomes, there) in enumerate(zip(y.T, seen.T, strict=True)):
+            if there.sum() > 1 and np.ptp(outcomes[there]) == 0:
+                raise UsageError(
+                    f"visit {visit} has the same outcome for everybody, {outcomes[there][0]:g}; leave it out"
+                )
         y, group, seen = y[used], group[used], seen[used]
         varying, constant = varying[used] - varying[used].mean(axis=0), constant[used] - constant[used].mean(axis=0)
         design = np.column_stack([np.ones(len(y)), group[:, None] == np.arange(1, arms), varying, constant])
