@@ -212,14 +212,11 @@ def settle(
 
 def tables(problem: Problem, system: CompiledSystem) -> tuple[Array, Array]:
     """Parameters, shape (n_patients, n_parameters), and initial states, shape (n_patients, n_states)."""
-    source = {**problem.parameters, **problem.initial}
-    initial = dict(zip(system.states, system.initial, strict=True))
-    columns, _ = start_values(source, problem.n, system.parameters, initial, system.amounts, system.starting)
-    parameters = np.empty((problem.n, len(system.parameters)))
-    start = np.empty((problem.n, len(system.states)))
-    for table, names in ((parameters, system.parameters), (start, system.states)):
-        for j, name in enumerate(names):
-            table[:, j] = columns[name]
+    parameters = np.tile(np.array(list(system.parameters.values()), dtype=np.float64), (problem.n, 1))
+    start = np.tile(np.array(system.initial, dtype=np.float64), (problem.n, 1))
+    columns = {name: parameters[:, j] for j, name in enumerate(system.parameters)}
+    columns.update({name: start[:, j] for j, name in enumerate(system.states)})
+    start_values({**problem.parameters, **problem.initial}, columns, system.amounts, system.starting)
     return parameters, start
 
 

@@ -93,9 +93,9 @@ class CompiledModel:
         """
         given = {**problem.parameters, **problem.initial}
         if self.parameters is not None:
-            columns, touched = start_values(
-                given, problem.n, self.parameters, self.initial, self.amounts, self.starting, lenient=True
-            )
+            own = {**self.parameters, **self.initial}
+            columns = {name: np.full(problem.n, value) for name, value in own.items()}
+            touched = start_values(given, columns, self.amounts, self.starting, lenient=True)
             return {**given, **{name: columns[name] for name in touched if name in columns and name not in given}}
         if given and (self._assigned or set(given) & set(self.model.getCompartmentIds())):
             raise Unsupported(

@@ -127,34 +127,31 @@ def given(species: str) -> str:
 
 def start_values(
     source: Mapping[str, Array],
-    n: int,
-    parameters: Mapping[str, float],
-    initial: Mapping[str, float],
+    columns: Mapping[str, Array],
     amounts: Mapping[str, tuple[str, str]],
     starting: Starting,
     *,
     lenient: bool = False,
-) -> tuple[dict[str, Array], set[str]]:
-    """Values of all parameters and states at the start, each of shape (n,), and the names of those that changed.
+) -> set[str]:
+    """Put what patients were given, and what follows from it, into columns; returns the names of those that changed.
 
     Parameters
     ----------
     source : mapping of str to array, shape (n,)
         What the patients were given.
-    parameters, initial : mapping of str to float
-        The model's own values.
+    columns : mapping of str to array, shape (n,)
+        The model's own values of all parameters and states; changed.
     amounts : mapping of str to (str, str)
         Species held as amounts, see `crosstalk.engine.sbml.OdeSystem`.
     lenient : bool
         Pass over names that cannot be set.
     """
-    own = {**parameters, **initial}
-    columns = {name: np.full(n, value) for name, value in own.items()}
     known: dict[str, Array] = {}
     concentrations: dict[str, Array] = {}
     for name, column in source.items():
         if name in columns:
-            columns[name] = known[name] = np.array(np.broadcast_to(column, (n,)), dtype=np.float64)
+            columns[name][:] = column
+            known[name] = columns[name]
         elif name in amounts:
             concentrations[name] = np.asarray(column, dtype=np.float64)
         elif not lenient:
@@ -162,10 +159,11 @@ def start_values(
     changed = starting.follow(columns, known) if known else set()
     for name, column in concentrations.items():
         held, mark = amounts[name][0], given(name)
-        columns[held] = known[held] = np.array(starting.value(mark, {**columns, mark: column}))
+        columns[held][:] = starting.value(mark, {**columns, mark: column})
+        known[held] = columns[held]
     if concentrations:
         changed |= starting.follow(columns, known)
-    return columns, changed | set(known)
+    return changed | set(known)
 
 
 def unknown(name: str, known: Sequence[str], what: str) -> ModelError:
