@@ -23,12 +23,12 @@ def test_a_class_mean_does_not_know_the_study_that_is_judged(knowledge: Knowledg
     drugs = ("escitalopram",)
     means = ClassMeans(knowledge)
     key = next(k for k in means.classes if "selective serotonin reuptake inhibitor" in k and len(k) == 1)
-    plain = means.of(target, drugs)
+    plain = means.of(study, target, drugs)
     assert plain is not None
     means.classes[key][target.study] = _Effect(target.study, 1e6, -25.0, 0.01)
-    assert means.of(target, drugs) == pytest.approx(plain)
+    assert means.of(study, target, drugs) == pytest.approx(plain)
     means.classes[key]["another"] = _Effect("another", 1e6, -25.0, 0.01)
-    assert means.of(target, drugs) != pytest.approx(plain)
+    assert means.of(study, target, drugs) != pytest.approx(plain)
 
 
 def test_many_results_of_a_study_do_not_share_one_error(knowledge: Knowledge) -> None:

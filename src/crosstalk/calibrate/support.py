@@ -86,8 +86,10 @@ def duplicates(targets: Targets) -> tuple[tuple[str, str], ...]:
         for second in targets.items[:i]:
             a, b = first.result, second.result
             same = (
-                (a.endpoint, a.of, a.partner, a.time_h, a.stratum, a.threshold)
-                == (b.endpoint, b.of, b.partner, b.time_h, b.stratum, b.threshold)
+                (a.endpoint, a.of, a.partner, a.time_h, a.stratum, a.threshold, a.marker, a.event, a.partner_h)
+                == (b.endpoint, b.of, b.partner, b.time_h, b.stratum, b.threshold, b.marker, b.event, b.partner_h)
+                # two publications may both say only that there was nothing
+                and not (first.study != second.study and a.figure == b.figure == "stated")
                 # times of peaks are read from a few samples, so that they agree by chance
                 and (
                     a.endpoint != "time-of-peak"

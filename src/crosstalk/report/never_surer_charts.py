@@ -103,11 +103,15 @@ def _draw(lines: Sequence[_Line], unit: str, name: str, words: str) -> str:
     return svg(figure, name, f"{words}. {said}")
 
 
+WHISKERS = {
+    "cohort": (INK, 1.0), "direct": (INK, 1.2), "prediction": (GREY, 2.2), "model": (BLUE, 2.6), "prior": (BLUE, 1.0),
+}  # fmt: skip
+SYMBOLS = {"direct": ("D", INK), "model": ("o", BLUE), "prior": ("o", "white")}
+
+
 def _mark(axis: Axes, line: _Line, y: float, reach: float) -> None:
     limits = (-reach, reach)
-    colours = {"cohort": INK, "direct": INK, "prediction": GREY, "model": BLUE, "prior": BLUE}
-    colour = colours[line.mark]
-    width = {"cohort": 1.0, "direct": 1.2, "prediction": 2.2, "model": 2.6, "prior": 1.0}[line.mark]
+    colour, width = WHISKERS[line.mark]
     whisker(axis, (line.low, line.high), limits, y, colour, width)
     inside = -reach <= line.value <= reach
     if line.mark == "prediction" or not inside:
@@ -116,7 +120,7 @@ def _mark(axis: Axes, line: _Line, y: float, reach: float) -> None:
         face, size = GREY if line.weight > 0 else "white", 3 + 0.5 * line.weight**0.5
         axis.plot(line.value, y, "s", color=INK, mfc=face, ms=size, zorder=3)
     else:
-        shape, face = {"direct": ("D", INK), "model": ("o", BLUE), "prior": ("o", "white")}[line.mark]
+        shape, face = SYMBOLS[line.mark]
         axis.plot(line.value, y, shape, color=colour, mfc=face, ms=5.5, zorder=3)
 
 
