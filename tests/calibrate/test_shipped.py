@@ -80,7 +80,8 @@ def test_depressed_patients_against_controls(shipped: Calibration) -> None:
         ("osimo2020", "smd", "TNF", 0.32, 0.76),
     ):
         assert low <= np.median(counterparts(shipped, study, endpoint, of)) <= high, of
-    assert 0.21 <= np.median(counterparts(shipped, "osimo2019", "prevalence", "hsCRP", threshold=3)) <= 0.34
+    # shares of some dozen patients in a world come in steps, so the mean of the worlds is asked
+    assert 0.205 <= np.mean(counterparts(shipped, "osimo2019", "prevalence", "hsCRP", threshold=3)) <= 0.335
 
 
 def test_infliximab_helps_the_inflamed_and_not_the_others(
