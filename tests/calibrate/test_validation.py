@@ -161,7 +161,7 @@ endpoint = "response"
 of = "HAMD17"
 week = 6
 arm = "drug"
-stratum = { analyte = "hsCRP", min = 5000, unit = "mg/L" }
+stratum = { analyte = "hsCRP", min = 590, unit = "mg/L" }
 value = 0.5
 unit = "fraction"
 se = 0.1
