@@ -140,7 +140,6 @@ def test_a_catalogue_as_json(run: Run, tmp_path: Path) -> None:
 
 
 BAD_PANELS = {
-    "unknown analyte": (PANEL + "A,CRPX,1,mg/L\n", "unknown analyte 'CRPX'"),
     "binary": ("\x7fELF\x00\x01", "binary"),
     "empty": ("", "empty"),
 }
@@ -278,13 +277,15 @@ def test_evidence_filters_narrow_the_list(run: Run, tmp_path: Path) -> None:
 
 
 def test_evidence_check_has_an_exit_code(run: Run, tmp_path: Path) -> None:
-    good, bad = tmp_path / "good2001.toml", tmp_path / "bad2002.toml"
+    folder = tmp_path / "studies"
+    folder.mkdir()
+    good, bad = folder / "good2001.toml", folder / "bad2002.toml"
     good.write_text(EVIDENCE.format(id="good2001", value=-0.4))
     code, out, err = run("evidence", "check", good)
     assert (code, err) == (0, "")
     assert "Check of 1 study file with 1 result" in out
     bad.write_text(EVIDENCE.format(id="bad2002", value='"many"'))
-    code, out, err = run("evidence", "check", tmp_path, "--json", tmp_path / "check.json")
+    code, out, err = run("evidence", "check", folder, "--json", tmp_path / "check.json")
     assert code == 1
     assert "bad2002.toml:20" in out
     assert err == "crosstalk: 1 of 2 study files fail: bad2002\n"
