@@ -201,7 +201,7 @@ def test_limits_that_nobody_meets_name_the_criterion(tmp_path: Path, monkeypatch
     monkeypatch.setattr(module, "SCREENING_LIMIT", 10)
     study = study_of(
         tmp_path,
-        eligible('analyte = "BMI"\nmin = 17\nunit = "kg/m^2"', 'analyte = "hsCRP"\nmin = 900\nunit = "mg/L"'),
+        eligible('analyte = "BMI"\nmin = 17\nunit = "kg/m^2"', 'analyte = "hsCRP"\nmin = 590\nunit = "mg/L"'),
     )
     with pytest.raises(PopulationError) as caught:
         simulate(study, patients=2, seed=1)
