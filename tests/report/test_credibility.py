@@ -24,7 +24,7 @@ from crosstalk.calibrate.validation import Validation, Verdict, summarise, valid
 from crosstalk.engine import get_engine
 from crosstalk.engine.ensemble import Engine
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
-from crosstalk.report import evidence_charts
+from crosstalk.report import drawing, evidence_charts
 from crosstalk.report.catalogue import tables_json
 from crosstalk.report.credibility import (
     CredibilityReport,
@@ -277,7 +277,7 @@ def test_long_forests_are_cut_into_pages_of_like_length(verdicts: tuple[Verdict,
     assert len(svgs) > 1
     heights = [float(re.search(r'viewBox="0 0 [\d.]+ ([\d.]+)"', svg)[1]) for svg in svgs]  # type: ignore[index]
     # A4 less its margins is 1.46 times as high as wide
-    assert max(heights) < 1.46 * evidence_charts.WIDTH * 72
+    assert max(heights) < 1.46 * drawing.WIDTH * 72
     assert min(heights) > 0.6 * max(heights)
     assert sum(markers(svg, BLUE) + markers(svg, RED) for svg in svgs) == sum(v.scored for v in many)
 
@@ -412,8 +412,8 @@ def test_the_pages_of_the_documentation_are_written_from_it(
     monkeypatch.syspath_prepend(str(DOCS))
     make = importlib.import_module("make_credibility")
     made = make.regions(qualified, knowledge)
-    assert made["headline"].startswith(f"**Skill.** On {len(qualified.validation.results)} results that it never saw")
-    n = len(qualified.fit.results)
+    unseen, n = (sum(v.scored for v in judged.results) for judged in (qualified.validation, qualified.fit))
+    assert made["headline"].startswith(f"**Skill.** On {unseen} results that it never saw")
     assert f"Of the results that it was calibrated on, {qualified.fit.summary.coverage.model} of {n}" in made["readme"]
     assert made["skill"].count("| domain |") == 4
     assert make.verdict_history.verdicts_of(f"<!-- credibility: validation -->\n{made['validation']}\n<!-- end -->")
