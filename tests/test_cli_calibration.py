@@ -137,7 +137,8 @@ def broken(text: str, old: str, new: str) -> str:
         ('versus = "placebo"\n', 'versus = "placebo"\nstratum = { min = 5, unit = "mg/L" }\n', ["stratum", "analyte"]),
         ("se = 1.0", "ci = [-1.5, 1.0]", ["ci", "does not hold value -2"]),
         ('arm = "drug"\n', 'arm = "drug"\nn = -3\n', ["n", "-3"]),
-        ('endpoint = "change"', 'endpoint = "hazard-ratio"', ["endpoint", "hazard-ratio"]),
+        ('endpoint = "change"', 'endpoint = "hazards"', ["endpoint", "hazards", "hazard-ratio"]),
+        ('endpoint = "change"', 'endpoint = "hazard-ratio"', ["event is missing", "hazard-ratio"]),
         ('arm = "drug"\n', 'arm = "treated"\n', ["treated", "drug or placebo"]),
     ],
 )

@@ -50,7 +50,7 @@ def table(tmp_path: Path) -> Path:
                 "" if i % 5 == 0 else f"{il6:.2f}" if il6 > 0.7 else "<0.7", f"{rng.uniform(19, 36):.1f}",
                 int(rng.integers(20, 65)), "female" if i % 2 else "male", int(rng.integers(14, 30)),
             ])  # fmt: skip
-        writer.writerow(["empty", "", "", "", "", "", ""])
+        writer.writerow(["P120", "", "", "", "", "", ""])
     return path
 
 
@@ -62,7 +62,7 @@ def test_a_cohort_is_assessed_and_written(run: Run, table: Path, tmp_path: Path)
     assert "hsCRP" in out
     assert "o stable clusters" in out
     assert all(f"written: {p}" in out.replace("\n", "") for p in outputs.values())
-    assert "patient empty has no value at all" in err
+    assert "patient P120 has no value at all" in err
 
     document = json.loads(outputs["json"].read_text(encoding="utf-8"))
     assert [p["patient"] for p in document["patients"]][:2] == [STRANGE, "P1"]

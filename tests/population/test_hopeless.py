@@ -59,7 +59,7 @@ def test_no_baseline_is_told_after_the_first_thousand(tmp_path: Path) -> None:
 
 
 def test_nobody_eligible_is_told_long_before_the_limit(tmp_path: Path) -> None:
-    population = 'eligible = [{ analyte = "hsCRP", min = 900, unit = "mg/L" }]'
+    population = 'eligible = [{ analyte = "hsCRP", min = 590, unit = "mg/L" }]'
     with pytest.raises(PopulationError, match=r"0 of 100 patients enrolled after (\d+) candidates") as caught:
         simulate(read_study(plan(tmp_path, population)), patients=100, engine=get_engine(jobs=1))
     assert int(str(caught.value).split("after ")[1].split()[0]) < NOBODY + 200
