@@ -182,8 +182,8 @@ def calibrate(
     prior = prior_scores(known, settings.seed, settings.members)
 
     def run(scores: Array, part: Targets, label: str) -> Array:
-        worlds = settings.worlds(known, scores, "calibration")
-        return forward.counterparts(part, worlds, label, steps.within(label, part))
+        worlds, anchor = (settings.worlds(known, s, "calibration") for s in (scores, _middle(scores)))
+        return forward.counterparts(part, worlds, label, steps.within(label, part), anchor)
 
     scores, modules = prior, np.array([_module(u, knowledge) for u in known])
     before = run(prior, held, "prior") if prior_pass is None else prior_pass.before
@@ -239,8 +239,14 @@ def simulate_prior(
     store = _store(work, settings, targets, knowledge, engine)
     plan = _planned(targets, known, knowledge, engine, settings, store)
     forward = Forward(knowledge, engine, seed=settings.seed, plan=plan.patients, store=store)
-    worlds = settings.worlds(known, prior_scores(known, settings.seed, settings.members), "calibration")
-    return PriorPass(plan, forward.counterparts(targets, worlds, "prior", progress))
+    scores = prior_scores(known, settings.seed, settings.members)
+    worlds, anchor = (settings.worlds(known, s, "calibration") for s in (scores, _middle(scores)))
+    return PriorPass(plan, forward.counterparts(targets, worlds, "prior", progress, anchor))
+
+
+def _middle(scores: Array) -> Array:
+    """Scores of the world amid an ensemble, shape (1, n_unknowns)."""
+    return scores.mean(axis=0, keepdims=True)
 
 
 def _store(
@@ -269,11 +275,12 @@ def _planned(
     settings: Settings,
     store: Store,
 ) -> Plan:
-    world = settings.worlds(known, np.zeros((1, len(known))), "central")
     kept = store.load_arrays("plan")
     if kept is not None:
         return Plan(dict(zip(kept["study"].tolist(), kept["patients"].tolist(), strict=True)), kept["chance"])
-    plan = plan_patients(targets, world, knowledge, engine, seed=settings.seed, scale=settings.effort)
+    scores = prior_scores(known, settings.seed, settings.members)
+    worlds, anchor = (settings.worlds(known, s, "calibration") for s in (scores, _middle(scores)))
+    plan = plan_patients(targets, worlds, anchor, knowledge, engine, seed=settings.seed, scale=settings.effort)
     arrays = {"study": np.array(list(plan.patients)), "patients": np.array(list(plan.patients.values()))}
     store.save_arrays({**arrays, "chance": plan.chance}, "plan")
     return plan

@@ -26,6 +26,7 @@ class EvidenceFile(BaseModel):
     marker_sd: dict[str, Positive]
     marker_log_sd: dict[str, Positive]
     drug_effect: NonNegative
+    half_effect: NonNegative
     assay_scale: NonNegative
     scale_sd: Positive
     floor: dict[str, NonNegative]

@@ -9,7 +9,7 @@ from crosstalk.errors import ModelError
 from crosstalk.knowledge.records import Drug, Quantity, Slot, Target
 from crosstalk.units import convert
 
-__all__ = ["REFERENCE_WEIGHT_KG", "drug_block", "effect_parameter", "pk_parameters", "prefix", "slot_rules"]
+__all__ = ["REFERENCE_WEIGHT_KG", "drug_block", "effect_parameter", "pk_parameters", "prefix", "slot_rules", "uncertain_effect"]
 
 # weight to which clearances and volumes per kg refer where no patient is given
 REFERENCE_WEIGHT_KG = 70.0
@@ -41,6 +41,23 @@ def prefix(drug_id: str) -> str:
 def effect_parameter(drug_id: str, slot: str) -> str:
     """Model parameter that holds the largest effect of a drug at a slot."""
     return f"{prefix(drug_id)}_{slot}_max"
+
+
+def uncertain_effect(drug: Drug, target: Target) -> tuple[str, float] | None:
+    """Model parameter that holds what nobody knows of a drug's effect at a slot, and its value; None if all is known.
+
+    The largest effect where that is assumed; the half-effect for a target that has no largest effect, such as a binding
+    protein.
+    """
+    if target.maximum is not None:
+        known = target.maximum.source.kind != "assumed"
+        return None if known else (effect_parameter(drug.id, target.slot), target.maximum.value)
+    known = target.half.source.kind != "assumed"
+    return None if known else (f"{prefix(drug.id)}_{target.slot}_half", _half(drug, target))
+
+
+def _half(drug: Drug, target: Target) -> float:
+    return convert(target.half.value, target.half.unit, f"{drug.amount_unit}/L")
 
 
 def _per_kg(unit: str) -> bool:
@@ -117,7 +134,7 @@ def drug_block(drug: Drug) -> list[tuple[str, float | str, str]]:
 
 def _target_rules(drug: Drug, target: Target, concentration: str) -> list[tuple[str, float | str, str]]:
     name = f"{prefix(drug.id)}_{target.slot}"
-    half = convert(target.half.value, target.half.unit, f"{drug.amount_unit}/L")
+    half = _half(drug, target)
     rules: list[tuple[str, float | str, str]] = [(f"{name}_half", half, f"{drug.amount_unit}/L")]
     if target.maximum is None:
         rules.append((f"{name}:", f"{concentration}/{name}_half", "dimensionless"))

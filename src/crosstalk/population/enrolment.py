@@ -272,13 +272,16 @@ def enrol_everywhere(
     seed: int,
     worlds: Worlds,
     observe: Sequence[str] = (),
+    *,
+    common: bool = False,
 ) -> Enrolled:
     """Enrol as many patients in every world, in the order of world and number.
 
     ``observe`` names analytes to measure at screening besides those that select or stratify.
 
-    As in `enrol`, patient ``i`` lives in world ``i % n``, so that chance does not strike all worlds alike. A world in
-    which too few are eligible has fewer patients, or none.
+    As in `enrol`, patient ``i`` lives in world ``i % n``, so that chance does not strike all worlds alike; with
+    ``common`` the same candidates are screened in every world, so that it does. A world in which too few are eligible
+    has fewer patients, or none.
     """
     screening = _Screening(study, population, model, knowledge, engine, seed, observe)
     found: list[tuple[Patients, dict[str, Array], Array]] = []
@@ -292,7 +295,7 @@ def enrol_everywhere(
         screened += block
         world = np.tile(open_, len(numbers))
         candidates, measured, score, keep = screening.screen(
-            np.repeat(numbers, len(open_)) * worlds.n + world, worlds, world
+            np.repeat(numbers, len(open_)) * (1 if common else worlds.n) + (0 if common else world), worlds, world
         )
         if screening.hopeless:
             found.append((candidates.take(NONE), {a: v[NONE] for a, v in measured.items()}, score[:0]))

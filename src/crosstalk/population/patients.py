@@ -12,7 +12,7 @@ from crosstalk.engine.ensemble import Engine, Failure, Problem, Status
 from crosstalk.errors import PopulationError
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.model.assembly import Model, assemble
-from crosstalk.model.pharmacokinetics import effect_parameter, pk_parameters, prefix
+from crosstalk.model.pharmacokinetics import pk_parameters, prefix, uncertain_effect
 from crosstalk.model.qa import check_positivity
 from crosstalk.population.calibrated import possible_worlds
 from crosstalk.population.latent import (
@@ -168,9 +168,9 @@ def drug_parameters(knowledge: Knowledge, drugs: Sequence[str], patients: Patien
                 column = column / factor if key.endswith("half_life") else column * factor
             parameters[f"{prefix(drug_id)}_{name}"] = column
         for target in drug.targets:
-            name = effect_parameter(drug_id, target.slot)
-            if name in patients.worlds.values:
-                parameters[name] = patients.worlds.values[name][patients.world]
+            uncertain = uncertain_effect(drug, target)
+            if uncertain is not None and uncertain[0] in patients.worlds.values:
+                parameters[uncertain[0]] = patients.worlds.values[uncertain[0]][patients.world]
     return parameters
 
 

@@ -231,13 +231,17 @@ def simulate_worlds(
     knowledge: Knowledge,
     engine: Engine,
     rtol: float = 1e-4,
+    common: bool = False,
 ) -> StudyRun:
-    """Run a study in each of some possible worlds, each with patients of its own.
+    """Run a study in each of some possible worlds.
 
     Parameters
     ----------
     patients : int
         Patients enrolled in each world.
+    common : bool
+        The same candidates in every world, so that differences between worlds are free of chance; each world has
+        patients of its own by default.
 
     Returns
     -------
@@ -250,7 +254,7 @@ def simulate_worlds(
         population = arm_population(study, arm)
         if population.diagnosis not in groups:
             groups[population.diagnosis] = enrol_everywhere(
-                study, population, model, knowledge, engine, patients, seed, worlds
+                study, population, model, knowledge, engine, patients, seed, worlds, common=common
             )
     return _run(study, model, groups, knowledge, engine, seed, False, rtol)
 

@@ -1,7 +1,7 @@
 """What nobody knows for sure: uncertain constants, their priors, and possible worlds drawn from them.
 
 A world is one set of values of all unknowns. Patients of one world share them. An unknown is a constant of the
-mechanism, the strength of a drug's assumed effect, or a factor on the center or the spread of a distribution of some
+mechanism, the strength of a drug's assumed effect (or its half-effect), or a factor on the center or the spread of a distribution of some
 population.
 """
 
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from crosstalk.knowledge.loader import Knowledge
-from crosstalk.knowledge.records import Distribution, Parameter
-from crosstalk.model.pharmacokinetics import effect_parameter
+from crosstalk.knowledge.records import Distribution, Parameter, Target
+from crosstalk.model.pharmacokinetics import uncertain_effect
 from crosstalk.population.latent import patient_uniforms, quantile
 
 __all__ = ["Unknown", "Worlds", "central_world", "prior_worlds", "unknowns", "worlds_at"]
@@ -64,6 +64,11 @@ class Worlds:
         """Some of the worlds in an order of chance, each as often as any other."""
         return self.take(np.random.default_rng(seed).permutation(self.n)[np.arange(n) % self.n])
 
+    def joined(self, other: Worlds) -> Worlds:
+        """These worlds and some of another set with the same unknowns."""
+        values = {name: np.concatenate([values, other.values[name]]) for name, values in self.values.items()}
+        return Worlds(values, self.n + other.n, self.source)
+
     def replaced(self, values: Mapping[str, float]) -> Worlds:
         """The same worlds with some quantities set to one value in all of them."""
         return Worlds({**self.values, **{k: np.full(self.n, v) for k, v in values.items()}}, self.n, self.source)
@@ -86,15 +91,10 @@ def unknowns(knowledge: Knowledge) -> tuple[Unknown, ...]:
                     found.append(Unknown(name, _factor(name, spread, d), "population"))
     for drug in knowledge.drugs.values():
         for target in drug.targets:
-            if target.maximum is not None and target.maximum.source.kind == "assumed":
-                name = effect_parameter(drug.id, target.slot)
-                slot = knowledge.slots[target.slot]
-                value = target.maximum.value
-                upper = 1.0 if slot.combine == "inhibit" else 5 * value
-                # normal, so that a drug may do next to nothing
-                spread = knowledge.discounts.drug_effect * value
-                prior = Distribution(name, "normal", value, spread, 0.0, upper, target.maximum.source)
-                found.append(Unknown(name, prior, "drugs", drug.id))
+            uncertain = uncertain_effect(drug, target)
+            if uncertain is not None:
+                prior = _effect(*uncertain, target, knowledge)
+                found.append(Unknown(prior.id, prior, "drugs", drug.id))
     return tuple(found)
 
 
@@ -140,6 +140,16 @@ def _prior(parameter: Parameter) -> Distribution:
         parameter.upper,
         parameter.source,
     )
+
+
+def _effect(name: str, value: float, target: Target, knowledge: Knowledge) -> Distribution:
+    if target.maximum is None:
+        spread = knowledge.discounts.half_effect
+        return Distribution(name, "lognormal", value, spread, value / 30, 30 * value, target.half.source)
+    upper = 1.0 if knowledge.slots[target.slot].combine == "inhibit" else 5 * value
+    # normal, so that a drug may do next to nothing
+    spread = knowledge.discounts.drug_effect * value
+    return Distribution(name, "normal", value, spread, 0.0, upper, target.maximum.source)
 
 
 def _factor(name: str, log_sd: float, distribution: Distribution) -> Distribution:
