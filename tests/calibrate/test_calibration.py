@@ -12,7 +12,7 @@ import pytest
 from crosstalk.calibrate import calibration as module
 from crosstalk.calibrate.calibration import Calibration, Settings, calibrate
 from crosstalk.calibrate.files import write_calibration
-from crosstalk.calibrate.forward import Forward
+from crosstalk.calibrate.forward import PILOT_SETS, Forward
 from crosstalk.calibrate.targets import Targets
 from crosstalk.engine.ensemble import Engine
 from crosstalk.errors import PopulationError, UsageError
@@ -49,7 +49,7 @@ def test_a_calibration_that_was_killed_goes_on_to_the_same_result(
 
     def dies(self: Forward, *args: object, **options: object) -> object:
         runs[0] += 1
-        if runs[0] == 8:
+        if runs[0] == PILOT_SETS * len(targets.studies) + 6:
             raise KeyboardInterrupt
         return real(self, *args, **options)  # type: ignore[arg-type]
 

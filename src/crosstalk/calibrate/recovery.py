@@ -86,7 +86,8 @@ def recover(
     # other patients than those of the calibration, and as many as a study can get
     plan = dict.fromkeys((s.id for s in targets.studies), MOST)
     forward = Forward(knowledge, engine, seed=settings.seed + 7919, plan=plan)
-    true = forward.counterparts(targets, settings.worlds(known, truth, "truth"), "truth")
+    worlds, anchor = (settings.worlds(known, s, "truth") for s in (truth, np.zeros((1, len(known)))))
+    true = forward.counterparts(targets, worlds, "truth", anchor=anchor)
     everywhere = np.flatnonzero(np.isfinite(true).all(axis=0))
     targets, true = targets.take(everywhere), true[:, everywhere]
     rng = np.random.default_rng([settings.seed, 3])
