@@ -30,7 +30,7 @@ STUDY = Study(
 
 @pytest.fixture(scope="module")
 def judges(knowledge: Knowledge) -> Judge:
-    return Judge(knowledge)
+    return Judge(knowledge, {}, {})
 
 
 def judged(

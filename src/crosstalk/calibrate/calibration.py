@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -109,7 +109,8 @@ class Calibration:
     @property
     def worlds(self) -> Worlds:
         """The posterior as possible worlds."""
-        return self.settings.worlds(self.unknowns, self.scores, "posterior")
+        between = {h.domain: h.tau for h in self.heterogeneity}
+        return replace(self.settings.worlds(self.unknowns, self.scores, "posterior"), between=between)
 
     @property
     def prior_worlds(self) -> Worlds:

@@ -26,6 +26,7 @@ from crosstalk.study.records import Marker, Result
 __all__ = [
     "DOMAINS",
     "Heterogeneity",
+    "between_studies",
     "heterogeneity_domain",
     "learn_heterogeneity",
     "spreads",
@@ -138,10 +139,16 @@ def widening(found: Sequence[Heterogeneity], targets: Targets, knowledge: Knowle
     return sum((taus.get(d, 0.0) ** 2 * m for d, m in spreads(targets, knowledge).items()), np.zeros((n, n)))
 
 
+def between_studies(target: Target, taus: Mapping[str, float], knowledge: Knowledge) -> float:
+    """Standard deviation between studies of the truth behind a result, on the scale of its error."""
+    domain = heterogeneity_domain(target.result, knowledge)
+    return taus.get(domain, 0.0) * abs(_loading(target, domain, knowledge))
+
+
 def _loading(target: Target, domain: str, knowledge: Knowledge) -> float:
     """One standard deviation between patients on the error scale of a target of the domain, with its sign; else 0."""
     result = target.result
-    if heterogeneity_domain(result, knowledge) != domain:
+    if not domain or heterogeneity_domain(result, knowledge) != domain:
         return 0.0
     size = typical_sd(result, knowledge)
     if not np.isfinite(size):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from scipy.special import ndtri
 
 from crosstalk.calibrate.domains import Domain, domain_of
 from crosstalk.calibrate.forward import Forward, Progress
+from crosstalk.calibrate.heterogeneity import between_studies
 from crosstalk.calibrate.rivals import ClassMeans, TrivialPredictor, cohort_of, neutral
 from crosstalk.calibrate.scores import Prediction, crps, log_score, quantile
 from crosstalk.calibrate.skill import Coverage, Skill, coverage, ledger
@@ -57,8 +58,9 @@ class Verdict:
     """One published result beside its prediction and those of the rivals.
 
     Numbers are in the unit of the result; ``observed_se`` and ``crps`` are on the scale of its error. The 90 % interval
-    is for what a study of this size would report: it holds the uncertainty of the model and the published sampling
-    error, but no discount for mismatch; ``model_`` stands before the median and interval of the model alone.
+    is for what another study of this size would report: it holds the uncertainty of the model, the published sampling
+    error, and how far true effects differ between studies, but no discount for mismatch; ``model_`` stands before the
+    median and interval of the model alone.
     ``figure`` is ``stated`` where the publication only said that there was no difference, so that the 0 is not its own:
     such a result is listed and counts for nothing. Results with a common label in ``shares`` hold partly the same
     information, and count as one in the skill. ``trivial`` is None where too few other studies have results of the
@@ -199,7 +201,8 @@ def validate(
             done += share
         found.append(without_chance(*halves))
     basis = f"{prior.n} draws of the prior"
-    verdicts, unsupported = Judge(knowledge).all(targets, found[0], found[1], basis)
+    judge = Judge(knowledge, worlds.between, prior.between)
+    verdicts, unsupported = judge.all(targets, found[0], found[1], basis)
     return Validation(
         verdicts, summarise(verdicts), worlds.source, seed, patients, unsupported,
         model_hash(knowledge), evidence_hash(knowledge),
@@ -207,10 +210,17 @@ def validate(
 
 
 class Judge:
-    """Compares published results with what the model and its rivals say."""
+    """Compares published results with what the model and its rivals say.
 
-    def __init__(self, knowledge: Knowledge) -> None:
-        self.knowledge = knowledge
+    Parameters
+    ----------
+    between, between_prior : mapping of str to float
+        Standard deviation of true effects between studies, by domain, after the calibration and before it. A study that
+        is still to come differs from the others by it, which both predictions hold.
+    """
+
+    def __init__(self, knowledge: Knowledge, between: Mapping[str, float], between_prior: Mapping[str, float]) -> None:
+        self.knowledge, self.between, self.between_prior = knowledge, between, between_prior
         self.means, self.trivial = ClassMeans(knowledge), TrivialPredictor(knowledge)
 
     def all(
@@ -240,7 +250,10 @@ class Judge:
         """Compare one result with its counterparts, each of shape (n_worlds,), on the scale of its error."""
         result, se, value = target.result, target.sampling, target.value
         stated = result.figure == "stated"
-        made = Prediction(simulated, se)
+        made, before = (
+            Prediction(worlds, float(np.hypot(se, between_studies(target, taus, self.knowledge))))
+            for worlds, taus in ((simulated, self.between), (prior, self.between_prior))
+        )
         low, median, high = (quantile(made, share) for share in (0.05, 0.5, 0.95))
         centre, narrow = float(np.median(simulated)), np.quantile(simulated, [0.05, 0.95])
         zero = neutral(result)
@@ -277,7 +290,7 @@ class Judge:
             sign_ok=bool(np.sign(centre - (zero or 0.0)) == np.sign(value - (zero or 0.0))) if decided else None,
             log_score=log_score(made, value),
             crps=crps(made, value),
-            prior=_score(result, Prediction(prior, se), value, basis),
+            prior=_score(result, before, value, basis),
             trivial=None if trivial is None else _score(result, trivial[0], value, trivial[1]),
             log_score_no_effect=None if zero is None or stated else _normal_score(value, zero, se),
             log_score_class_mean=(

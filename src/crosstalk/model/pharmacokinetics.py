@@ -9,7 +9,15 @@ from crosstalk.errors import ModelError
 from crosstalk.knowledge.records import Drug, Quantity, Slot, Target
 from crosstalk.units import convert
 
-__all__ = ["REFERENCE_WEIGHT_KG", "drug_block", "effect_parameter", "pk_parameters", "prefix", "slot_rules", "uncertain_effect"]
+__all__ = [
+    "REFERENCE_WEIGHT_KG",
+    "drug_block",
+    "effect_parameter",
+    "pk_parameters",
+    "prefix",
+    "slot_rules",
+    "uncertain_effect",
+]
 
 # weight to which clearances and volumes per kg refer where no patient is given
 REFERENCE_WEIGHT_KG = 70.0

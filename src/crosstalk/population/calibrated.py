@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import io
+import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,8 @@ class PosteriorFile:
         Hash of the results that it was calibrated on.
     version : str
         Of Crosstalk.
+    between : mapping of str to float
+        Standard deviation of true effects between studies that the calibration learned, by domain.
     """
 
     path: Path
@@ -64,6 +67,7 @@ class PosteriorFile:
     model: str
     evidence: str
     version: str
+    between: Mapping[str, float] = field(default_factory=dict)
 
     def check(self, knowledge: Knowledge) -> None:
         """Raise `PopulationError` where it lacks an unknown that the evidence speaks of, or leaves its bounds."""
@@ -190,6 +194,7 @@ def read_posterior(path: Path) -> PosteriorFile:
             draws = {name: np.asarray(v[:], dtype=np.float64).reshape(-1) for name, v in group.variables.items()
                      if v.dimensions == ("chain", "draw")}  # fmt: skip
             model, evidence, version = (str(file.attrs[key]) for key in ("model", "evidence", "crosstalk"))
+            between = {str(h["domain"]): float(h["tau"]) for h in json.loads(str(file.attrs["heterogeneity"]))}
         sizes = {len(values) for values in draws.values()}
         if len(sizes) != 1 or 0 in sizes:
             raise ValueError("it holds no draws, or not equally many of each unknown")
@@ -198,7 +203,7 @@ def read_posterior(path: Path) -> PosteriorFile:
                 raise ValueError(f"'{name}' holds draws that are no finite numbers")
     except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise _no_posterior(path, error) from error
-    return PosteriorFile(path, draws, model, evidence, version)
+    return PosteriorFile(path, draws, model, evidence, version, between)
 
 
 def shipped_posterior(knowledge: Knowledge) -> tuple[PosteriorFile | None, str]:
@@ -315,6 +320,6 @@ def posterior_worlds(found: PosteriorFile, knowledge: Knowledge, seed: int, n: i
     known = {u.id for u in _calibrated(knowledge)} | set(knowledge.parameters)
     draws = {name: values for name, values in found.draws.items() if name in known}
     if n == 0:
-        return Worlds({k: np.array([np.median(v)]) for k, v in draws.items()}, 1, "posterior")
-    chosen = Worlds(draws, len(next(iter(draws.values()))), "posterior").sample(seed, n)
-    return Worlds({**prior_worlds(knowledge, seed, n).values, **chosen.values}, n, "posterior")
+        return Worlds({k: np.array([np.median(v)]) for k, v in draws.items()}, 1, "posterior", found.between)
+    chosen = Worlds(draws, len(next(iter(draws.values()))), "posterior", found.between).sample(seed, n)
+    return replace(chosen, values={**prior_worlds(knowledge, seed, n).values, **chosen.values})

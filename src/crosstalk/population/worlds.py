@@ -8,7 +8,7 @@ population.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,15 +50,19 @@ class Worlds:
     n : int
     source : str
         ``central``, ``prior``, ``posterior`` or ``calibration``.
+    between : mapping of str to float
+        Standard deviation of true effects between studies by domain, as far as the source knows it; see
+        `crosstalk.calibrate.heterogeneity`.
     """
 
     values: Mapping[str, Array]
     n: int
     source: str
+    between: Mapping[str, float] = field(default_factory=dict)
 
     def take(self, which: NDArray[np.intp]) -> Worlds:
         """Some of the worlds, repeats allowed."""
-        return Worlds({name: values[which] for name, values in self.values.items()}, len(which), self.source)
+        return replace(self, values={name: values[which] for name, values in self.values.items()}, n=len(which))
 
     def sample(self, seed: int, n: int) -> Worlds:
         """Some of the worlds in an order of chance, each as often as any other."""
@@ -67,11 +71,11 @@ class Worlds:
     def joined(self, other: Worlds) -> Worlds:
         """These worlds and some of another set with the same unknowns."""
         values = {name: np.concatenate([values, other.values[name]]) for name, values in self.values.items()}
-        return Worlds(values, self.n + other.n, self.source)
+        return replace(self, values=values, n=self.n + other.n)
 
     def replaced(self, values: Mapping[str, float]) -> Worlds:
         """The same worlds with some quantities set to one value in all of them."""
-        return Worlds({**self.values, **{k: np.full(self.n, v) for k, v in values.items()}}, self.n, self.source)
+        return replace(self, values={**self.values, **{k: np.full(self.n, v) for k, v in values.items()}})
 
 
 def unknowns(knowledge: Knowledge) -> tuple[Unknown, ...]:
@@ -121,7 +125,9 @@ def prior_scores(known: Iterable[Unknown], seed: int, n: int) -> Array:
 def prior_worlds(knowledge: Knowledge, seed: int, n: int) -> Worlds:
     """Worlds drawn from the priors."""
     known = unknowns(knowledge)
-    return worlds_at(known, prior_scores(known, seed, n), "prior")
+    found = worlds_at(known, prior_scores(known, seed, n), "prior")
+    # the half-normal prior of the standard deviation has this root mean square
+    return replace(found, between=knowledge.discounts.heterogeneity)
 
 
 def central_world() -> Worlds:
