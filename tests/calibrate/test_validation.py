@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from crosstalk.calibrate.covariance import typical_sd
 from crosstalk.calibrate.rivals import neutral
 from crosstalk.calibrate.targets import Target
 from crosstalk.calibrate.validation import Judge, Verdict, summarise, validate, without_chance
@@ -56,6 +57,19 @@ def test_the_interval_holds_model_and_sampling_error(judges: Judge) -> None:
     assert (found.model_lo90, found.model_hi90) == pytest.approx((-4.29, 2.29), abs=0.1)
     assert (found.observed_lo90, found.observed_hi90) == pytest.approx((-2 - 1.645 * 1.5, -2 + 1.645 * 1.5), abs=1e-3)
     assert found.inside90
+
+
+def test_another_study_differs_by_what_lies_between_studies(knowledge: Knowledge) -> None:
+    """A tau of 0.1 standard deviations between patients, 7.8 points of the HAMD-17 each; of another domain: nothing."""
+    worlds = np.linspace(-1.1, -0.9, 500)
+    apart, alone = (Judge(knowledge, {domain: 0.1}, {}) for domain in ("contrast", "course"))
+    asked = target(CHANGE, -2.0, 1.0)
+    wide, narrow = (judged(j, asked, worlds) for j in (apart, alone))
+    size = typical_sd(CHANGE, knowledge)
+    assert size == pytest.approx(7.8)
+    assert wide.hi90 - wide.lo90 == pytest.approx(2 * 1.645 * np.hypot(1.0, 0.1 * size), rel=0.02)
+    assert narrow.hi90 - narrow.lo90 == pytest.approx(2 * 1.645, rel=0.02)
+    assert wide.prior.hi90 - wide.prior.lo90 == pytest.approx(2 * 1.645, rel=0.02)
 
 
 def test_a_miss_is_a_miss(judges: Judge) -> None:

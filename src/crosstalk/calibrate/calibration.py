@@ -247,7 +247,7 @@ def simulate_prior(
 
 def _middle(scores: Array) -> Array:
     """Scores of the world amid an ensemble, shape (1, n_unknowns)."""
-    return scores.mean(axis=0, keepdims=True)
+    return np.asarray(scores.mean(axis=0, keepdims=True))
 
 
 def _store(
