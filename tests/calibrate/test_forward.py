@@ -29,6 +29,7 @@ dose = [{ drug = "escitalopram", amount = 10, unit = "mg", route = "oral", every
 [[result]]
 endpoint = "change"
 of = "HAMD17"
+unit = "points"
 week = 6
 arm = "ssri"
 value = -9.0

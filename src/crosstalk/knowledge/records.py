@@ -288,8 +288,8 @@ class Discounts:
     of the same patients at different times, ``shared`` that of two results that tell partly the same of them;
     ``heterogeneity`` by domain the scale of the prior of the standard deviation between studies, in standard deviations
     between patients; ``marker_sd`` and ``marker_log_sd`` the usual standard deviation of a marker and of its logarithm
-    among patients; ``drug_effect`` the SD of an assumed effect of a drug, as a share of it, ``half_effect`` the log-SD of
-    an assumed half-effect; ``assay_scale`` the log-SD of a laboratory's scale on rises well above its detection limit;
+    among patients; ``drug_effect`` the SD of an assumed effect of a drug, as a share of it; ``half_effect`` the log-SD
+    of an assumed half-effect; ``assay_scale`` the log-SD of a laboratory's scale on rises well above its limit;
     ``scale_sd`` the usual standard deviation of a symptom score or its change, as a share of the scale; ``floor`` by
     endpoint the smallest size of a result that a share refers to; ``between_trials`` the standard deviation between
     trials of a response or an effect, on the scale of its unit.

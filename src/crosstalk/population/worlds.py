@@ -1,8 +1,8 @@
 """What nobody knows for sure: uncertain constants, their priors, and possible worlds drawn from them.
 
 A world is one set of values of all unknowns. Patients of one world share them. An unknown is a constant of the
-mechanism, the strength (or the half-effect) of a drug whose effect is assumed, or a factor on the center or the spread of
-a distribution of some population.
+mechanism, the strength (or the half-effect) of a drug whose effect is assumed, or a factor on the center or the spread
+of a distribution of some population.
 """
 
 from __future__ import annotations
