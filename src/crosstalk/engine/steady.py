@@ -139,6 +139,9 @@ class _Root:
         self.sizes = np.array(sizes, dtype=np.int64)
         self.pattern = np.array(system.pattern, dtype=np.int64).reshape(-1, 2)
         self.blocks = strong_blocks(len(system.states), self.pattern)
+        self.labels = np.empty(len(system.states), dtype=np.int64)
+        for k, block in enumerate(self.blocks):
+            self.labels[block] = k
 
     def newton(self, start: Array, patients: NDArray[np.intp]) -> tuple[Array, NDArray[np.bool_]]:
         """Solve from a start for some patients; returns their states and which of them are steady states."""
@@ -191,10 +194,11 @@ class _Root:
         for k in np.flatnonzero(good & negative.any(axis=1)):
             self.reasons[int(patients[k])] = Failure(Status.NEGATIVE, states[int(np.argmax(negative[k]))])
         good &= ~negative.any(axis=1)
-        checked = np.flatnonzero(good)
-        if len(checked):
-            jacobian = self.jacobian(values[checked], patients[checked])
-            unstable = checked[growth(jacobian, self.blocks) > GROWTH_LIMIT]
+        doubtful = np.flatnonzero(good)
+        doubtful = doubtful[~self.surely_stable(values[doubtful], patients[doubtful])]
+        if len(doubtful):
+            jacobian = self.jacobian(values[doubtful], patients[doubtful])
+            unstable = doubtful[~(growth(jacobian, self.blocks) <= GROWTH_LIMIT)]
             for k in unstable:
                 self.reasons[int(patients[k])] = Failure(Status.UNSTABLE)
             good[unstable] = False
@@ -208,6 +212,15 @@ class _Root:
 
         found: tuple[Array, Array, Array] = evaluate(
             self.kernel, self.parameters[patients], np.ascontiguousarray(states), self.sizes, variables, jacobian
+        )
+        return found
+
+    def surely_stable(self, states: Array, patients: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Whose Jacobian is proved stable; of the others nothing is said."""
+        from crosstalk.engine.stability import prove_stable
+
+        found: NDArray[np.bool_] = prove_stable(
+            self.kernel, self.pattern, self.sizes, self.parameters[patients], states, self.labels, STATE_FLOOR
         )
         return found
 
