@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ __all__ = ["Linearization", "SteadyChunk", "join_steady_states", "linearize", "s
 
 # 20 years: a hundred times the slowest mode of a model that settles within months
 SETTLING_H = 20 * 365.25 * 24
-SETTLING_RTOL = 1e-4
+SETTLING_RTOL = 1e-3  # Newton finishes what this begins
 RESIDUAL_LIMIT = 1e-10  # largest relative rate of change at a steady state [1/h]
 NEWTON_STEPS = 40
 APPROACH = tuple(np.linspace(0.1, 1.0, 10))  # shares of the way to targets that are far away
@@ -138,7 +139,7 @@ class _Root:
         sizes = (system.width, system.n_hoisted, len(system.pattern), len(system.variables), system.n_work)
         self.sizes = np.array(sizes, dtype=np.int64)
         self.pattern = np.array(system.pattern, dtype=np.int64).reshape(-1, 2)
-        self.blocks = strong_blocks(len(system.states), self.pattern)
+        self.blocks = strong_blocks(len(system.states), system.pattern)
         self.labels = np.empty(len(system.states), dtype=np.int64)
         for k, block in enumerate(self.blocks):
             self.labels[block] = k
@@ -238,12 +239,14 @@ class _Root:
         return matrix
 
 
-def strong_blocks(n: int, pattern: NDArray[np.int64]) -> tuple[NDArray[np.intp], ...]:
+@lru_cache(maxsize=64)
+def strong_blocks(n: int, pattern: tuple[tuple[int, int], ...]) -> tuple[NDArray[np.intp], ...]:
     """States that act on each other in circles, by the pattern of the Jacobian: its diagonal blocks in some order."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    graph = coo_array((np.ones(len(pattern)), (pattern[:, 0], pattern[:, 1])), shape=(n, n))
+    rows, columns = np.array(pattern, dtype=np.intp).reshape(-1, 2).T
+    graph = coo_array((np.ones(len(rows)), (rows, columns)), shape=(n, n))
     _, label = connected_components(graph, directed=True, connection="strong")
     return tuple(np.flatnonzero(label == k) for k in range(label.max() + 1))
 
