@@ -39,10 +39,7 @@ def linear() -> str:
 LINEAR = linear()
 # rings of two states each, the second driven by the first, and a state in no ring
 CASCADE = sbml(
-    "a' = b - k*a; b' = -a - b; c' = a + d - c; d' = -c; e' = 1 + c - e;"
-    "k = 1; a = 1; b = 1; c = 1; d = 1; e = 0"
-)
-    "a' = b - k*a; b' = -a - b; c' = a + d - c; d' = -c; e' = 1 + c - e; k = 1; a = 1; b = 1; c = 1; d = 1; e = 0"
+    "a' = b - k*a; b' = -a - b; c' = a + d - c; d' = -c; e' = 1 + c - e;k = 1; a = 1; b = 1; c = 1; d = 1; e = 0"
 )
 
 
