@@ -137,6 +137,8 @@ def invalid_patients(problem: Problem) -> dict[int, Failure]:
     found: dict[int, Failure] = {}
     for given in (problem.parameters, problem.initial):
         for name, column in given.items():
+            if np.isfinite(column).all():
+                continue
             for i in np.flatnonzero(~np.isfinite(column)):
                 found.setdefault(int(i), Failure(Status.INVALID_INPUT, name, 0.0))
     for event in problem.events:

@@ -7,11 +7,9 @@ interpreter is free while it runs, so chunks of patients run in threads.
 from __future__ import annotations
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
+from numba import njit
 
-from crosstalk.engine.jit import compiled
+from crosstalk.engine.jit import call, compiled
 
 __all__ = ["CODES", "integrate"]
 
@@ -23,20 +21,6 @@ SAFETY, SHRINK, GROW = 0.9, 0.2, 6.0
 FIRST_CHANGE = 0.03  # relative change that the first step after a start or an event may make
 NEGATIVE_TOLERANCE = 1e-6
 TINY = 1e-12  # step [h], relative to time or absolute, below which a patient has failed
-
-
-@intrinsic
-def _call(context, address, arguments):
-    """Call a kernel function at an address with pointers given as integers."""
-    signature = types.void(types.intp, arguments)
-
-    def generate(context, builder, signature, values):
-        pointers = [builder.extract_value(values[1], i) for i in range(len(arguments))]
-        kind = ir.FunctionType(ir.VoidType(), [p.type for p in pointers])
-        builder.call(builder.inttoptr(values[0], kind.as_pointer()), pointers)
-        return context.get_dummy_value()
-
-    return signature, generate
 
 
 @compiled(error_model="numpy")
@@ -120,10 +104,10 @@ def integrate(
         if running == 0:
             return accepted, rejected
         if changed:
-            _call(hoist, (p.ctypes.data, h.ctypes.data))
+            call(hoist, (p.ctypes.data, h.ctypes.data))
             # outputs at the start, before any event
             if needs_variables:
-                _call(outputs, (y.ctypes.data, h.ctypes.data, shown.ctypes.data))
+                call(outputs, (y.ctypes.data, h.ctypes.data, shown.ctypes.data))
             for lane in range(width):
                 i = patient[lane]
                 if i >= 0 and fresh[lane] and output[lane] == 0:
@@ -160,13 +144,13 @@ def integrate(
         if running == 0:
             continue
         if moved:
-            _call(hoist, (p.ctypes.data, h.ctypes.data))
+            call(hoist, (p.ctypes.data, h.ctypes.data))
         # first step sizes
         needed = False
         for lane in range(width):
             needed |= patient[lane] >= 0 and fresh[lane]
         if needed:
-            _call(rhs, (y.ctypes.data, h.ctypes.data, slope.ctypes.data))
+            call(rhs, (y.ctypes.data, h.ctypes.data, slope.ctypes.data))
             for lane in range(width):
                 if patient[lane] >= 0 and fresh[lane]:
                     fastest = 0.0
@@ -192,7 +176,7 @@ def integrate(
                 if patient[lane] >= 0:
                     shortest = min(shortest, dt[lane])
             dt[:] = shortest
-        _call(
+        call(
             advance,
             (
                 y.ctypes.data,
@@ -229,16 +213,16 @@ def integrate(
             if not due:
                 break
             if not prepared:
-                _call(prepare, (work.ctypes.data,))
+                call(prepare, (work.ctypes.data,))
                 prepared = True
-            _call(dense, (y.ctypes.data, y1.ctypes.data, work.ctypes.data, place.ctypes.data, point.ctypes.data))
+            call(dense, (y.ctypes.data, y1.ctypes.data, work.ctypes.data, place.ctypes.data, point.ctypes.data))
             if clock >= 0:
                 for lane in range(width):
                     point[clock, lane] = t[lane] + place[lane] * dt[lane]
                     if output[lane] < n_times and place[lane] < 1.0:
                         point[clock, lane] = times[output[lane]]
             if needs_variables:
-                _call(outputs, (point.ctypes.data, h.ctypes.data, shown.ctypes.data))
+                call(outputs, (point.ctypes.data, h.ctypes.data, shown.ctypes.data))
             for lane in range(width):
                 if patient[lane] >= 0 and error[lane] <= 1.0 and output[lane] < n_times:
                     if times[output[lane]] <= t[lane] + dt[lane] or (
@@ -285,7 +269,7 @@ def integrate(
                 steps[lane] >= max_steps or step[lane] < TINY * max(1.0, abs(t[lane])) or step[lane] != step[lane]
             ):
                 status[i] = STEP_LIMIT
-                _call(rhs, (y.ctypes.data, h.ctypes.data, slope.ctypes.data))
+                call(rhs, (y.ctypes.data, h.ctypes.data, slope.ctypes.data))
                 largest = -1.0
                 for j in range(n_states):
                     rate = abs(slope[j, lane]) / max(abs(y[j, lane]), atol[j] / rtol)
@@ -343,13 +327,13 @@ def evaluate(kernel, parameters, states, sizes, with_variables, with_jacobian):
     for first in range(0, n_patients, width):
         count = min(width, n_patients - first)
         _fill(p, y, parameters, states, first, count)
-        _call(kernel[0], (p.ctypes.data, h.ctypes.data))
+        call(kernel[0], (p.ctypes.data, h.ctypes.data))
         if with_jacobian:
-            _call(kernel[3], (y.ctypes.data, h.ctypes.data, f.ctypes.data, j.ctypes.data))
+            call(kernel[3], (y.ctypes.data, h.ctypes.data, f.ctypes.data, j.ctypes.data))
         else:
-            _call(kernel[1], (y.ctypes.data, h.ctypes.data, f.ctypes.data))
+            call(kernel[1], (y.ctypes.data, h.ctypes.data, f.ctypes.data))
         if with_variables:
-            _call(kernel[2], (y.ctypes.data, h.ctypes.data, o.ctypes.data))
+            call(kernel[2], (y.ctypes.data, h.ctypes.data, o.ctypes.data))
         for lane in range(count):
             for k in range(n_states):
                 rates[first + lane, k] = f[k, lane]
@@ -360,36 +344,6 @@ def evaluate(kernel, parameters, states, sizes, with_variables, with_jacobian):
                 for k in range(n_variables):
                     variables[first + lane, k] = o[k, lane]
     return rates, variables, entries
-
-
-@compiled(error_model="numpy")
-def output_gradient(kernel, parameters, states, sizes, place, floor):
-    """Central differences of one variable by every state, shape (n_patients, n_states)."""
-    width, n_hoisted, n_variables = sizes[0], sizes[1], sizes[3]
-    n_patients, n_states = states.shape
-    n_parameters = parameters.shape[1]
-    gradient = np.empty((n_patients, n_states))
-    y, p, h = np.ones((n_states, width)), np.ones((n_parameters + 1, width)), np.ones((n_hoisted + 1, width))
-    o = np.empty((n_variables + 1, width))
-    step, above = np.empty(width), np.empty(width)
-    for first in range(0, n_patients, width):
-        count = min(width, n_patients - first)
-        _fill(p, y, parameters, states, first, count)
-        _call(kernel[0], (p.ctypes.data, h.ctypes.data))
-        for k in range(n_states):
-            for lane in range(width):
-                step[lane] = 1e-6 * max(abs(y[k, lane]), floor)
-                y[k, lane] += step[lane]
-            _call(kernel[2], (y.ctypes.data, h.ctypes.data, o.ctypes.data))
-            for lane in range(width):
-                above[lane] = o[place, lane]
-                y[k, lane] -= 2 * step[lane]
-            _call(kernel[2], (y.ctypes.data, h.ctypes.data, o.ctypes.data))
-            for lane in range(width):
-                y[k, lane] += step[lane]
-            for lane in range(count):
-                gradient[first + lane, k] = (above[lane] - o[place, lane]) / (2 * step[lane])
-    return gradient
 
 
 @compiled(error_model="numpy")
@@ -405,8 +359,8 @@ def take_step(kernel, parameters, start, duration, sizes):
     for k in range(n_parameters):
         p[k, :] = parameters[k]
     atol, rtol = np.full(n_states, 1e-6), np.full(width, 1e-6)
-    _call(kernel[0], (p.ctypes.data, h.ctypes.data))
-    _call(
+    call(kernel[0], (p.ctypes.data, h.ctypes.data))
+    call(
         kernel[3],
         (
             y.ctypes.data,

@@ -13,13 +13,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
 from numba.core import compiler, serialize
+from numba.extending import intrinsic
 
 from crosstalk.provenance import hash_file
 from crosstalk.store import Store, cached
 
-__all__ = ["compiled"]
+__all__ = ["call", "compiled"]
 
 numba_compiler: Any = compiler  # without types of their own
 numba_form: Any = serialize
@@ -34,6 +36,20 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
         return dispatcher
 
     return decorate
+
+
+@intrinsic
+def call(context: Any, address: Any, arguments: Any) -> Any:
+    """Call a kernel function at an address with pointers given as integers."""
+    signature = types.void(types.intp, arguments)
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        pointers = [builder.extract_value(values[1], i) for i in range(len(arguments))]
+        kind = ir.FunctionType(ir.VoidType(), [p.type for p in pointers])
+        builder.call(builder.inttoptr(values[0], kind.as_pointer()), pointers)
+        return context.get_dummy_value()
+
+    return signature, generate
 
 
 class _Kept:
@@ -58,8 +74,8 @@ class _Kept:
     def _store(self, signature: Any, codegen: Any) -> Store:
         code = self.function.__code__
         return cached(
-            f"jit-{code.co_name}", _versions(), _hash(code.co_filename), code.co_firstlineno, str(signature),
-            repr(codegen.magic_tuple()),
+            f"jit-{code.co_name}", _versions(), _hash(__file__), _hash(code.co_filename), code.co_firstlineno,
+            str(signature), repr(codegen.magic_tuple()),
         )  # fmt: skip
 
     def enable(self) -> None:

@@ -6,8 +6,10 @@ unstable or not accurate is a status, never a result.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +23,10 @@ __all__ = ["Linearization", "SteadyChunk", "join_steady_states", "linearize", "s
 
 # 20 years: a hundred times the slowest mode of a model that settles within months
 SETTLING_H = 20 * 365.25 * 24
-SETTLING_RTOL = 1e-4
+SETTLING_RTOL = 1e-3  # Newton finishes what this begins
 RESIDUAL_LIMIT = 1e-10  # largest relative rate of change at a steady state [1/h]
 NEWTON_STEPS = 40
 APPROACH = tuple(np.linspace(0.1, 1.0, 10))  # shares of the way to targets that are far away
-DAMPING = (1.0, 0.5, 0.25, 0.1, 0.03, 0.01)
-LOG_STEP = 1.5  # largest change of the logarithm of a solved parameter in one step
 NEGATIVE_TOLERANCE = 1e-6
 GROWTH_LIMIT = 1e-9  # largest real part of an eigenvalue that counts as stable [1/h]
 
@@ -68,13 +68,11 @@ def linearize(problem: Problem) -> Linearization:
     ModelError
         On an unknown parameter, state or output.
     """
-    from crosstalk.engine.driver import evaluate
-
     system = compile_system(problem.sbml)
     parameters, states = tables(problem, system)
-    root = _Root(system, parameters, {}, ())
-    rates, variables, _ = evaluate(root.kernel, parameters, states, root.sizes, True, False)
-    jacobian = root.matrix(states, rates, np.arange(problem.n))
+    root, everyone = _Root(system, parameters, {}, ()), np.arange(problem.n)
+    rates, variables, _ = root.evaluate(states, everyone, variables=True)
+    jacobian = root.jacobian(states, everyone)
     sources = {o: place_of(o, system) for o in problem.outputs}
     outputs = {o: (states, variables, parameters)[table][:, k].copy() for o, (table, k) in sources.items()}
     return Linearization(system.states, states, rates, jacobian, outputs)
@@ -136,51 +134,31 @@ class _Root:
         self.nonnegative = np.isin(np.array(system.states), list(nonnegative))
         self.residual = np.full(len(parameters), np.nan)
         self.reasons: dict[int, Failure] = {}
-        self.kernel = np.array([system.address[k] for k in ("hoist", "rhs", "outputs", "jacobian")], dtype=np.int64)
-        self.sizes = np.array(
-            [system.width, system.n_hoisted, len(system.pattern), len(system.variables)], dtype=np.int64
-        )
-        pattern = np.array(system.pattern, dtype=np.int64).reshape(-1, 2)
-        self.rows, self.columns = pattern[:, 0], pattern[:, 1]
+        names = ("hoist", "rhs", "outputs", "jacobian", "factor", "solve")
+        self.kernel = np.array([system.address[name] for name in names], dtype=np.int64)
+        sizes = (system.width, system.n_hoisted, len(system.pattern), len(system.variables), system.n_work)
+        self.sizes = np.array(sizes, dtype=np.int64)
+        self.pattern = np.array(system.pattern, dtype=np.int64).reshape(-1, 2)
+        self.blocks = strong_blocks(len(system.states), system.pattern)
+        self.labels = np.empty(len(system.states), dtype=np.int64)
+        for k, block in enumerate(self.blocks):
+            self.labels[block] = k
 
     def newton(self, start: Array, patients: NDArray[np.intp]) -> tuple[Array, NDArray[np.bool_]]:
         """Solve from a start for some patients; returns their states and which of them are steady states."""
-        n, m = len(self.system.states), len(self.names)
-        z = np.concatenate([start, self.logs(patients)], axis=1)
-        f = self.function(z, patients)
-        norm = self.size(f, z, patients)
-        active = np.flatnonzero(norm > RESIDUAL_LIMIT * 1e-2)
-        for _ in range(NEWTON_STEPS):
-            if not len(active):
-                break
-            step, solvable = _solve(self.matrix(z[active], f[active], patients[active]), -f[active])
-            if m:
-                # shortened as a whole, so that the states stay on the way of the parameter
-                step *= np.minimum(1.0, LOG_STEP / np.maximum(np.abs(step[:, n:]).max(axis=1), 1e-300))[:, None]
-            active, step = active[solvable], step[solvable]
-            waiting = np.ones(len(active), dtype=np.bool_)
-            for damping in DAMPING:
-                w = np.flatnonzero(waiting)
-                if not len(w):
-                    break
-                at = active[w]
-                trial = z[at] + damping * step[w]
-                trial_f = self.function(trial, patients[at])
-                trial_norm = self.size(trial_f, trial, patients[at])
-                better = trial_norm < norm[at]
-                if m and damping == 1.0:
-                    # far from the targets fast states may fall behind a little: they follow within the next step
-                    better |= (trial_norm < 2 * norm[at]) & (norm[at] > 1e-3)
-                take = at[better]
-                z[take], f[take], norm[take] = trial[better], trial_f[better], trial_norm[better]
-                waiting[w[better]] = False
-            active = active[~waiting]
-            active = active[norm[active] > RESIDUAL_LIMIT * 1e-2]
+        from crosstalk.engine.newton import find_roots
+
+        states, parameters = start.copy(), self.parameters[patients]
+        wanted = np.empty((len(start), 0)) if self.wanted is None else self.wanted[patients]
+        columns = np.array([self.place[name] for name in self.names], dtype=np.int64)
+        sources = np.array(self.outputs[: len(self.names)], dtype=np.int64).reshape(-1, 2)
+        norm = find_roots(
+            self.kernel, self.pattern, self.sizes, columns, sources, wanted, parameters, states, STATE_FLOOR,
+            RESIDUAL_LIMIT * 1e-2, NEWTON_STEPS,
+        )  # fmt: skip
+        self.parameters[patients] = parameters
         self.residual[patients] = norm
-        if m:
-            for k, name in enumerate(self.names):
-                self.parameters[patients, self.place[name]] = np.exp(np.clip(z[:, n + k], -700.0, 700.0))
-        return z[:, :n], self.accept(z, f, norm, patients)
+        return states, self.accept(states, norm, patients)
 
     def approach(self, start: Array, parameters: Array, patients: NDArray[np.intp]) -> tuple[Array, NDArray[np.bool_]]:
         """Solve by way of nearer targets, from where the unsolved parameters lead to the wanted outputs."""
@@ -192,8 +170,7 @@ class _Root:
         states, found = self.newton(settled, patients)
         found[list(lost)] = False
         self.names, self.wanted = names, wanted
-        z = np.concatenate([states, self.logs(patients)], axis=1)
-        now = self.function(z, patients)[:, len(self.system.states) :] + wanted[patients]
+        now = self.shown(states, patients)
         for share in APPROACH:
             at = np.flatnonzero(found)
             if not len(at):
@@ -204,99 +181,82 @@ class _Root:
         self.wanted = wanted
         return states, found
 
-    def accept(self, z: Array, f: Array, norm: Array, patients: NDArray[np.intp]) -> NDArray[np.bool_]:
+    def accept(self, values: Array, norm: Array, patients: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Check residual, sign and stability; note the reason of each refusal."""
-        n, states = len(self.system.states), self.system.states
-        good = norm < RESIDUAL_LIMIT
-        for k in np.flatnonzero(~good):
-            rates = np.abs(f[k, :n]) / np.maximum(np.abs(z[k, :n]), STATE_FLOOR)
-            worst = states[int(np.argmax(np.where(np.isfinite(rates), rates, np.inf)))]
-            self.reasons[int(patients[k])] = Failure(Status.NO_STEADY_STATE, worst)
-        negative = self.nonnegative & (z[:, :n] < -NEGATIVE_TOLERANCE)
+        states = self.system.states
+        good = np.asarray(norm < RESIDUAL_LIMIT, dtype=np.bool_)
+        if len(missed := np.flatnonzero(~good)):
+            rates, _, _ = self.evaluate(values[missed], patients[missed])
+            rates = np.abs(rates) / np.maximum(np.abs(values[missed]), STATE_FLOOR)
+            worst = np.argmax(np.where(np.isfinite(rates), rates, np.inf), axis=1)
+            for k, j in zip(missed, worst, strict=True):
+                self.reasons[int(patients[k])] = Failure(Status.NO_STEADY_STATE, states[int(j)])
+        negative = self.nonnegative & (values < -NEGATIVE_TOLERANCE)
         for k in np.flatnonzero(good & negative.any(axis=1)):
             self.reasons[int(patients[k])] = Failure(Status.NEGATIVE, states[int(np.argmax(negative[k]))])
         good &= ~negative.any(axis=1)
-        checked = np.flatnonzero(good)
-        if len(checked):
-            jacobian = self.matrix(z[checked], f[checked], patients[checked], states_only=True)
-            growth = np.linalg.eigvals(jacobian).real.max(axis=1)
-            for k in checked[growth > GROWTH_LIMIT]:
+        doubtful = np.flatnonzero(good)
+        doubtful = doubtful[~self.surely_stable(values[doubtful], patients[doubtful])]
+        if len(doubtful):
+            jacobian = self.jacobian(values[doubtful], patients[doubtful])
+            unstable = doubtful[~(growth(jacobian, self.blocks) <= GROWTH_LIMIT)]
+            for k in unstable:
                 self.reasons[int(patients[k])] = Failure(Status.UNSTABLE)
-            good[checked[growth > GROWTH_LIMIT]] = False
+            good[unstable] = False
         return good
 
-    def logs(self, patients: NDArray[np.intp]) -> Array:
-        columns = [self.place[name] for name in self.names]
-        return np.asarray(np.log(np.maximum(self.parameters[patients][:, columns], 1e-12)))
-
-    def with_solved(self, z: Array, patients: NDArray[np.intp]) -> Array:
-        parameters = self.parameters[patients]
-        for k, name in enumerate(self.names):
-            parameters[:, self.place[name]] = np.exp(np.clip(z[:, len(self.system.states) + k], -700.0, 700.0))
-        return parameters
-
-    def function(self, z: Array, patients: NDArray[np.intp]) -> Array:
-        """Rates and gaps to the wanted outputs, shape (n_patients, n_states + n_solved)."""
+    def evaluate(
+        self, states: Array, patients: NDArray[np.intp], *, variables: bool = False, jacobian: bool = False
+    ) -> tuple[Array, Array, Array]:
+        """Rates, and if wanted variables and the entries of the Jacobian, a row for each patient."""
         from crosstalk.engine.driver import evaluate
 
-        n = len(self.system.states)
-        parameters = self.with_solved(z, patients)
-        f = np.empty(z.shape)
-        states = np.ascontiguousarray(z[:, :n])
-        rates, variables, _ = evaluate(self.kernel, parameters, states, self.sizes, bool(self.names), False)
-        f[:, :n] = rates
-        for k, (table, place) in enumerate(self.outputs[: len(self.names)]):
-            source = (states, variables, parameters)[table]
-            assert self.wanted is not None
-            f[:, n + k] = source[:, place] - self.wanted[patients, k]
-        return f
+        found: tuple[Array, Array, Array] = evaluate(
+            self.kernel, self.parameters[patients], np.ascontiguousarray(states), self.sizes, variables, jacobian
+        )
+        return found
 
-    def size(self, f: Array, z: Array, patients: NDArray[np.intp]) -> Array:
-        n = len(self.system.states)
-        with np.errstate(invalid="ignore", over="ignore"):
-            norm = (np.abs(f[:, :n]) / np.maximum(np.abs(z[:, :n]), STATE_FLOOR)).max(axis=1)
-            if self.wanted is not None:
-                gaps = np.abs(f[:, n:]) / np.maximum(np.abs(self.wanted[patients]), STATE_FLOOR)
-                norm = np.maximum(norm, gaps.max(axis=1))
-        return np.where(np.isfinite(norm), norm, np.inf)
+    def surely_stable(self, states: Array, patients: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Whose Jacobian is proved stable; of the others nothing is said."""
+        from crosstalk.engine.stability import prove_stable
 
-    def matrix(self, z: Array, f: Array, patients: NDArray[np.intp], *, states_only: bool = False) -> Array:
-        """Jacobian, shape (n_patients, n, n), with a row and column for each solved parameter."""
-        from crosstalk.engine.driver import evaluate, output_gradient
+        found: NDArray[np.bool_] = prove_stable(
+            self.kernel, self.pattern, self.sizes, self.parameters[patients], states, self.labels, STATE_FLOOR
+        )
+        return found
 
-        n, m = len(self.system.states), 0 if states_only else len(self.names)
-        parameters, states = self.with_solved(z, patients), np.ascontiguousarray(z[:, :n])
-        _, _, entries = evaluate(self.kernel, parameters, states, self.sizes, False, True)
-        matrix = np.zeros((len(z), n + m, n + m))
-        matrix[:, self.rows, self.columns] = entries
-        for k in range(m):
-            shifted = z.copy()
-            shifted[:, n + k] += 1e-6
-            matrix[:, :, n + k] = (self.function(shifted, patients) - f) / 1e-6
-            table, place = self.outputs[k]
-            if table == 0:
-                matrix[:, n + k, place] = 1.0
-            elif table == 1:
-                matrix[:, n + k, :n] = output_gradient(self.kernel, parameters, states, self.sizes, place, STATE_FLOOR)
+    def shown(self, states: Array, patients: NDArray[np.intp]) -> Array:
+        """Outputs whose values are wanted, shape (n_patients, n_outputs)."""
+        _, variables, _ = self.evaluate(states, patients, variables=True)
+        sources = (states, variables, self.parameters[patients])
+        return np.stack([sources[table][:, place] for table, place in self.outputs], axis=1)
+
+    def jacobian(self, states: Array, patients: NDArray[np.intp]) -> Array:
+        """Jacobian, shape (n_patients, n_states, n_states)."""
+        _, _, entries = self.evaluate(states, patients, jacobian=True)
+        matrix = np.zeros((len(states), len(self.system.states), len(self.system.states)))
+        matrix[:, self.pattern[:, 0], self.pattern[:, 1]] = entries
         return matrix
 
 
-def _solve(matrix: Array, right: Array) -> tuple[Array, NDArray[np.bool_]]:
-    """Solve many systems; returns the solutions and which systems could be solved."""
-    finite = np.isfinite(matrix).all(axis=(1, 2)) & np.isfinite(right).all(axis=1)
-    usable = np.asarray(finite, dtype=np.bool_)
-    solution = np.zeros(right.shape)
-    index = np.flatnonzero(usable)
-    if len(index):
-        try:
-            solution[index] = np.linalg.solve(matrix[index], right[index][:, :, None])[:, :, 0]
-        except np.linalg.LinAlgError:
-            for i in index:
-                try:
-                    solution[i] = np.linalg.solve(matrix[i], right[i])
-                except np.linalg.LinAlgError:
-                    usable[i] = False
-    return solution, usable
+@lru_cache(maxsize=64)
+def strong_blocks(n: int, pattern: tuple[tuple[int, int], ...]) -> tuple[NDArray[np.intp], ...]:
+    """States that act on each other in circles, by the pattern of the Jacobian: its diagonal blocks in some order."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    rows, columns = np.array(pattern, dtype=np.intp).reshape(-1, 2).T
+    graph = coo_array((np.ones(len(rows)), (rows, columns)), shape=(n, n))
+    _, label = connected_components(graph, directed=True, connection="strong")
+    return tuple(np.flatnonzero(label == k) for k in range(label.max() + 1))
+
+
+def growth(jacobian: Array, blocks: Sequence[NDArray[np.intp]]) -> Array:
+    """Largest real part of an eigenvalue, shape (n_patients,): that of the diagonal blocks."""
+    single = [int(b[0]) for b in blocks if len(b) == 1]
+    parts: list[NDArray[np.floating[Any]]] = [jacobian[:, single, single]]
+    parts += [np.linalg.eigvals(jacobian[:, b[:, None], b]).real for b in blocks if len(b) > 1]
+    return np.asarray(np.concatenate(parts, axis=1).max(axis=1))
 
 
 def join_steady_states(parts: list[SteadyStates]) -> SteadyStates:
