@@ -28,7 +28,7 @@ Array = NDArray[np.float64]
 
 STAGED_WEIGHT = 0.25
 """Share of each target's information that is let in while the modules are calibrated one after another."""
-JOINT_WEIGHTS = (0.15, 0.25, 0.35)
+JOINT_WEIGHTS = (0.1, 0.15, 0.2, 0.3)
 """The rest of it, in steps that grow as the ensemble comes nearer."""
 
 
@@ -40,7 +40,7 @@ class Settings:
     virtual patients; ``fixed`` gives constants a value for good, such as another structure (``shape_window = 0``).
     """
 
-    members: int = 200
+    members: int = 240
     effort: float = 1.0
     seed: int = 1
     fixed: tuple[tuple[str, float], ...] = ()
