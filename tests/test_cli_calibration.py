@@ -192,12 +192,15 @@ def test_an_interrupted_calibration_keeps_what_is_done(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "crosstalk", "calibrate", "--out", str(out), "--members", "20", "--effort", "0.1"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     work = tmp_path / ".p.nc.work"
-    for _ in range(600):
-        if work.is_dir() and len(list(work.glob("calibration-*.bin"))) >= 2:
-            break
-        time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=120)
+    try:
+        until = time.monotonic() + 400
+        while not list(work.glob("calibration-*.bin")) and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
+        process.wait()
     assert process.returncode == 130
     assert "the same command goes on from there" in err
     assert "Traceback" not in err
