@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("CROSSTALK_SHARED", ROOT.parent / "shared")) / "data"
+
+Run = Callable[..., tuple[int, str, str]]
 
 settings.register_profile("crosstalk", deadline=None, max_examples=50)
 settings.load_profile("crosstalk")
@@ -39,6 +42,27 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     shared = tmp_path_factory.getbasetemp()
     folder = shared.parent if os.environ.get("PYTEST_XDIST_WORKER") else shared
     os.environ["CROSSTALK_CACHE"] = str(folder / "crosstalk-cache")
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """A call of the command line in this process, in a wide terminal: exit code, standard output, standard error."""
+    from crosstalk import cli
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["crosstalk", *map(str, arguments)])
+        monkeypatch.setenv("COLUMNS", "200")
+        capfd.readouterr()
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        out, err = capfd.readouterr()
+        assert "Traceback" not in out + err
+        return code, out, err
+
+    return call
 
 
 @contextmanager

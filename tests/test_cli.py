@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from crosstalk import cli
 from crosstalk.knowledge.loader import load_knowledge
 
 Run = Callable[..., tuple[int, str, str]]
@@ -37,22 +36,6 @@ week = 2
 arm = "ssri"
 versus = "placebo"
 """
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["crosstalk", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        out, err = capfd.readouterr()
-        assert "Traceback" not in out + err
-        return code, out, err
-
-    return call
 
 
 @pytest.fixture

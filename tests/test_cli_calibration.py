@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+Run = Callable[..., tuple[int, str, str]]
 STUDY = """
 [study]
 id = "mine2026"
@@ -39,18 +41,6 @@ provenance = "seen"
 """
 
 
-def run(*arguments: str, cwd: Path | None = None) -> tuple[int, str, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "crosstalk", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        timeout=500,
-        check=False,
-    )
-    return done.returncode, done.stdout, done.stderr
-
-
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
     path = tmp_path / "mine2026.toml"
@@ -58,7 +48,7 @@ def study(tmp_path: Path) -> Path:
     return path
 
 
-def test_validate_judges_a_readers_own_trial(study: Path, tmp_path: Path) -> None:
+def test_validate_judges_a_readers_own_trial(run: Run, study: Path, tmp_path: Path) -> None:
     out, page = tmp_path / "v.json", tmp_path / "v.html"
     code, printed, err = run(
         "validate",
@@ -95,7 +85,7 @@ def test_validate_judges_a_readers_own_trial(study: Path, tmp_path: Path) -> Non
     assert "<svg" in page.read_text(encoding="utf-8")
 
 
-def test_the_same_seed_gives_the_same_bytes(study: Path, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_bytes(run: Run, study: Path, tmp_path: Path) -> None:
     texts = []
     for name, jobs in (("a", "1"), ("b", "2")):
         out = tmp_path / f"{name}.json"
@@ -119,7 +109,7 @@ def test_the_same_seed_gives_the_same_bytes(study: Path, tmp_path: Path) -> None
     assert texts[0] == texts[1]
 
 
-def test_sensitivity_names_what_a_benefit_depends_on() -> None:
+def test_sensitivity_names_what_a_benefit_depends_on(run: Run) -> None:
     code, printed, err = run("sensitivity", "ssri-infliximab", "--versus", "ssri", "--patients", "400", "--week", "8")
     assert code == 0, err
     assert "of the patient" in printed
@@ -142,11 +132,10 @@ def broken(text: str, old: str, new: str) -> str:
         ('arm = "drug"\n', 'arm = "treated"\n', ["treated", "drug or placebo"]),
     ],
 )
-def test_study_files_that_make_no_sense(study: Path, old: str, new: str, words: list[str]) -> None:
+def test_study_files_that_make_no_sense(run: Run, study: Path, old: str, new: str, words: list[str]) -> None:
     study.write_text(broken(STUDY, old, new), encoding="utf-8")
     code, _, err = run("validate", str(study), "--draws", "2", "--patients", "2")
     assert code == 1
-    assert "Traceback" not in err
     for word in (str(study), *words):
         assert word in err
 
@@ -169,15 +158,19 @@ def test_study_files_that_make_no_sense(study: Path, old: str, new: str, words: 
         (("sensitivity", "ssri", "--versus", "ssri"), "expected two regimens"),
     ],
 )
-def test_calls_that_make_no_sense(arguments: tuple[str, ...], words: str, tmp_path: Path) -> None:
-    code, _, err = run(*arguments, cwd=tmp_path)
+def test_calls_that_make_no_sense(
+    run: Run, arguments: tuple[str, ...], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run(*arguments)
     assert code in (1, 2)
     assert words in err
-    assert "Traceback" not in err
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_posterior_of_another_version_is_named_and_not_used(study: Path, tmp_path: Path, edited: Any) -> None:
+def test_a_posterior_of_another_version_is_named_and_not_used(
+    run: Run, study: Path, tmp_path: Path, edited: Any
+) -> None:
     from crosstalk.knowledge.loader import load_knowledge
     from crosstalk.population.calibrated import POSTERIOR
 
@@ -200,12 +193,15 @@ def test_an_interrupted_calibration_keeps_what_is_done(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "crosstalk", "calibrate", "--out", str(out), "--members", "20", "--effort", "0.1"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     work = tmp_path / ".p.nc.work"
-    for _ in range(600):
-        if work.is_dir() and len(list(work.glob("calibration-*.bin"))) >= 2:
-            break
-        time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=120)
+    try:
+        until = time.monotonic() + 400
+        while not list(work.glob("calibration-*.bin")) and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
+        process.wait()
     assert process.returncode == 130
     assert "the same command goes on from there" in err
     assert "Traceback" not in err

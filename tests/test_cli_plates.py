@@ -4,33 +4,22 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from crosstalk.cli import main
 from crosstalk.panel.reader import read_panel
+
+Run = Callable[..., tuple[int, str, str]]
 
 PLATE = Path(__file__).parent / "panel" / "refit_xponent.csv"
 
 
-def run(*words: object, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr("sys.argv", ["crosstalk", *map(str, words)])
-    monkeypatch.setenv("COLUMNS", "200")
-    with pytest.raises(SystemExit) as done:
-        main()
-    return int(done.value.code or 0)
-
-
-def test_a_plate_becomes_a_panel(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_plate_becomes_a_panel(run: Run, tmp_path: Path) -> None:
     out = {kind: tmp_path / f"out.{kind}" for kind in ("csv", "json", "html")}
-    code = run(
-        "plate", PLATE, "--csv", out["csv"], "--json", out["json"], "--html", out["html"], monkeypatch=monkeypatch
-    )
-    said = capsys.readouterr().out
-    assert code == 0
+    code, said, err = run("plate", PLATE, "--csv", out["csv"], "--json", out["json"], "--html", out["html"])
+    assert code == 0, err
     assert "breaks the dilution series" in " ".join(said.split())
     assert f"written: {out['csv']}" in said
     assert json.loads(out["json"].read_text(encoding="utf-8"))["plates"][0]["grade"] == "doubtful"
@@ -48,11 +37,11 @@ def test_a_plate_becomes_a_panel(
     assert panels["BEAR"]["TNF"].value == pytest.approx(42, rel=0.1)
 
 
-def test_quality_of_a_value_reaches_the_panel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_quality_of_a_value_reaches_the_panel(run: Run, tmp_path: Path) -> None:
     text = PLATE.read_text(encoding="utf-8").replace('"Control1","20","20"', '"Control1","90","90"')
     plate, panel = tmp_path / "plate.csv", tmp_path / "panel.csv"
     plate.write_text(text, encoding="utf-8")
-    assert run("plate", plate, "--csv", panel, "--quiet", monkeypatch=monkeypatch) == 0
+    assert run("plate", plate, "--csv", panel, "--quiet")[0] == 0
     found = read_panel(panel).panels[0].measurements["IL-6"]
     assert found.quality == "failed"
     assert "recovery of controls: Control1 22 %" in " ".join(found.remarks)
@@ -60,12 +49,11 @@ def test_quality_of_a_value_reaches_the_panel(tmp_path: Path, monkeypatch: pytes
     assert 0.01 < found.log_sd < 0.2
 
 
-def test_what_is_no_plate_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_is_no_plate_is_refused(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "panel.csv"
     file.write_text("patient,hsCRP [mg/L]\nA,5\n", encoding="utf-8")
-    assert run("plate", file, monkeypatch=monkeypatch) == 1
-    assert "is no export of a plate reader" in capsys.readouterr().err
-    assert run("plate", tmp_path / "none.csv", monkeypatch=monkeypatch) == 1
-    assert run("plate", PLATE, "--csv", tmp_path / "no" / "x.csv", monkeypatch=monkeypatch) == 1
+    code, _, err = run("plate", file)
+    assert code == 1
+    assert "is no export of a plate reader" in err
+    assert run("plate", tmp_path / "none.csv")[0] == 1
+    assert run("plate", PLATE, "--csv", tmp_path / "no" / "x.csv")[0] == 1

@@ -13,28 +13,11 @@ from pathlib import Path
 import pytest
 
 import crosstalk
-from crosstalk import cli
 from crosstalk.knowledge.loader import load_knowledge
 
 Run = Callable[..., tuple[int, str, str]]
 PANEL = "patient,hsCRP [mg/L],HAMD17\nA,5,21\nB,3,18\n"
 STUDY = Path(crosstalk.__file__).parent / "knowledge" / "studies" / "kofod2022.toml"
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["crosstalk", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        out, err = capfd.readouterr()
-        assert "Traceback" not in out + err
-        return code, out, err
-
-    return call
 
 
 @pytest.fixture

@@ -8,40 +8,31 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from crosstalk.cli import main
+Run = Callable[..., tuple[int, str, str]]
+
 
 SMALL = Path(__file__).parent / "trial" / "small.toml"
 
 
-def run(*words: object, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr("sys.argv", ["crosstalk", *map(str, words)])
-    monkeypatch.setenv("COLUMNS", "160")
-    with pytest.raises(SystemExit) as done:
-        main()
-    return int(done.value.code or 0)
-
-
-def test_a_trial_from_file_to_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_trial_from_file_to_files(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     out = {k: tmp_path / f"out.{k}" for k in ("json", "html", "csv", "cdisc")}
-    code = run(
+    code, said, err = run(
         "trial", SMALL, "--replicates", 6, "--worlds", 2, "--jobs", 1, "--json", out["json"], "--html", out["html"],
-        "--csv", out["csv"], "--cdisc", out["cdisc"], monkeypatch=monkeypatch,
+        "--csv", out["csv"], "--cdisc", out["cdisc"],
     )  # fmt: skip
-    said = capsys.readouterr()
-    assert code == 0, said.err
+    assert code == 0, err
     found = json.loads(out["json"].read_text(encoding="utf-8"))
     assert found["replicates"] == 6
     assert set(found["power"]) == {"value", "se"}
     for words in ("Primary analysis 'primary'", "Power and error: 6 simulated trials each", "written:"):
-        assert words in said.out
+        assert words in said
     assert out["html"].read_text(encoding="utf-8").startswith("<!doctype html>")
     assert len(pd.read_csv(out["csv"])) == 60 * 4
     assert "USUBJID" in pd.read_csv(out["cdisc"]).columns
@@ -50,18 +41,17 @@ def test_a_trial_from_file_to_files(
     assert not list((Path(os.environ["CROSSTALK_CACHE"]) / "trials").glob("small-*"))
 
 
-def test_a_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_search(run: Run, tmp_path: Path) -> None:
     out = {k: tmp_path / f"out.{k}" for k in ("json", "html")}
-    code = run(
+    code, said, err = run(
         "trial", SMALL, "--optimise", "--replicates", 4, "--cutoffs", "1,3", "--sizes", "30,60", "--weeks", "4",
-        "--jobs", 1, "--json", out["json"], "--html", out["html"], monkeypatch=monkeypatch,
+        "--jobs", 1, "--json", out["json"], "--html", out["html"],
     )  # fmt: skip
-    said = capsys.readouterr()
-    assert code == 0, said.err
+    assert code == 0, err
     rows = json.loads(out["json"].read_text(encoding="utf-8"))["candidates"]
     assert {(c["cutoff"], c["n"]) for c in rows} == {(c, n) for c in (1.0, 3.0) for n in (30, 60)}
     assert any(c["front"] for c in rows)
-    assert "Designs: the front" in said.out
+    assert "Designs: the front" in said
 
 
 @pytest.mark.parametrize(
@@ -75,21 +65,17 @@ def test_a_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
         (("nowhere.toml",), 1, "nowhere.toml: no such file"),
     ],
 )
-def test_wrong_use_is_said(
-    words: tuple[object, ...], code: int, message: str, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
-    assert run("trial", *words, monkeypatch=monkeypatch) == code
-    assert message in capsys.readouterr().err
+def test_wrong_use_is_said(run: Run, words: tuple[object, ...], code: int, message: str) -> None:
+    found, _, err = run("trial", *words)
+    assert found == code
+    assert message in err
 
 
-def test_a_design_that_cannot_be_done_is_refused_with_its_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_design_that_cannot_be_done_is_refused_with_its_line(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "wrong.toml"
     path.write_text(SMALL.read_text(encoding="utf-8").replace("week = 4", "week = 9"), encoding="utf-8")
-    assert run("trial", path, monkeypatch=monkeypatch) == 1
-    error = capsys.readouterr().err
+    code, _, error = run("trial", path)
+    assert code == 1
     assert "wrong.toml: line " in error
     assert "trial > analysis 1 > week: received 9, which lies after the last visit (week 4)" in error
 

@@ -35,5 +35,13 @@ def targets(knowledge: Knowledge) -> Targets:
 
 
 @pytest.fixture(scope="session")
-def small(knowledge: Knowledge, engine: Engine, targets: Targets) -> Calibration:
-    return calibrate(SMALL, knowledge=knowledge, engine=engine, targets=targets)
+def told() -> list[float]:
+    """Shares of the work that `small` said were done."""
+    return []
+
+
+@pytest.fixture(scope="session")
+def small(knowledge: Knowledge, engine: Engine, targets: Targets, told: list[float]) -> Calibration:
+    return calibrate(
+        SMALL, knowledge=knowledge, engine=engine, targets=targets, progress=lambda _, share: told.append(share)
+    )

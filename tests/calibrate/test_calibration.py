@@ -82,15 +82,8 @@ def test_remains_of_another_calibration_are_not_used(
     assert (work / "notes" / "thesis.txt").read_text() == "precious"
 
 
-def test_progress_goes_from_nothing_to_all(knowledge: Knowledge, engine: Engine, targets: Targets) -> None:
-    told: list[float] = []
-    calibrate(
-        replace(SMALL, members=20),
-        knowledge=knowledge,
-        engine=engine,
-        targets=targets,
-        progress=lambda _, share: told.append(share),
-    )
+@pytest.mark.usefixtures("small")
+def test_progress_goes_from_nothing_to_all(told: list[float]) -> None:
     assert told[0] == 0
     assert told == sorted(told)
     assert 0.9 < told[-1] <= 1

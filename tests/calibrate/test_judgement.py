@@ -120,7 +120,7 @@ def test_the_shipped_evidence_tells_nothing_twice(knowledge: Knowledge) -> None:
 def test_the_benefit_of_an_antibody_depends_on_the_patient_and_on_the_window(
     knowledge: Knowledge, engine: Engine
 ) -> None:
-    found = benefit_sensitivity("ssri-infliximab", "ssri", knowledge, engine, patients=1500, week=8)
+    found = benefit_sensitivity("ssri-infliximab", "ssri", knowledge, engine, patients=700, week=8)
     shares = {i.name: i for i in found.influences}
     assert shares["fI of the patient"].kind == "individual"
     assert shares["xopt"].kind == "population"

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import norm
 
+from crosstalk.calibrate import scores
 from crosstalk.calibrate.scores import Prediction, crps, log_score, quantile
 
 FLOATS = st.floats(-5, 5)
@@ -54,6 +55,15 @@ def test_without_error_it_is_that_of_the_ensemble() -> None:
     members = np.array([0.3, -1.0, 2.2, 0.9])
     expected = np.abs(members - 0.5).mean() - np.abs(members[:, None] - members[None, :]).mean() / 2
     assert crps(Prediction(members, 1e-9), 0.5) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("block", [1, 100, 640])
+def test_many_members_are_compared_a_part_at_a_time(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All pairs at once would take memory with the square of their number."""
+    made = Prediction(np.random.default_rng(4).normal(size=60), 0.7)
+    whole = crps(made, 0.3)
+    monkeypatch.setattr(scores, "BLOCK", block)
+    assert crps(made, 0.3) == pytest.approx(whole, rel=1e-12)
 
 
 def test_the_truth_scores_best_on_average() -> None:

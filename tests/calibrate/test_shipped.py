@@ -15,6 +15,7 @@ from crosstalk.calibrate.forward import Forward
 from crosstalk.engine.ensemble import Engine
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.population.calibrated import POSTERIOR, knowledge_state, shipped_posterior
+from crosstalk.population.run import StudyRun
 from crosstalk.study.schema import read_study
 
 Array = NDArray[np.float64]
@@ -103,15 +104,20 @@ def test_crp_alone_says_little_about_response(shipped: Calibration) -> None:
     assert abs(np.median(counterparts(shipped, "gasparini2022", "responder-smd", "hsCRP"))) < 0.35
 
 
+@pytest.fixture(scope="module")
+def endotoxin(shipped: Calibration, knowledge: Knowledge, engine: Engine) -> StudyRun:
+    study = read_study("windoloski2024", knowledge)
+    return Forward(knowledge, engine, seed=2, plan={}).run(study, shipped.worlds.take(np.arange(120)), patients=20)
+
+
 @pytest.mark.parametrize(("of", "name"), [("TNF", "TNF"), ("IL-6", "IL-6"), ("IL-10", "IL-10")])
 def test_endotoxin_courses_stay_in_the_band_of_individuals(
-    of: str, name: str, shipped: Calibration, knowledge: Knowledge, engine: Engine
+    of: str, name: str, endotoxin: StudyRun, knowledge: Knowledge
 ) -> None:
     """The mean course lies between the 5 and the 95 % point of 20 men at every time."""
     lines = [x for x in (knowledge.root / "lps_individual_bands.tsv").read_text().splitlines() if x[:1] != "#"]
     rows = [r for r in csv.DictReader(lines, delimiter="\t") if r["analyte"] == name and float(r["hour"]) > 0]
-    study = read_study("windoloski2024", knowledge)
-    run = Forward(knowledge, engine, seed=2, plan={}).run(study, shipped.worlds.take(np.arange(120)), patients=20)
+    run = endotoxin
     course = run.courses["lps", of]
     rise = np.mean(course - course[:, :1], axis=0)
     for row in rows:

@@ -1,10 +1,11 @@
 """Every coupling of the mechanism has the sign that biology gives it, and none is there that nobody has judged.
 
 ``directions.tsv`` lists, for each state, drug slot and personal parameter that is raised by half, which rates of change
-rise (+) and which fall (-), in health and two hours into a challenge with endotoxin, under an antidepressant. It was
-judged row by row against the references of the modules: glucocorticoids, IL-10 and regulatory T cells restrain
-monocytes and cytokines; TNF, IL-6 and leptin drive them; immune activity in the brain lowers serotonin and dopamine and
-raises symptoms; plasticity lowers low mood. ``challenge`` rows are those that health does not show.
+rise (+) and which fall (-), and which of the scores and scales that are read off the states, in health and two hours
+into a challenge with endotoxin, under an antidepressant. It was judged row by row against the references of the
+modules: glucocorticoids, IL-10 and regulatory T cells restrain monocytes and cytokines; TNF, IL-6 and leptin drive
+them; immune activity in the brain lowers serotonin and dopamine and raises symptoms; plasticity lowers low mood.
+``challenge`` rows are those that health does not show.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ Array = NDArray[np.float64]
 Signs = dict[tuple[str, str], str]
 
 TABLE = Path(__file__).parent / "directions.tsv"
-SMALL = 1e-9  # of a rate of change, relative to the size of the state [1/h]
+SMALL = 1e-9  # of a rate of change, relative to the size of the state [1/h]; of a score, relative to its size
 
 
 def raised(base: Mapping[str, float], constants: Mapping[str, float]) -> Signs:
@@ -43,14 +44,16 @@ def raised(base: Mapping[str, float], constants: Mapping[str, float]) -> Signs:
         table[name][row] = table[name][row] * 1.5 if table[name][row] else 0.2
     states = {name: table[name] for name in base}
     parameters = {name: table[name] for name in constants}
-    rates = linearize(Problem(model.sbml, n, parameters, np.array([0.0, 1.0]), (), states)).rates
-    size = np.maximum(np.abs(list(base.values())), 1e-3)
-    moved = (rates[:-1] - rates[-1]) / size
+    read = ("MOOD", "cortisol", "KTR", *knowledge.scales, *(score.output for score in knowledge.scores.values()))
+    point = linearize(Problem(model.sbml, n, parameters, np.array([0.0, 1.0]), read, states))
+    values = np.column_stack([point.rates, *(point.outputs[name] for name in read)])
+    size = np.maximum(np.abs([*base.values(), *values[-1, len(base) :]]), 1e-3)
+    moved = (values[:-1] - values[-1]) / size
     return {
-        (name, state): "+" if moved[row, column] > 0 else "-"
+        (name, target): "+" if moved[row, column] > 0 else "-"
         for row, name in enumerate(names)
-        for column, state in enumerate(base)
-        if state != name and abs(moved[row, column]) > SMALL
+        for column, target in enumerate([*base, *read])
+        if target != name and abs(moved[row, column]) > SMALL
     }
 
 

@@ -38,22 +38,31 @@ def run(folder: Path, steps: int, more: str = "", patients: int = 80) -> StudyRu
     return simulate(read_study(path), patients=patients, seed=4)
 
 
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> StudyRun:
+    return run(tmp_path_factory.mktemp("fresh"), 0)
+
+
+@pytest.fixture(scope="module")
+def failed(tmp_path_factory: pytest.TempPathFactory) -> StudyRun:
+    return run(tmp_path_factory.mktemp("failed"), 2)
+
+
 def responders(found: StudyRun, arm: str) -> float:
     course = found.courses[arm, "HAMD17"]
     return float((course[:, -1] <= 0.5 * course[:, 0]).mean())
 
 
-def test_who_failed_before_fails_more_often_again(tmp_path: Path) -> None:
-    fresh, failed = run(tmp_path, 0), run(tmp_path, 2)
+def test_who_failed_before_fails_more_often_again(fresh: StudyRun, failed: StudyRun) -> None:
     assert responders(failed, "ssri") < responders(fresh, "ssri") - 0.05
     floor = [np.median(f.patients.parameters["recovery_floor"]) for f in (fresh, failed)]
     assert floor[1] > floor[0]
     assert failed.screened > fresh.screened
 
 
-def test_natural_recovery_goes_on_from_where_earlier_courses_left_it(tmp_path: Path) -> None:
+def test_natural_recovery_goes_on_from_where_earlier_courses_left_it(fresh: StudyRun) -> None:
     """Strength after two spells is the strength after the first times that of the second, as the equation has it."""
-    people = run(tmp_path, 0, patients=30).patients
+    people = fresh.patients
     later = eased(people, 2, load_knowledge())
     rate, hours = people.parameters["recovery_rate"], 12 * 168.0
 
@@ -67,8 +76,7 @@ def test_natural_recovery_goes_on_from_where_earlier_courses_left_it(tmp_path: P
     assert eased(people, 0, load_knowledge()).parameters["recovery_floor"].tolist() == pytest.approx(first.tolist())
 
 
-def test_those_who_failed_before_recover_less_on_placebo(tmp_path: Path) -> None:
-    fresh, failed = run(tmp_path, 0), run(tmp_path, 2)
+def test_those_who_failed_before_recover_less_on_placebo(fresh: StudyRun, failed: StudyRun) -> None:
     change = [f.courses["placebo", "HAMD17"][:, -1] - f.courses["placebo", "HAMD17"][:, 0] for f in (fresh, failed)]
     assert change[1].mean() > change[0].mean() + 1
 

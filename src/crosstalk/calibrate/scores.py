@@ -25,6 +25,9 @@ __all__ = ["Prediction", "crps", "log_score", "quantile"]
 
 Array = NDArray[np.float64]
 
+BLOCK = 2**22
+"""Pairs of centers that are held at once (some hundred MB)."""
+
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
@@ -58,7 +61,10 @@ def crps(prediction: Prediction, value: float) -> float:
     0.233695
     """
     c, s = prediction.centers, prediction.spread
-    among = _mean_distance(c[:, None] - c[None, :], sqrt(2) * s).mean()
+    n = len(c)
+    rows = max(1, BLOCK // n)
+    parts = (_mean_distance(c[i : i + rows, None] - c, sqrt(2) * s).sum() for i in range(0, n, rows))
+    among = float(sum(parts)) / n**2
     return float(_mean_distance(value - c, s).mean() - among / 2)
 
 
