@@ -29,18 +29,16 @@ from crosstalk.twin.assessment import EDGE_SAMPLE, EDGE_TAIL, OUTSIDE_SAMPLE, OU
 from crosstalk.twin.cohort_records import CohortAssessment, Column, PatientColumns, ScoreColumn, Status
 from crosstalk.twin.cohort_summary import summarise
 from crosstalk.twin.cohort_weights import Tail, Usable, Weigher
-from crosstalk.twin.likelihood import observations
-from crosstalk.twin.posterior import KERNEL, covariates_of, twin_outputs
+from crosstalk.twin.likelihood import KERNEL, observations
+from crosstalk.twin.posterior import covariates_of, twin_outputs
 from crosstalk.twin.records import Provenance
 from crosstalk.twin.summary import log_fold_interval
-from crosstalk.twin.twin import WORLDS
+from crosstalk.twin.twin import VIRTUAL_PATIENTS, how_many_worlds
 
 __all__ = ["assess_cohort"]
 
 Array = NDArray[np.float64]
 Progress = Callable[[str, float], None]
-
-VIRTUAL_PATIENTS = 20_000  # many more than one patient's posterior begins with, since none of them is moved
 
 
 def assess_cohort(
@@ -103,7 +101,7 @@ def assess_cohort(
         engine,
         diagnosis="mdd",
         n=virtual_patients,
-        worlds=WORLDS,
+        worlds=how_many_worlds(knowledge),
         seed=seed,
         outputs=twin_outputs(knowledge),
     )
