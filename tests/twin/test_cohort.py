@@ -24,8 +24,8 @@ from crosstalk.twin.cohort import assess_cohort, place_values
 from crosstalk.twin.cohort_records import CohortAssessment, Column
 from crosstalk.twin.cohort_summary import STRATA, stratum_of
 from crosstalk.twin.cohort_weights import Usable, Weigher, weighted_quantiles
-from crosstalk.twin.likelihood import log_likelihood, observation, observations, tail_probability
-from crosstalk.twin.posterior import covariates_of, likeness, twin_outputs
+from crosstalk.twin.likelihood import likeness, log_likelihood, observation, observations, tail_probability
+from crosstalk.twin.posterior import covariates_of, twin_outputs
 from crosstalk.twin.twin import assess
 
 KNOWLEDGE = load_knowledge()

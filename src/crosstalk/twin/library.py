@@ -295,8 +295,8 @@ def course_library(
     definition = knowledge.diagnosis(diagnosis)
     scale = knowledge.scales[definition.scale]
     store = cached(
-        "courses", FORMAT, assemble((), knowledge).sha256, knowledge.sha256, type(engine).__name__, diagnosis, SEVERITY, versions(),
-        population.seed, population.index, population.world, population.coordinates, population.parameters,
+        "courses", FORMAT, assemble((), knowledge).sha256, knowledge.sha256, type(engine).__name__, diagnosis, SEVERITY,
+        versions(), population.seed, population.index, population.world, population.coordinates, population.parameters,
     )  # fmt: skip
     kept = {r.id: store.load_arrays(r.id, r.doses, weeks) for r in regimens}
     settled = _settled(population, scale, knowledge, engine, store, say)
