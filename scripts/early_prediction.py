@@ -289,7 +289,7 @@ def report(folder: Path, *, repeats: int = REPEATS, virtual: int = VIRTUAL) -> s
     """Return the whole text."""
     _, worlds = knowledge_state(load_knowledge())
     lines = [
-        f"{FOLDS} folds, {repeats} repeats; {virtual} virtual patients in {WORLDS} worlds: {worlds}.",
+        f"{FOLDS} folds, {repeats} repeats; {virtual} virtual patients: {worlds}.",
         "95 % intervals in brackets, over patients. R2 is against the mean of the training folds. The AUC of a model",
         "that hardly varies is too low, since its mean moves against the patients left out.",
         "The twin learns from no patient; the mean courses of the first two trials took part in the calibration.",

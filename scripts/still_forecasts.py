@@ -1,7 +1,7 @@
 """How far forecasts of the two example panels differ between seeds. Run: python scripts/still_forecasts.py.
 
-Each seed has a virtual population and a library of courses of its own, which takes a minute or two on two idle cores for
-all regimens and is kept. ``--regimens`` takes fewer, ``--seeds`` says how many.
+Each seed has a virtual population and a library of courses of its own, which takes a minute or two on two idle cores
+for all regimens and is kept. ``--regimens`` takes fewer, ``--seeds`` says how many.
 """
 
 from __future__ import annotations

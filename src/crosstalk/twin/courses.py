@@ -96,9 +96,8 @@ def _trajectory(
     variable: str, unit: str, weeks: tuple[float, ...], expected: Array, drawn: Array, weight: Array
 ) -> Trajectory:
     low, high = quantiles(drawn, weight)
-    return Trajectory(
-        variable, unit, weeks, tuple(map(float, weight @ expected)), tuple(map(float, low)), tuple(map(float, high))
-    )
+    mean = np.clip(weight @ expected, expected.min(axis=0), expected.max(axis=0))
+    return Trajectory(variable, unit, weeks, tuple(map(float, mean)), tuple(map(float, low)), tuple(map(float, high)))
 
 
 def _verdict(versus: Interval, is_reference: bool, scale: Scale) -> str:

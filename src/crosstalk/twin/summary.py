@@ -35,6 +35,7 @@ def _interval(values: Array, weight: Array | None, kept: NDArray[np.bool_], *, l
     some = values[kept]
     share = np.full(len(some), 1 / len(some)) if weight is None else weight[kept] / weight[kept].sum()
     mean = float(np.exp(share @ np.log(some))) if log else float(share @ some)
+    mean = float(np.clip(mean, some.min(), some.max()))  # of equal values without an error of rounding
     low, high = quantiles(some[:, None], share)[:, 0]
     return Interval(mean, float(low), float(high))
 
