@@ -19,7 +19,7 @@ from crosstalk.twin.assessment import applicability, mechanism_scores, profile
 from crosstalk.twin.courses import benefit, conclude, forecast_regimens
 from crosstalk.twin.library import course_library
 from crosstalk.twin.next_assay import next_assays
-from crosstalk.twin.posterior import Posterior, infer, scale_of
+from crosstalk.twin.posterior import FEWEST, Posterior, infer, scale_of
 from crosstalk.twin.records import Assessment, EarlyUpdate, Forecast, MonteCarlo, Provenance, RegimenForecast
 from crosstalk.twin.sequential import EarlyScore, Scores, early_scores, update, update_note
 from crosstalk.twin.summary import interval
@@ -29,8 +29,7 @@ __all__ = ["assess", "forecast", "how_many_worlds"]
 VIRTUAL_PATIENTS = 20_000
 WORLDS = 200  # where no posterior is in force, whose every member is a world otherwise
 WEEKS = 12
-ENOUGH = 5.0  # effective sample below which nothing is forecast, as for an assessment (assumed)
-FEWEST = 20  # virtual patients that a population may be asked for
+LEAST = 20  # virtual patients that a population may be asked for
 RESPONSE_ERROR, WIDTH_ERROR = 0.02, 0.25  # Monte-Carlo errors above which a note warns (assumed)
 
 
@@ -143,10 +142,10 @@ def forecast(
     twins = library.twins(posterior.log_weight, posterior.fit, posterior.scale, posterior.recorded, who)
     fit, told = update(twins, early, current, who=who) if early.seen else (None, None)
     estimator = twins.estimator(fit)
-    if estimator.sample < ENOUGH:
+    if estimator.sample < FEWEST:
         raise TwinError(
             f"{who}with the baseline score an effective sample of {estimator.sample:.1f} virtual patients is left, "
-            f"fewer than {ENOUGH:g}: too few to forecast from. Check the values, or ask for more --virtual-patients"
+            f"fewer than {FEWEST:g}: too few to forecast from. Check the values, or ask for more --virtual-patients"
         )
     results = forecast_regimens(twins, estimator, chosen, reference.id, early, current.id)
     first, second = _two_best(results)
@@ -176,8 +175,8 @@ def _posterior(
     panel: Panel, knowledge: Knowledge, engine: Engine, seed: int, virtual_patients: int | None
 ) -> Posterior:
     n = VIRTUAL_PATIENTS if virtual_patients is None else virtual_patients
-    if n < FEWEST:
-        raise UsageError(f"virtual_patients = {n}; expected at least {FEWEST}")
+    if n < LEAST:
+        raise UsageError(f"virtual_patients = {n}; expected at least {LEAST}")
     return infer(panel, knowledge, engine, seed=seed, virtual_patients=n, worlds=how_many_worlds(knowledge))
 
 
