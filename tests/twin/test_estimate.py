@@ -39,8 +39,9 @@ def test_the_error_that_is_stated_is_the_sd_over_seeds(with_features: bool) -> N
     assert np.mean(errors) == pytest.approx(np.std(means), rel=0.25)
     # where its error is as large as itself, a variance that cannot be negative errs upwards, within that error
     assert 0.9 * own.var() < np.mean(variances) < own.var() + 0.5 * np.mean(variance_errors)
-    # what is stated holds the chance of which worlds there are too, and so is a little too large
-    assert 0.8 * np.std(variances) < np.mean(variance_errors) < 1.8 * np.std(variances)
+    # what is stated holds the chance of which worlds there are too, and is that of an estimate before it is kept
+    # from being negative: both make it too large, never too small
+    assert 0.8 * np.std(variances) < np.mean(variance_errors) < 2.5 * np.std(variances)
 
 
 def test_features_take_their_part_out_of_the_error() -> None:
