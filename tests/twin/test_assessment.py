@@ -121,7 +121,7 @@ def test_contraction_is_nothing_without_a_value_and_more_with_more(twin_of: Infe
 
 def test_reading_follows_the_interval(twin_of: Infer, panel_of: MakePanel) -> None:
     definition = load_knowledge().scores["innate_activation"]
-    inflamed = twin_of(panel_of({"hsCRP": 30.0, "IL-6": 9.0, "TNF": 6.0}, **PERSON))
+    inflamed = twin_of(panel_of({"hsCRP": 30.0, "IL-6": 9.0, "TNF": 6.0}, HAMD17=22.0), n=6000)
     score = next(s for s in mechanism_scores(inflamed, load_knowledge()) if s.id == "innate_activation")
     assert score.lo90 > 1
     assert score.reading == definition.high
