@@ -13,8 +13,9 @@ from crosstalk.model.assembly import assemble
 from crosstalk.population.enrolment import SCREENING_LIMIT
 from crosstalk.population.worlds import unknowns
 from crosstalk.study.schema import read_study
-from crosstalk.twin.posterior import ENOUGH, MAX_STAGES, MOVES
-from crosstalk.twin.twin import DRAWS, VIRTUAL_PATIENTS, WEEKS, WORLDS
+from crosstalk.twin.likelihood import KERNEL
+from crosstalk.twin.posterior import FEWEST
+from crosstalk.twin.twin import VIRTUAL_PATIENTS, WEEKS, how_many_worlds
 
 project = "Crosstalk"
 author = "The Crosstalk developers"
@@ -92,12 +93,12 @@ myst_substitutions = {
     "n_error_assumed": sum("assumed" in r.se_source for r in _results),
     "n_memory": sum(r.provenance == "memory" for r in _results),
     "virtual_patients": VIRTUAL_PATIENTS,
-    "worlds": WORLDS,
-    "draws": DRAWS,
+    "worlds": how_many_worlds(_known),
     "weeks": WEEKS,
-    "enough": f"{ENOUGH:g}",
-    "moves": MOVES,
-    "max_stages": MAX_STAGES,
+    "fewest": f"{FEWEST:g}",
+    "kernel_bmi": f"{KERNEL['BMI']:.0%}",
+    "kernel_age": f"{KERNEL['age']:g}",
+    "kernel_height": f"{KERNEL['height_cm']:g}",
     "screening_limit": SCREENING_LIMIT,
 }
 

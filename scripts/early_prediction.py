@@ -34,13 +34,18 @@ from crosstalk.knowledge.records import Regimen, Scale
 from crosstalk.learn.folds import RepeatedFolds
 from crosstalk.learn.metrics import Estimate, auc, brier, mean_estimate, r_squared
 from crosstalk.learn.outcome import OutcomeClassifier, OutcomeRegressor
+from crosstalk.population.cache import virtual_population
 from crosstalk.population.calibrated import knowledge_state
 from crosstalk.provenance import atomic_write
 from crosstalk.study.schema import read_study
+from crosstalk.twin.cohort_weights import Usable
 from crosstalk.twin.library import course_library
+from crosstalk.twin.posterior import twin_outputs
+from crosstalk.twin.sequential import Scores, last_score
+from crosstalk.twin.twin import how_many_worlds
 
 RESULT = Path(__file__).resolve().parent.parent / "docs" / "results" / "early_prediction.txt"
-VIRTUAL, WORLDS, SEED = 6000, 40, 1
+VIRTUAL, SEED = 20_000, 1
 FOLDS, REPEATS = 5, 10
 IMPROVED = 0.2  # by the first look: Szegedi et al. 2009, doi 10.4088/JCP.07m03780
 LEVEL = 0.9
@@ -192,20 +197,22 @@ def twin(trial: Trial, virtual: int, early: bool) -> tuple[Prediction, Array, Ar
     knowledge, study = load_knowledge(), read_study(trial.study, load_knowledge())
     doses = {arm.id: arm.doses for arm in study.arms}
     regimens = [Regimen(name, name, tuple(doses[name]), ()) for name in trial.arms]
+    scale = knowledge.scales["HAMD17"]
     engine = get_engine(jobs=1)
-    library = course_library(
-        knowledge, engine, regimens, n=virtual, worlds=WORLDS, seed=SEED, weeks=trial.last, scale="HAMD17"
-    )
+    everyone = virtual_population(
+        knowledge, engine, diagnosis="mdd", n=virtual, worlds=how_many_worlds(knowledge), seed=SEED,
+        outputs=twin_outputs(knowledge),
+    )  # fmt: skip
+    population = everyone.take(np.flatnonzero(everyone.ok))
+    library = course_library(population, knowledge, engine, regimens, weeks=trial.last)
     engine.close()
-    n = len(trial.scores)
-    out = np.empty((6, n))
-    start = trial.scores[0].to_numpy()
-    for code, name in enumerate(trial.arms):
-        rows = np.flatnonzero(trial.arm == code)
-        part = trial.scores.iloc[rows]
-        seen = [{w: float(r[w]) for w in trial.early if np.isfinite(r[w])} for _, r in part.iterrows()] if early else ()
-        found = library.outcome(library.log_severity(start[rows]), start[rows], name, seen=seen)
-        out[:, rows] = (found.mean, found.sd, found.response, found.low, found.high, found.sample)
+    out = np.empty((6, len(trial.scores)))
+    alike, nothing = np.zeros(len(population)), Usable((), {})
+    for i, (code, (_, row)) in enumerate(zip(trial.arm, trial.scores.iterrows(), strict=True)):
+        seen = {w: float(row[w]) for w in trial.early if np.isfinite(row[w])} if early else {}
+        twins = library.twins(alike, nothing, scale, float(row[0]), f"{trial.name}: ")
+        found = last_score(twins, trial.arms[code], Scores(scale, seen))
+        out[:, i] = (found.mean, found.sd, found.response, found.low, found.high, found.sample)
     return Prediction(out[0], out[1], out[2]), out[3], out[4], out[5]
 
 
@@ -282,7 +289,7 @@ def report(folder: Path, *, repeats: int = REPEATS, virtual: int = VIRTUAL) -> s
     """Return the whole text."""
     _, worlds = knowledge_state(load_knowledge())
     lines = [
-        f"{FOLDS} folds, {repeats} repeats; {virtual} virtual patients in {WORLDS} worlds: {worlds}.",
+        f"{FOLDS} folds, {repeats} repeats; {virtual} virtual patients: {worlds}.",
         "95 % intervals in brackets, over patients. R2 is against the mean of the training folds. The AUC of a model",
         "that hardly varies is too low, since its mean moves against the patients left out.",
         "The twin learns from no patient; the mean courses of the first two trials took part in the calibration.",

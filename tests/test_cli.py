@@ -54,7 +54,7 @@ def study(tmp_path: Path) -> Path:
 
 def test_a_forecast_writes_json_and_html(run: Run, panel: Path, tmp_path: Path) -> None:
     outputs = [tmp_path / f"{name}.{kind}" for name in ("one", "two") for kind in ("json", "html")]
-    common = ("forecast", panel, "-r", "ssri", "-r", "placebo", "--draws", 20, "--weeks", 4, "--seed", 3)
+    common = ("forecast", panel, "-r", "ssri", "-r", "placebo", "--virtual-patients", 600, "--weeks", 4, "--seed", 3)
     code, out, err = run(*common, "--json", outputs[0], "--html", outputs[1], "--jobs", 1)
     assert code == 0, err
     assert "uncalibrated" not in out
@@ -70,7 +70,9 @@ def test_a_forecast_writes_json_and_html(run: Run, panel: Path, tmp_path: Path) 
 
 
 def test_an_assessment_writes_json_and_html(run: Run, panel: Path, tmp_path: Path) -> None:
-    code, out, _ = run("assess", panel, "--json", tmp_path / "a.json", "--html", tmp_path / "a.html", "--draws", 20)
+    code, out, _ = run(
+        "assess", panel, "--json", tmp_path / "a.json", "--html", tmp_path / "a.html", "--virtual-patients", 600
+    )
     assert code == 0
     assert "Mechanisms" in out
     assert json.loads((tmp_path / "a.json").read_text())["patient"] == "A"
@@ -158,7 +160,7 @@ def test_bad_use(run: Run, panel: Path, study: Path, tmp_path: Path) -> None:
         (2, "unknown analyte 'nope'", ("analytes", "nope")),
         (2, "unknown schema 'nope'", ("schema", "nope")),
         (2, "unknown engine 'nope'", ("assess", panel, "--engine", "nope")),
-        (2, "--draws", ("forecast", panel, "--draws", 1)),
+        (2, "--virtual-patients", ("forecast", panel, "--virtual-patients", 1)),
         (2, "PANEL", ("forecast",)),
         (2, "unknown format", ("model", "export", "--format", "nope")),
         (1, "no such file", ("forecast", tmp_path / "absent.csv")),
@@ -328,7 +330,18 @@ def test_bad_use_of_evidence(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="needs /dev/stdout")
 def test_a_result_can_go_into_a_pipe(panel: Path) -> None:
-    command = [sys.executable, "-m", "crosstalk", "assess", str(panel), "--draws", "20", "-q", "--json", "/dev/stdout"]
+    command = [
+        sys.executable,
+        "-m",
+        "crosstalk",
+        "assess",
+        str(panel),
+        "--virtual-patients",
+        "600",
+        "-q",
+        "--json",
+        "/dev/stdout",
+    ]
     found = subprocess.run(command, capture_output=True, check=False)
     assert found.returncode == 0, found.stderr
     assert json.loads(found.stdout)["patient"] == "A"
@@ -337,7 +350,7 @@ def test_a_result_can_go_into_a_pipe(panel: Path) -> None:
 def test_a_name_that_the_terminal_cannot_show_is_escaped(tmp_path: Path) -> None:
     path = tmp_path / "panel.csv"
     path.write_text(PANEL.replace("A,", "Zoë Ł,"), encoding="utf-8")
-    command = [sys.executable, "-m", "crosstalk", "assess", str(path), "--draws", "20"]
+    command = [sys.executable, "-m", "crosstalk", "assess", str(path), "--virtual-patients", "600"]
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     found = subprocess.run(command, capture_output=True, env=environment, check=False)
     assert found.returncode == 0, found.stderr

@@ -85,7 +85,7 @@ def test_the_same_cohort_gives_the_same_bytes(run: Run, table: Path, tmp_path: P
 
 
 def test_one_of_them_is_assessed_alone(run: Run, table: Path) -> None:
-    code, out, err = run("assess", table, "--patient", "P3", "--draws", 20)
+    code, out, err = run("assess", table, "--patient", "P3", "--virtual-patients", 600)
     assert code == 0, err
     assert "Assessment of P3" in out
 
@@ -93,7 +93,6 @@ def test_one_of_them_is_assessed_alone(run: Run, table: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--draws", 50), "--draws is for one patient"),
         (("--patient", "P3", "--csv", "x.csv"), "--csv is for a file of several patients"),
     ],
 )

@@ -214,6 +214,21 @@ def test_the_chance_of_few_patients_is_taken_out_of_the_spread() -> None:
         assert found.std() == pytest.approx(0.5, rel=0.06)
 
 
+@pytest.mark.parametrize("worlds", [8, 40, 200])
+def test_worlds_that_chance_alone_tells_apart_keep_some_width(worlds: int) -> None:
+    """Never none at all, and the less the more worlds there are; none only where all agree exactly."""
+    rng = np.random.default_rng(5)
+    left = []
+    for _ in range(50):
+        first, second = rng.standard_normal((worlds, 1)), rng.standard_normal((worlds, 1))
+        found = without_chance(first, second)
+        assert found.std() > 0
+        left.append(found.var(ddof=1))
+    assert np.mean(left) < 1.1 / np.sqrt(worlds)  # of a chance of 0.5
+    same = np.full((worlds, 1), 2.0)
+    assert without_chance(same, same).std() == 0
+
+
 def test_worlds_without_patients_in_one_half_keep_the_other() -> None:
     first, second = np.array([[1.0], [np.nan], [3.0], [np.nan]]), np.array([[1.0], [2.0], [3.0], [np.nan]])
     found = without_chance(first, second)

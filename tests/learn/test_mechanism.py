@@ -17,9 +17,11 @@ from crosstalk.learn.benefit import BenefitLearner
 from crosstalk.learn.columns import ColumnError
 from crosstalk.learn.mechanism import MechanismScores, TwinForecast
 from crosstalk.panel.reader import read_panel
+from crosstalk.population.cache import virtual_population
 from crosstalk.population.measure import record_analyte, record_scale
 from crosstalk.twin.cohort import assess_cohort
-from crosstalk.twin.library import CourseLibrary, course_library
+from crosstalk.twin.library import CourseLibrary, course_library, scale_score
+from crosstalk.twin.posterior import twin_outputs
 
 N = 300
 
@@ -126,33 +128,38 @@ def library() -> Iterator[CourseLibrary]:
     knowledge = load_knowledge()
     engine = get_engine(jobs=1)
     regimens = [knowledge.regimen("ssri"), knowledge.regimen("ssri-infliximab")]
-    yield course_library(knowledge, engine, regimens, n=1500, worlds=20, seed=3, weeks=8)
+    outputs = twin_outputs(knowledge)
+    everyone = virtual_population(knowledge, engine, diagnosis="mdd", n=1500, worlds=20, seed=3, outputs=outputs)
+    population = everyone.take(np.flatnonzero(everyone.ok))
+    yield course_library(population, knowledge, engine, regimens, weeks=8)
     engine.close()
 
 
 def simulated(library: CourseLibrary, n: int, seed: int, *, null: bool = False) -> tuple[Any, Any, Any, Any]:
     """A trial of add-on infliximab: covariates as measured, recorded scores, arms, and the true effect of each."""
     rng = np.random.default_rng(seed)
-    who = rng.choice(len(library), n)
+    true = {r: scale_score(library.scale, c["NV"], c["MOOD"]) for r, c in library.courses.items()}
+    complete = np.flatnonzero(np.all([np.isfinite(t).all(axis=1) for t in true.values()], axis=0))
+    who = rng.choice(complete, n)
     knowledge = load_knowledge()
     crp = np.log(
         record_analyte(
-            library.patients.outputs["CRP"][who],
+            library.population.outputs["CRP"][who],
             knowledge.analytes["hsCRP"],
             rng.standard_normal(n),
             between_weeks=True,
         )
     )
-    start = library.start[who]
+    start = scale_score(library.scale, library.start["NV"], library.start["MOOD"])[who]
     baseline = record_scale(start, library.scale, rng.standard_normal(n))
-    control, treated = (library.courses[r][who, -1] for r in ("ssri", "ssri-infliximab"))
+    control, treated = (true[r][who, -1] for r in ("ssri", "ssri-infliximab"))
     if null:
         treated = control - 1.5
     w = rng.permutation(n) % 2
-    spread = library.patients.covariates["fluctuation"][who] * library.scale.maximum
-    true = np.where(w == 1, treated, control) + spread * rng.standard_normal(n)
-    y = record_scale(true, library.scale, rng.standard_normal(n)) - baseline
-    x = np.column_stack([crp, baseline, library.patients.parameters["BMI"][who]])
+    spread = library.population.covariates["fluctuation"][who] * library.scale.maximum
+    last = np.where(w == 1, treated, control) + spread * rng.standard_normal(n)
+    y = record_scale(last, library.scale, rng.standard_normal(n)) - baseline
+    x = np.column_stack([crp, baseline, library.population.parameters["BMI"][who]])
     return x, y, w, treated - control
 
 

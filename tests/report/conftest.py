@@ -23,14 +23,14 @@ def forecasted(tmp_path_factory: pytest.TempPathFactory) -> Forecast:
     rows = ("hsCRP,6.2,mg/L", "IL-6,<0.9,pg/mL", "BMI,31,kg/m2", "sex,female,", "HAMD17,24,")
     path.write_text("patient,analyte,value,unit\n" + "".join(f'"{name}",{row}\n' for row in rows))
     regimens = ["ssri-infliximab", "nortriptyline", "placebo"]
-    return forecast(one_patient(read_panel(path)), regimens=regimens, draws=40, seed=2)
+    return forecast(one_patient(read_panel(path)), regimens=regimens, virtual_patients=1500, seed=2)
 
 
 @pytest.fixture(scope="session")
 def assessed(tmp_path_factory: pytest.TempPathFactory) -> Assessment:
     path = tmp_path_factory.mktemp("panel") / "panel.csv"
     path.write_text("patient,analyte,value,unit\nB,hsCRP,0.4,mg/L\nB,BMI,22,kg/m2\nB,MADRS,30,\n")
-    return assess(one_patient(read_panel(path)), draws=40)
+    return assess(one_patient(read_panel(path)), virtual_patients=1500)
 
 
 @pytest.fixture(scope="session")

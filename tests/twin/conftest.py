@@ -14,6 +14,7 @@ from crosstalk.twin.posterior import Posterior, infer
 
 MakePanel = Callable[..., Panel]
 Infer = Callable[..., Posterior]
+SMALL = 1500
 
 
 @pytest.fixture(scope="session")
@@ -37,12 +38,10 @@ def panel_of() -> MakePanel:
 def twin_of() -> Infer:
     """The posterior of a panel from a small virtual population."""
 
-    def make(
-        panel: Panel, *, seed: int = 1, n: int = 150, worlds: int = 5, draws: int = 30, jobs: int = 1
-    ) -> Posterior:
+    def make(panel: Panel, *, seed: int = 1, n: int = SMALL, worlds: int = 20, jobs: int = 1) -> Posterior:
         engine = get_engine(jobs=jobs)
         try:
-            return infer(panel, load_knowledge(), engine, seed=seed, virtual_patients=n, worlds=worlds, draws=draws)
+            return infer(panel, load_knowledge(), engine, seed=seed, virtual_patients=n, worlds=worlds)
         finally:
             engine.close()
 
@@ -51,8 +50,7 @@ def twin_of() -> Infer:
 
 @pytest.fixture(scope="module")
 def small_population() -> Iterator[None]:
-    """`assess` and `forecast` with a virtual population of 150 instead of their own size."""
+    """`assess` and `forecast` with a virtual population that is small instead of their own size."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(twin, "VIRTUAL_PATIENTS", 150)
-        patch.setattr(twin, "WORLDS", 5)
+        patch.setattr(twin, "VIRTUAL_PATIENTS", SMALL)
         yield

@@ -12,15 +12,17 @@ import pytest
 from crosstalk.knowledge.loader import load_knowledge
 from crosstalk.panel.records import Measurement, Panel
 from crosstalk.twin.assessment import applicability, mechanism_scores, profile
+from crosstalk.twin.cohort_weights import Usable
 from crosstalk.twin.posterior import Posterior
 from crosstalk.twin.records import Assessment
-from crosstalk.twin.twin import assess
+from crosstalk.twin.twin import assess, how_many_worlds
 
 MakePanel = Callable[..., Panel]
 Infer = Callable[..., Posterior]
 
 pytestmark = pytest.mark.usefixtures("small_population")
 
+SMALL = 1500
 PERSON: dict[str, float | str] = {"BMI": 27.0, "age": 45.0, "sex": 1.0, "HAMD17": 22.0}
 
 
@@ -55,9 +57,10 @@ def test_prediction_beside_a_fitted_value_is_the_posteriors_own(usual: Panel, po
     items = {i.analyte: i for i in profile(usual, posterior, load_knowledge())}
     predicted = items["hsCRP"].predicted
     assert predicted is not None
-    draws = posterior.patients.outputs["CRP"]
-    assert predicted.mean == pytest.approx(np.exp(np.log(draws).mean()))
-    assert (predicted.lo90, predicted.hi90) == pytest.approx(tuple(np.quantile(draws, [0.05, 0.95])))
+    values, weight = posterior.population.outputs["CRP"], posterior.weight
+    assert predicted.mean == pytest.approx(np.exp(weight @ np.log(values)))
+    for end, share in ((predicted.lo90, 0.05), (predicted.hi90, 0.95)):
+        assert weight[values <= end].sum() == pytest.approx(share, abs=0.02)
     assert items["HDL"].predicted is None
     assert items["BMI"].predicted is None
 
@@ -110,7 +113,7 @@ def test_contraction_is_nothing_without_a_value_and_more_with_more(twin_of: Infe
     values: tuple[dict[str, float | str], ...] = ({}, {"hsCRP": 2.0}, {"hsCRP": 2.0, "IL-6": 1.0, "TNF": 2.0})
     found = []
     for v in values:
-        scores = mechanism_scores(twin_of(panel_of(v), draws=150), load_knowledge())
+        scores = mechanism_scores(twin_of(panel_of(v)), load_knowledge())
         found.append(next(s.contraction for s in scores if s.id == "innate_activation"))
     assert found[0] < 0.3
     assert found[2] > found[1] > found[0]
@@ -118,7 +121,7 @@ def test_contraction_is_nothing_without_a_value_and_more_with_more(twin_of: Infe
 
 def test_reading_follows_the_interval(twin_of: Infer, panel_of: MakePanel) -> None:
     definition = load_knowledge().scores["innate_activation"]
-    inflamed = twin_of(panel_of({"hsCRP": 30.0, "IL-6": 9.0, "TNF": 6.0}, **PERSON))
+    inflamed = twin_of(panel_of({"hsCRP": 30.0, "IL-6": 9.0, "TNF": 6.0}, HAMD17=22.0), n=6000)
     score = next(s for s in mechanism_scores(inflamed, load_knowledge()) if s.id == "innate_activation")
     assert score.lo90 > 1
     assert score.reading == definition.high
@@ -129,11 +132,12 @@ def test_reading_follows_the_interval(twin_of: Infer, panel_of: MakePanel) -> No
     [(0.02, 2.0, "high"), (0.02, 0.5, "low"), (0.02, 1.0, "within"), (1.5, 1.0, "uncertain")],
 )
 def test_readings(posterior: Posterior, spread: float, center: float, attribute: str) -> None:
-    """Draws made for the purpose: clearly high, low, within, and anything."""
+    """Intervals made for the purpose: clearly high, low, within, and anything."""
     definition = load_knowledge().scores["kynurenine_shift"]
-    draws = center * np.exp(spread * np.linspace(-2, 2, len(posterior.patients)))
-    outputs = {**posterior.patients.outputs, definition.output: draws}
-    made = dataclasses.replace(posterior, patients=dataclasses.replace(posterior.patients, outputs=outputs))
+    ends = center * np.exp(spread * np.array([-1.6, 0.0, 1.6]))
+    low, mean, high = (np.full_like(posterior.scores.mean, e) for e in ends)
+    scores = dataclasses.replace(posterior.scores, mean=mean, low=low, high=high)
+    made = dataclasses.replace(posterior, scores=scores)
     score = next(s for s in mechanism_scores(made, load_knowledge()) if s.id == definition.id)
     if attribute == "uncertain":
         assert score.reading.startswith("uncertain")
@@ -144,7 +148,7 @@ def test_readings(posterior: Posterior, spread: float, center: float, attribute:
 def test_a_usual_patient_lies_inside(usual: Panel, posterior: Posterior) -> None:
     found = applicability(usual, posterior, load_knowledge())
     assert found.level in ("inside", "edge")
-    assert found.virtual_patients == int(posterior.population.ok.sum())
+    assert found.virtual_patients == len(posterior.population)
     assert found.effective_sample == posterior.effective_sample
     tails = [s.tail_probability for s in found.surprises]
     assert tails == sorted(tails)
@@ -152,20 +156,26 @@ def test_a_usual_patient_lies_inside(usual: Panel, posterior: Posterior) -> None
     assert all(0 <= t <= 1 for t in tails)
 
 
+def alike(posterior: Posterior, sample: int) -> Posterior:
+    """The same without a value, so many virtual patients having equal weights and the others none."""
+    weight = np.where(np.arange(len(posterior.population)) < sample, 0.0, -np.inf)
+    return dataclasses.replace(posterior, fit=Usable((), {}), log_weight=weight)
+
+
 @pytest.mark.parametrize(
-    ("sample", "level"), [(100.0, "inside"), (29.0, "edge"), (4.9, "outside"), (30.0, "inside"), (5.0, "edge")]
+    ("sample", "level"), [(100, "inside"), (29, "edge"), (4, "outside"), (30, "inside"), (5, "edge")]
 )
 def test_few_alike_is_edge_and_hardly_any_is_outside(
-    panel_of: MakePanel, posterior: Posterior, sample: float, level: str
+    panel_of: MakePanel, posterior: Posterior, sample: int, level: str
 ) -> None:
     panel = panel_of(BMI=29.0)
-    made = dataclasses.replace(posterior, observed=(), effective_sample=sample)
+    made = alike(posterior, sample)
     assert applicability(panel, made, load_knowledge()).level == level
 
 
 @pytest.mark.parametrize(("bmi", "level"), [(29.6, "inside"), (64.9, "outside"), (16.1, "outside")])
 def test_an_unusual_covariate_is_named(panel_of: MakePanel, posterior: Posterior, bmi: float, level: str) -> None:
-    made = dataclasses.replace(posterior, observed=(), effective_sample=100.0)
+    made = alike(posterior, 100)
     found = applicability(panel_of(BMI=bmi), made, load_knowledge())
     assert found.level == level
     assert ("The most unusual value is BMI" in found.message) == (level == "outside")
@@ -194,7 +204,7 @@ def test_a_panel_without_laboratory_values_says_so(twin_of: Infer, panel_of: Mak
 
 @pytest.fixture(scope="module")
 def assessed(usual: Panel) -> Assessment:
-    return assess(usual, draws=30)
+    return assess(usual)
 
 
 def test_assess_puts_the_parts_together(usual: Panel, assessed: Assessment) -> None:
@@ -202,30 +212,31 @@ def test_assess_puts_the_parts_together(usual: Panel, assessed: Assessment) -> N
     assert len(assessed.profile) == len(usual.measurements)
     assert len(assessed.mechanisms) == 5
     p = assessed.provenance
-    assert (p.virtual_patients, p.knowledge_draws, p.calibrated) == (150, 5, True)
-    assert 25 <= p.posterior_draws <= 30
+    assert (p.virtual_patients, p.calibrated) == (SMALL, True)
+    assert 0.9 * SMALL < p.posterior_draws <= SMALL
+    assert p.knowledge_draws == how_many_worlds(load_knowledge())
     assert p.knowledge_sha256 == load_knowledge().sha256
     assert "The patient is taken as untreated at baseline." in assessed.notes
     assert not any("no symptom score" in n for n in assessed.notes)
 
 
 def test_same_seed_same_bytes(usual: Panel, assessed: Assessment) -> None:
-    again = assess(usual, draws=30)
+    again = assess(usual)
     one, two = (json.dumps(dataclasses.asdict(a), allow_nan=False) for a in (assessed, again))
     assert one == two
-    assert assess(usual, draws=30, seed=2).mechanisms != assessed.mechanisms
+    assert assess(usual, seed=2).mechanisms != assessed.mechanisms
 
 
 def test_the_hash_of_the_input_follows_the_values_not_their_order(usual: Panel, assessed: Assessment) -> None:
     turned = dataclasses.replace(usual, measurements=dict(reversed(usual.measurements.items())))
     changed = dataclasses.replace(usual, measurements={**usual.measurements, "hsCRP": Measurement("hsCRP", 1.41)})
-    hashes = [assess(p, draws=30).provenance.input_sha256 for p in (turned, changed)]
+    hashes = [assess(p).provenance.input_sha256 for p in (turned, changed)]
     assert hashes[0] == assessed.provenance.input_sha256 != hashes[1]
 
 
 def test_notes_of_the_panel_and_a_missing_score(panel_of: MakePanel) -> None:
     panel = dataclasses.replace(panel_of(hsCRP=2.0), missing=("IL-6", "TNF"), notes=("A note of the reader.",))
-    notes = assess(panel, draws=30).notes
+    notes = assess(panel).notes
     assert "The panel holds no symptom score; the baseline HAMD17 is that of the virtual population." in notes
     assert "Named in the file without a value: IL-6, TNF." in notes
     assert "A note of the reader." in notes

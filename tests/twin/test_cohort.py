@@ -24,8 +24,8 @@ from crosstalk.twin.cohort import assess_cohort, place_values
 from crosstalk.twin.cohort_records import CohortAssessment, Column
 from crosstalk.twin.cohort_summary import STRATA, stratum_of
 from crosstalk.twin.cohort_weights import Usable, Weigher, weighted_quantiles
-from crosstalk.twin.likelihood import log_likelihood, observation, observations, tail_probability
-from crosstalk.twin.posterior import covariates_of, likeness, twin_outputs
+from crosstalk.twin.likelihood import likeness, log_likelihood, observation, observations, tail_probability
+from crosstalk.twin.posterior import covariates_of, twin_outputs
 from crosstalk.twin.twin import assess
 
 KNOWLEDGE = load_knowledge()
@@ -143,27 +143,19 @@ def test_tail_probabilities_are_those_of_one_patient(population: Patients) -> No
             assert tail.adjusted == pytest.approx(1 - (1 - tail.lowest) ** tail.values, abs=1e-9)
 
 
-@pytest.mark.slow
-def test_scores_agree_with_those_of_one_patient() -> None:
-    """Mean over the patients within a third of an SD, width of the interval within a third, where many are alike.
-
-    `assess` has an error of its own: its 1,200 virtual patients, of whom 30 to 150 are alike here, and 400 draws.
-    """
-    panels = measured(people(16, seed=9), ["hsCRP", "IL-6", "HOMA-IR", "kynurenine"], 9)
-    result = cohort(panels, virtual_patients=20_000)
-    gaps, widths = [], []
+def test_scores_are_those_of_one_patient() -> None:
+    panels = measured(people(6, seed=9), ["hsCRP", "IL-6", "HOMA-IR", "kynurenine"], 9)
+    result = cohort(panels, virtual_patients=2000)
+    told = 0
     for i, panel in enumerate(panels):
-        if result.patients.effective_sample[i] < 100:
+        if result.patients.status[i] not in ("ok", "edge") or result.patients.effective_sample[i] < 5:
             continue
-        one = assess(panel, draws=400)
+        told += 1
+        one = assess(panel, virtual_patients=2000)
+        assert one.applicability.effective_sample == pytest.approx(result.patients.effective_sample[i])
         for s, c in zip(one.mechanisms, result.score_columns, strict=True):
-            width = np.log(s.hi90 / s.lo90)
-            gaps.append(np.log(c.mean[i] / s.mean) / (width / 3.29))
-            widths.append(np.log(c.high[i] / c.low[i]) / width)
-    assert len(gaps) >= 40
-    assert np.sqrt(np.mean(np.square(gaps))) < 0.33
-    assert abs(np.mean(gaps)) < 0.2
-    assert 0.9 < np.exp(np.mean(np.log(widths))) < 1.2
+            assert (s.mean, s.lo90, s.hi90) == pytest.approx((c.mean[i], c.low[i], c.high[i]))
+    assert told >= 3
 
 
 def test_intervals_hold_the_truth() -> None:
@@ -250,7 +242,7 @@ def test_too_few_alike_means_no_score() -> None:
     assert row["status"] == "outside"
     assert row["effective_sample"] < 5
     assert np.isnan(row["metabolic_load"])
-    assert "assess this patient alone" in row["reason"]
+    assert "too few for a score" in row["reason"]
 
 
 def test_a_failed_value_changes_no_score() -> None:

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from crosstalk.knowledge.loader import load_knowledge
 from crosstalk.panel.records import Measurement, Panel
+from crosstalk.twin.cohort_weights import Usable
+from crosstalk.twin.estimate import Estimator
+from crosstalk.twin.library import Twins
 from crosstalk.twin.likelihood import observations
 from crosstalk.twin.next_assay import expected_reduction, next_assays
-from crosstalk.twin.posterior import Posterior
 
 Array = NDArray[np.float64]
 
@@ -75,8 +77,8 @@ def test_nothing_to_reduce_or_too_few_draws(benefit: Array) -> None:
 N = 300
 
 
-def made_up(measured: tuple[str, ...] = (), *, seed: int = 1) -> tuple[Posterior, Array, Array]:
-    """A posterior in which the benefit hangs on IL-6 alone; every other variable is chance."""
+def made_up(measured: tuple[str, ...] = (), *, seed: int = 1) -> tuple[Twins, Estimator, Usable, Array]:
+    """Virtual patients whose benefit hangs on IL-6 alone; every other variable is chance."""
     knowledge = load_knowledge()
     rng = np.random.default_rng(seed)
     variables = {a.observable for a in knowledge.analytes.values() if a.kind == "laboratory" and a.observable}
@@ -84,16 +86,15 @@ def made_up(measured: tuple[str, ...] = (), *, seed: int = 1) -> tuple[Posterior
     drive = np.log(outputs["IL6_total"])
     outputs["CRP"] = np.exp(drive + 0.05 * rng.standard_normal(N))
     panel = Panel("A", {k: Measurement(k, 1.0) for k in measured})
-    posterior = SimpleNamespace(
-        observed=observations(panel, knowledge), patients=SimpleNamespace(outputs=outputs, seed=seed)
-    )
-    return posterior, 3 * drive, np.ones(N, dtype=bool)  # type: ignore[return-value]
+    twins = SimpleNamespace(patients=SimpleNamespace(outputs=outputs, seed=seed))
+    estimator = Estimator(np.ones(N), np.arange(N) % 10)
+    return twins, estimator, Usable(observations(panel, knowledge), {}), 3 * drive  # type: ignore[return-value]
 
 
 def test_the_assay_that_tells_most_comes_first() -> None:
     knowledge = load_knowledge()
-    posterior, benefit, keep = made_up()
-    found = next_assays(posterior, benefit, keep, knowledge)
+    twins, estimator, fit, benefit = made_up()
+    found = next_assays(twins, estimator, fit, benefit, knowledge)
     # CRP follows IL-6 closely here and its assays agree better with each other
     assert [a.analyte for a in found[:2]] == ["hsCRP", "IL-6"]
     for entry in found[:2]:
@@ -107,8 +108,8 @@ def test_the_assay_that_tells_most_comes_first() -> None:
 
 
 def test_what_was_measured_is_not_proposed() -> None:
-    posterior, benefit, keep = made_up(("hsCRP",))
-    found = next_assays(posterior, benefit, keep, load_knowledge(), at_most=100)
+    twins, estimator, fit, benefit = made_up(("hsCRP",))
+    found = next_assays(twins, estimator, fit, benefit, load_knowledge(), at_most=100)
     names = [a.analyte for a in found]
     assert "hsCRP" not in names
     assert names[0] == "IL-6"
@@ -117,24 +118,27 @@ def test_what_was_measured_is_not_proposed() -> None:
 
 def test_at_most_so_many_and_only_what_the_model_predicts() -> None:
     knowledge = load_knowledge()
-    posterior, benefit, keep = made_up()
-    assert len(next_assays(posterior, benefit, keep, knowledge, at_most=3)) == 3
-    every = next_assays(posterior, benefit, keep, knowledge, at_most=1000)
+    twins, estimator, fit, benefit = made_up()
+    assert len(next_assays(twins, estimator, fit, benefit, knowledge, at_most=3)) == 3
+    every = next_assays(twins, estimator, fit, benefit, knowledge, at_most=1000)
     assert {a.analyte for a in every} == {
         a.id for a in knowledge.analytes.values() if a.kind == "laboratory" and a.observable
     }
 
 
-def test_incomplete_patients_are_left_out() -> None:
-    posterior, benefit, keep = made_up()
-    spoilt, part = benefit.copy(), keep.copy()
-    spoilt[::10], part[::10] = np.nan, False
-    found = next_assays(posterior, spoilt, part, load_knowledge())
-    assert np.isfinite([a.variance_reduction for a in found]).all()
+def test_weights_decide_who_is_asked() -> None:
+    """A half in which the benefit hangs on nothing has no say without weight."""
+    knowledge = load_knowledge()
+    twins, _, fit, benefit = made_up()
+    spoilt = np.where(np.arange(N) < N // 2, benefit, np.random.default_rng(1).normal(0, 30, N))
+    weighed = Estimator(np.where(np.arange(N) < N // 2, 1.0, 1e-12), np.arange(N) % 10)
+    found = next_assays(twins, weighed, fit, spoilt, knowledge)
     assert found[0].variance_reduction > 0.5
 
 
 def test_same_seed_same_ranking() -> None:
-    posterior, benefit, keep = made_up()
+    twins, estimator, fit, benefit = made_up()
     knowledge = load_knowledge()
-    assert next_assays(posterior, benefit, keep, knowledge) == next_assays(posterior, benefit, keep, knowledge)
+    assert next_assays(twins, estimator, fit, benefit, knowledge) == next_assays(
+        twins, estimator, fit, benefit, knowledge
+    )

@@ -18,11 +18,14 @@ from crosstalk.engine import get_engine
 from crosstalk.errors import TwinError, UsageError
 from crosstalk.knowledge.loader import load_knowledge
 from crosstalk.panel.records import Panel
+from crosstalk.population.cache import virtual_population
 from crosstalk.population.measure import visit_scores
 from crosstalk.study.protocol import HOURS_PER_WEEK
-from crosstalk.twin.library import CourseLibrary, course_library
+from crosstalk.twin.cohort_weights import Usable
+from crosstalk.twin.library import CourseLibrary, course_library, scale_score
+from crosstalk.twin.posterior import twin_outputs
 from crosstalk.twin.records import Forecast
-from crosstalk.twin.sequential import EarlyScore, Scores, early_scores, effective_sample, resample, spread_of
+from crosstalk.twin.sequential import EarlyScore, Scores, early_scores, last_score, recorded_mean
 from crosstalk.twin.twin import forecast
 
 Array = NDArray[np.float64]
@@ -31,17 +34,18 @@ MakePanel = Callable[..., Panel]
 WEEKS = 8
 
 
+REFERENCE = "ssri"
+
+
 @pytest.fixture(scope="module")
 def library() -> Iterator[CourseLibrary]:
     knowledge = load_knowledge()
     engine = get_engine(jobs=1)
-    regimens = [r for r in knowledge.regimens.values() if r.reference or not r.doses]
-    yield course_library(knowledge, engine, regimens, n=500, worlds=10, seed=5, weeks=WEEKS)
+    outputs = twin_outputs(knowledge)
+    everyone = virtual_population(knowledge, engine, diagnosis="mdd", n=1000, worlds=20, seed=5, outputs=outputs)
+    population = everyone.take(np.flatnonzero(everyone.ok))
+    yield course_library(population, knowledge, engine, [knowledge.regimen(REFERENCE)], weeks=WEEKS)
     engine.close()
-
-
-def reference(library: CourseLibrary) -> Array:
-    return library.courses[next(r.id for r in load_knowledge().regimens.values() if r.reference)]
 
 
 # Reading and checking
@@ -103,6 +107,11 @@ def gaussian(spread: float, weeks: list[int], variance: float) -> Array:
     return spread**2 * (np.exp(-np.abs(s - t) / 4) - np.exp(-(s + t) / 4)) + variance * np.eye(len(weeks))
 
 
+def last(scores: Scores, true: Array, spread: Array) -> tuple[Array, Array]:
+    mean, sd = scores.expected(true, spread)
+    return mean[:, -1], sd[:, -1]
+
+
 def test_the_likelihood_is_that_of_the_joint_normal() -> None:
     scale = load_knowledge().scales["HAMD17"]
     rng = np.random.default_rng(1)
@@ -119,57 +128,39 @@ def test_the_likelihood_is_that_of_the_joint_normal() -> None:
 def test_the_last_score_given_those_seen_is_that_of_the_joint_normal() -> None:
     scale = load_knowledge().scales["HAMD17"]
     true, spread = np.linspace(24, 10, 9)[None, :], np.array([4.5])
-    mean, sd = Scores(scale, {1: 20.0, 2: 17.0}).last(true, spread)
+    mean, sd = last(Scores(scale, {1: 20.0, 2: 17.0}), true, spread)
     variance = scale.rater_sd**2 + 1 / 12
     joint = gaussian(4.5, [1, 2, 8], variance)
     pull = joint[2, :2] @ np.linalg.inv(joint[:2, :2])
     assert mean[0] == pytest.approx(true[0, 8] + pull @ (np.array([20, 17]) - true[0, [1, 2]]))
     assert sd[0] ** 2 == pytest.approx(joint[2, 2] - 1 / 12 - pull @ joint[:2, 2])
-    nothing_seen = Scores(scale, {}).last(true, spread)
+    nothing_seen = last(Scores(scale, {}), true, spread)
     assert nothing_seen[1][0] ** 2 == pytest.approx(joint[2, 2] - 1 / 12)
 
 
-def test_drawn_scores_have_that_mean_and_spread_and_keep_those_seen() -> None:
-    """Against the formula, by 20 000 draws; the same draws as without scores, moved."""
-    scale = dataclasses.replace(load_knowledge().scales["HAMD17"], integer=False)
-    n = 20_000
-    true, spread = np.tile(np.linspace(30, 20, 9), (n, 1)), np.full(n, 4.5)
-    scores = Scores(scale, {1: 24.0, 2: 23.0})
-    drawn = scores.recorded(true, spread, seed=3)
-    mean, sd = scores.last(true[:1], spread[:1])
-    assert drawn[:, 8].mean() == pytest.approx(mean[0], abs=4 * sd[0] / np.sqrt(n))
-    assert drawn[:, 8].std() == pytest.approx(sd[0], rel=0.03)
-    assert (drawn[:, [1, 2]] == [24.0, 23.0]).all()
-    free = Scores(scale, {}).recorded(true, spread, seed=3)
-    assert np.corrcoef(free[:, 8], drawn[:, 8])[0, 1] > 0.9
-
-
 def test_another_treatment_shares_the_fluctuation_and_not_the_scores() -> None:
-    """Who ran above his expected course under one treatment runs above it under the other."""
-    scale = dataclasses.replace(load_knowledge().scales["HAMD17"], integer=False)
-    n = 5000
-    on, other, spread = np.full((n, 9), 20.0), np.full((n, 9), 15.0), np.full(n, 5.0)
+    """Who ran above his expected course under one treatment runs as far above it under the other."""
+    scale = load_knowledge().scales["HAMD17"]
+    on, other, spread = np.full((3, 9), 20.0), np.full((3, 9), 15.0), np.array([0.0, 4.0, 5.0])
     scores = Scores(scale, {2: 28.0})
-    own, switched = scores.recorded(on, spread, seed=4), scores.recorded(other, spread, seed=4, observed=on)
+    (own, own_sd), (switched, sd) = scores.expected(on, spread), scores.expected(other, spread, observed=on)
     assert (own[:, 2] == 28).all()
-    assert switched[:, 2].std() > 1
-    # but for the ends of the scale
-    within = (own > 0) & (own < scale.maximum) & (switched > 0) & (switched < scale.maximum)
-    assert (own - switched)[:, 3:][within[:, 3:]] == pytest.approx(5.0)
-    assert switched[:, 3].mean() > 16
+    assert (own_sd[:, 2] == 0).all()
+    assert (sd[:, 2] > 1).all()
+    assert (own - switched)[:, 3:] == pytest.approx(np.full((3, 6), 5.0))
+    # no fluctuation, no news; more of it, more news
+    assert switched[0] == pytest.approx(np.full(9, 15.0))
+    assert 15.5 < switched[1, 3] < switched[2, 3]
 
 
-@pytest.mark.parametrize(("weights", "expected"), [([1, 1, 1, 1], 4), ([1, 0, 0, 0], 1), ([0.5, 0.5, 0, 0], 2)])
-def test_effective_sample(weights: list[float], expected: float) -> None:
-    with np.errstate(divide="ignore"):
-        assert effective_sample(np.log(np.array(weights))) == pytest.approx(expected)
-    assert effective_sample(np.full(3, -np.inf)) == 0
-
-
-def test_resampling_takes_each_as_often_as_its_weight() -> None:
-    with np.errstate(divide="ignore"):
-        found = resample(np.log(np.array([0.5, 0.25, 0.25, 0.0])), 100, np.random.default_rng(1))
-    assert np.bincount(found, minlength=4).tolist() == [50, 25, 25, 0]
+def test_the_mean_of_a_score_that_the_scale_cuts() -> None:
+    """Against a million draws."""
+    scale = load_knowledge().scales["HAMD17"]
+    draws = np.random.default_rng(1).standard_normal(1_000_000)
+    for mean, sd in ((1.0, 3.0), (-2.0, 4.0), (20.0, 5.0), (51.0, 4.0)):
+        expected = np.clip(mean + sd * draws, 0, scale.maximum).mean()
+        assert recorded_mean(np.array(mean), np.array(sd), scale) == pytest.approx(expected, abs=0.02)
+    assert recorded_mean(np.array(17.0), np.array(0.0), scale) == pytest.approx(17)
 
 
 # Calibration: patients simulated from the model
@@ -177,38 +168,38 @@ def test_resampling_takes_each_as_often_as_its_weight() -> None:
 
 def covered(library: CourseLibrary, seed: int, n: int) -> tuple[float, float, float]:
     """Coverage of 90 % intervals of the score at week 8 after weeks 1 and 2, and their width with and without."""
-    true, spread = reference(library), spread_of(library.patients, library.scale)
+    whole, scale = library.courses[REFERENCE], library.scale
     rng = np.random.default_rng(seed)
-    chosen = rng.choice(len(library), n, replace=False)
+    chosen = rng.choice(np.flatnonzero(np.isfinite(whole["NV"][:, -1])), n, replace=False)
+    true = scale_score(scale, whole["NV"], whole["MOOD"])
     recorded = visit_scores(
-        true, library.scale, seed=1000 + seed, index=np.arange(len(library)),
-        times_h=np.arange(WEEKS + 1) * HOURS_PER_WEEK, covariates=library.patients.covariates,
+        true, scale, seed=1000 + seed, index=np.arange(len(true)),
+        times_h=np.arange(WEEKS + 1) * HOURS_PER_WEEK, covariates=library.population.covariates,
     )  # fmt: skip
-    noise = rng.standard_normal(len(library)) * library.scale.rater_sd
-    start = np.round(library.start + noise)[chosen]
-    weight = library.log_severity(start)
-    # nobody stands for himself
-    weight[np.arange(n), chosen] = -np.inf
-    name = next(k for k, v in library.courses.items() if v is true)
-    seen = [{1: recorded[i, 1], 2: recorded[i, 2]} for i in chosen]
-    after = library.outcome(weight, start, name, seen=seen)
-    before = library.outcome(weight, start, name)
-    last = recorded[chosen, WEEKS]
-    inside = (after.low <= last) & (last <= after.high)
-    assert spread.min() > 0
-    return float(inside.mean()), float((after.high - after.low).mean()), float((before.high - before.low).mean())
+    inside, after, before = [], [], []
+    for i in chosen:
+        start = float(np.clip(np.round(true[i, 0] + scale.rater_sd * rng.standard_normal()), 5, 39))
+        weight = np.zeros(len(true))
+        weight[i] = -np.inf  # nobody stands for himself
+        twins = library.twins(weight, Usable((), {}), scale, start)
+        told = last_score(twins, REFERENCE, Scores(scale, {1: recorded[i, 1], 2: recorded[i, 2]}))
+        untold = last_score(twins, REFERENCE, Scores(scale, {}))
+        inside.append(told.low <= recorded[i, WEEKS] <= told.high)
+        after.append(told.high - told.low)
+        before.append(untold.high - untold.low)
+    return float(np.mean(inside)), float(np.mean(after)), float(np.mean(before))
 
 
 def test_intervals_after_two_weeks_cover_and_are_narrower(library: CourseLibrary) -> None:
-    found = np.mean([covered(library, seed, 300) for seed in (1, 2, 3)], axis=0)
+    found = covered(library, 1, 400)
     assert 0.85 <= found[0] <= 0.95
     assert found[1] < 0.95 * found[2]
 
 
 @pytest.mark.slow
 def test_intervals_cover_in_many_draws(library: CourseLibrary) -> None:
-    """Mean of 20 draws of 300 patients; many scores are exactly zero, so that a little more than 90 % is covered."""
-    found = [covered(library, seed, 300)[0] for seed in range(4, 24)]
+    """Mean of 10 draws of 400 patients; many scores are exactly zero, so that a little more than 90 % is covered."""
+    found = [covered(library, seed, 400)[0] for seed in range(4, 14)]
     assert 0.885 <= np.mean(found) <= 0.93
 
 
@@ -217,12 +208,12 @@ def test_intervals_cover_in_many_draws(library: CourseLibrary) -> None:
 
 @pytest.fixture(scope="module")
 def panel(panel_of: MakePanel) -> Panel:
-    return panel_of(hsCRP=3.0, BMI=27.0, age=40.0, sex=1.0, HAMD17=24.0)
+    return panel_of(hsCRP=3.0, HAMD17=24.0)
 
 
-def run(panel: Panel, *scores: tuple[int, float], on: str | None = None, draws: int = 40) -> Forecast:
+def run(panel: Panel, *scores: tuple[int, float], on: str | None = None) -> Forecast:
     early = [EarlyScore(week, "HAMD17", score) for week, score in scores]
-    return forecast(panel, regimens=["placebo"], scores=early, on=on, draws=draws, weeks=WEEKS)
+    return forecast(panel, regimens=["placebo"], scores=early, on=on, weeks=WEEKS)
 
 
 @pytest.fixture(scope="module")
@@ -261,7 +252,7 @@ def test_what_was_seen_is_told_beside_what_was_expected(good: Forecast) -> None:
     assert [(s.week, s.score) for s in told.seen] == [(1.0, 18.0), (2.0, 13.0)]
     assert all(s.expected.lo90 < s.expected.mean < s.expected.hi90 for s in told.seen)
     assert all(0 < s.tail_probability <= 1 for s in told.seen)
-    assert 20 <= told.effective_sample <= told.candidates <= 4 * 40
+    assert 20 <= told.effective_sample < told.candidates
     assert good.notes[0].startswith("Updated with early scores under ")
     assert "a switch is not forecast" in good.notes[0]
     json.dumps(dataclasses.asdict(good), allow_nan=False)
@@ -291,7 +282,7 @@ def test_scores_that_nothing_explains_are_refused_with_the_reason(panel: Panel, 
 def test_the_command_takes_scores_and_refuses_wrong_ones(tmp_path: Path, panel: Panel, small_population: None) -> None:
     file, result = tmp_path / "panel.csv", tmp_path / "forecast.json"
     file.write_text("patient,hsCRP [mg/L],HAMD17\nA,3,24\n", encoding="utf-8")
-    common = ["forecast", str(file), "-r", "placebo", "--draws", "30", "--weeks", "4", "--quiet"]
+    common = ["forecast", str(file), "-r", "placebo", "--virtual-patients", "1500", "--weeks", "4", "--quiet"]
     done = CliRunner().invoke(app, [*common, "--scores", "week 1: HAMD17=20", "--json", str(result)])
     assert done.exit_code == 0, done.output
     told = json.loads(result.read_text())["update"]

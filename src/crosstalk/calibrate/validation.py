@@ -20,6 +20,7 @@ from crosstalk.engine import get_engine
 from crosstalk.engine.ensemble import Engine
 from crosstalk.evidence.listing import marker_text, stratum_text
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
+from crosstalk.population.between import non_negative
 from crosstalk.population.calibrated import evidence_hash, model_hash, possible_worlds
 from crosstalk.population.worlds import Worlds, prior_worlds
 from crosstalk.study.endpoints import from_error_scale
@@ -312,7 +313,8 @@ def without_chance(first: Array, second: Array) -> Array:
     Returns
     -------
     array, shape (n_worlds, n_targets)
-        With the mean over worlds unchanged.
+        With the mean over worlds unchanged. Worlds that differ by less than chance are drawn together, but not into
+        one: how far is what the error of the estimate leaves open, see `crosstalk.population.between.non_negative`.
     """
     both = np.stack([first, second])
     known = np.isfinite(both)
@@ -328,7 +330,10 @@ def without_chance(first: Array, second: Array) -> Array:
         spread = float(mean[some, j].var(ddof=1))
         if spread > 0:
             middle = mean[some, j].mean()
-            found[some, j] = middle + np.sqrt(max(1 - chance / spread, 0.0)) * (mean[some, j] - middle)
+            # variances of normal samples; that of the chance comes from the differences of the halves
+            error = np.sqrt(2 * spread**2 / (some.sum() - 1) + 2 * chance**2 / pairs.sum()) if chance else 0.0
+            own = min(non_negative(spread - chance, float(error)) / spread, 1.0)
+            found[some, j] = middle + np.sqrt(own) * (mean[some, j] - middle)
     return found
 
 

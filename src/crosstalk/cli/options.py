@@ -8,7 +8,18 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Draws", "EngineName", "HtmlFile", "Jobs", "JsonFile", "Occasion", "PanelFile", "Patient", "Quiet", "Seed"]
+__all__ = [
+    "EngineName",
+    "HtmlFile",
+    "Jobs",
+    "JsonFile",
+    "Occasion",
+    "PanelFile",
+    "Patient",
+    "Quiet",
+    "Seed",
+    "VirtualPatients",
+]
 
 
 def _hush(quiet: bool) -> bool:
@@ -30,7 +41,9 @@ Occasion = Annotated[
 JsonFile = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON.")]
 HtmlFile = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a self-contained report.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Fixes everything random.")]
-Draws = Annotated[int, typer.Option("--draws", min=20, help="Virtual patients who stand for the patient.")]
+VirtualPatients = Annotated[
+    int, typer.Option("--virtual-patients", min=20, help="Size of the virtual population, made once and kept.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", callback=_hush, help="Print nothing but errors.")]
 Jobs = Annotated[
     int | None,

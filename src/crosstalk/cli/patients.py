@@ -9,7 +9,6 @@ import typer
 
 from crosstalk.cli.common import check_outputs, console, open_engine, progress, say_written, status, warn, write_wanted
 from crosstalk.cli.options import (
-    Draws,
     EngineName,
     HtmlFile,
     Jobs,
@@ -19,6 +18,7 @@ from crosstalk.cli.options import (
     Patient,
     Quiet,
     Seed,
+    VirtualPatients,
 )
 from crosstalk.errors import UsageError
 
@@ -38,10 +38,7 @@ def assess(
         Path | None, typer.Option("--csv", metavar="FILE", help="Write a row per patient; several patients only.")
     ] = None,
     seed: Seed = 1,
-    draws: Annotated[
-        int | None,
-        typer.Option("--draws", min=20, help="Virtual patients who stand for the one patient (default: 200)."),
-    ] = None,
+    virtual_patients: VirtualPatients = 20_000,
     jobs: Jobs = None,
     engine_name: EngineName = "fast",
     quiet: Quiet = False,
@@ -51,21 +48,18 @@ def assess(
     from crosstalk.panel.reader import one_patient, read_panel
     from crosstalk.report.documents import dump
     from crosstalk.report.html import assessment_html
-    from crosstalk.twin.twin import DRAWS
     from crosstalk.twin.twin import assess as run
 
     with status("reading the panels", quiet):
         file = read_panel(panel, batch=patient is None, occasion=occasion)
     warn(file.warnings, quiet)
     if patient is None and len(file.panels) > 1:
-        if draws is not None:
-            raise UsageError("--draws is for one patient; choose one with --patient, or leave --draws out")
-        _assess_cohort(file, json, html, csv, seed, jobs, engine_name, quiet)
+        _assess_cohort(file, json, html, csv, seed, virtual_patients, jobs, engine_name, quiet)
         return
     if csv is not None:
         raise UsageError("--csv is for a file of several patients; write one patient with --json")
     with open_engine(engine_name, jobs) as engine, status("reading the mechanisms from the panel", quiet):
-        result = run(one_patient(file, patient), engine=engine, seed=seed, draws=draws or DRAWS)
+        result = run(one_patient(file, patient), engine=engine, seed=seed, virtual_patients=virtual_patients)
     write_wanted((json, lambda: dump(result)), (html, lambda: assessment_html(result)))
     if not quiet:
         from crosstalk.report.terminal import render_assessment
@@ -80,6 +74,7 @@ def _assess_cohort(
     html: Path | None,
     csv: Path | None,
     seed: int,
+    virtual_patients: int,
     jobs: int | None,
     engine_name: str,
     quiet: bool,
@@ -91,7 +86,7 @@ def _assess_cohort(
         open_engine(engine_name, jobs) as engine,
         progress(f"assessing {len(file.panels)} patients", quiet) as say,
     ):
-        result = assess_cohort(file, engine=engine, seed=seed, progress=say)
+        result = assess_cohort(file, engine=engine, seed=seed, virtual_patients=virtual_patients, progress=say)
     with status("writing", quiet):
         write_wanted(
             (json, lambda: cohort_json(result)), (html, lambda: cohort_html(result)), (csv, lambda: cohort_csv(result))
@@ -123,7 +118,7 @@ def forecast(
     json: JsonFile = None,
     html: HtmlFile = None,
     seed: Seed = 1,
-    draws: Draws = 200,
+    virtual_patients: VirtualPatients = 20_000,
     jobs: Jobs = None,
     engine_name: EngineName = "fast",
     quiet: Quiet = False,
@@ -145,7 +140,7 @@ def forecast(
     with open_engine(engine_name, jobs) as engine, status("forecasting", quiet) as say:
         result = run(
             one_patient(file, patient), regimens=regimen or (), scores=early, on=on, engine=engine, seed=seed,
-            draws=draws, weeks=weeks, progress=say,
+            virtual_patients=virtual_patients, weeks=weeks, progress=say,
         )  # fmt: skip
     write_wanted((json, lambda: dump(result)), (html, lambda: forecast_html(result)))
     if not quiet:

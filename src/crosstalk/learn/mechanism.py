@@ -14,16 +14,17 @@ from numpy.typing import NDArray
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from crosstalk.errors import CrosstalkError
+from crosstalk.errors import CrosstalkError, TwinError
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.learn.columns import Layout, Others, TableReader
 from crosstalk.learn.table_transformer import TableTransformer
 from crosstalk.panel.records import Panel
-from crosstalk.twin.cohort_weights import BLOCK, Usable, Weigher
+from crosstalk.twin.cohort_weights import Usable, Weigher
 from crosstalk.twin.likelihood import observations
 from crosstalk.twin.posterior import covariates_of
 
 if TYPE_CHECKING:
+    from crosstalk.engine.ensemble import Engine
     from crosstalk.population.patients import Patients
     from crosstalk.twin.library import CourseLibrary
 
@@ -31,9 +32,7 @@ __all__ = ["MechanismScores", "TwinForecast"]
 
 Array = NDArray[np.float64]
 
-VIRTUAL_PATIENTS = 20_000  # as assess_cohort
-COURSES = 4_000  # virtual patients of the library of courses (assumed; each is simulated under every regimen)
-WORLDS = 40  # as assess and forecast
+VIRTUAL_PATIENTS = 20_000  # as assess and forecast
 FEWEST = 5.0  # effective sample below which there is no feature, as in assess_cohort
 
 
@@ -154,19 +153,12 @@ class MechanismScores(_TwinFeatures):
 
     def _population(self) -> Patients:
         from crosstalk.engine import get_engine
-        from crosstalk.population.cache import virtual_population
-        from crosstalk.twin.posterior import twin_outputs
 
-        knowledge = load_knowledge()
         engine = get_engine()
         try:
-            everyone = virtual_population(
-                knowledge, engine, diagnosis="mdd", n=self.virtual_patients, worlds=WORLDS, seed=self.seed,
-                outputs=twin_outputs(knowledge),
-            )  # fmt: skip
+            return _virtual_patients(self.virtual_patients, self.seed, engine)
         finally:
             engine.close()
-        return everyone.take(np.flatnonzero(everyone.ok))
 
 
 class TwinForecast(_TwinFeatures):
@@ -174,7 +166,8 @@ class TwinForecast(_TwinFeatures):
 
     For each regimen three features: ``change`` (mean change of the recorded score to the last week, points; negative is
     improvement), ``sd`` of the last score, and ``response``, the probability that a rater records a drop by half; then
-    ``log effective_sample``. Rows that hardly any virtual patient resembles have NaN.
+    ``log effective_sample``. Rows that hardly any virtual patient
+    resembles, or whose baseline score none can have, have NaN.
 
     Parameters
     ----------
@@ -187,8 +180,9 @@ class TwinForecast(_TwinFeatures):
         one is as ill as the usual patient.
     layout, others
         As in `MechanismScores`.
-    virtual_patients : int, default=4000
-        Size of the library of courses, see `crosstalk.twin.library`; it is simulated once and kept in the cache.
+    virtual_patients : int, default=20000
+        Size of the virtual population and of the library of its courses, see `crosstalk.twin.library`; both are
+        simulated once and kept in the cache.
     seed : int, default=1
 
     Attributes
@@ -207,7 +201,7 @@ class TwinForecast(_TwinFeatures):
 
     See Also
     --------
-    crosstalk.forecast : one patient, by virtual patients moved to where they explain the panel best.
+    crosstalk.forecast : one patient, from the same library and with the same weights.
 
     Examples
     --------
@@ -226,7 +220,7 @@ class TwinForecast(_TwinFeatures):
         scale: str | None = None,
         layout: Layout = "wide",
         others: Others = "refuse",
-        virtual_patients: int = COURSES,
+        virtual_patients: int = VIRTUAL_PATIENTS,
         seed: int = 1,
     ) -> None:
         self.regimens = regimens
@@ -240,28 +234,29 @@ class TwinForecast(_TwinFeatures):
     def transform(self, X: Any) -> Array:
         """Features of each row, shape (n_samples, 3 n_regimens + 1)."""
         check_is_fitted(self)
+        from crosstalk.twin.sequential import Scores, last_score
+
         knowledge = load_knowledge()
         panels = self._read(X, reset=False)
-        library = self._library()
-        recorded = np.full(len(panels), np.nan)
-        for i, panel in enumerate(panels):
-            score = panel.measurements.get(library.scale.id)
-            if score is not None and not score.censored:
-                recorded[i] = score.value
-        weigher = Weigher(library.patients, _usable(panels, knowledge), knowledge)
-        names = self._names()
-        out = np.full((len(panels), len(names)), np.nan)
-        for start in range(0, len(panels), BLOCK):
-            rows = range(start, min(start + BLOCK, len(panels)))
-            weight = weigher.log_weights(rows) + library.log_severity(recorded[rows.start : rows.stop])
+        population, library = self._library()
+        scale = library.scale if self.scale is None else knowledge.scale(self.scale)
+        usable = _usable(panels, knowledge)
+        weigher = Weigher(population, usable, knowledge)
+        nothing = Scores(scale, {})
+        out = np.full((len(panels), len(self._names())), np.nan)
+        for i, (panel, fit) in enumerate(zip(panels, usable, strict=True)):
+            score = panel.measurements.get(scale.id)
+            recorded = None if score is None or score.censored else score.value
+            try:
+                twins = library.twins(weigher.log_weights([i])[0], fit, scale, recorded)
+            except TwinError:  # a score that no virtual patient has
+                continue
+            if twins.effective_sample < FEWEST:
+                continue
             for j, regimen in enumerate(library.courses):
-                found = library.outcome(weight, recorded[rows.start : rows.stop], regimen)
-                part = np.stack([found.change, found.sd, found.response], axis=1)
-                part[~(found.sample >= FEWEST)] = np.nan
-                out[rows.start : rows.stop, 3 * j : 3 * j + 3] = part
-                out[rows.start : rows.stop, -1] = np.where(
-                    found.sample >= FEWEST, np.log(np.maximum(found.sample, 1.0)), np.nan
-                )
+                found = last_score(twins, regimen, nothing)
+                out[i, 3 * j : 3 * j + 3] = found.change, found.sd, found.response
+            out[i, -1] = np.log(twins.effective_sample)
         return out
 
     def _names(self) -> list[str]:
@@ -274,23 +269,32 @@ class TwinForecast(_TwinFeatures):
             return [r for r in knowledge.regimens.values() if r.reference]
         return [knowledge.regimen(r) for r in self.regimens]
 
-    def _library(self) -> CourseLibrary:
+    def _library(self) -> tuple[Patients, CourseLibrary]:
         from crosstalk.engine import get_engine
         from crosstalk.twin.library import course_library
 
-        knowledge = load_knowledge()
-        scale = None if self.scale is None else knowledge.scale(self.scale).id
-        engine = get_engine()
+        knowledge, engine = load_knowledge(), get_engine()
         try:
-            return course_library(
-                knowledge, engine, self._chosen(), n=self.virtual_patients, worlds=WORLDS, seed=self.seed,
-                weeks=self.weeks, scale=scale,
-            )  # fmt: skip
+            everyone = _virtual_patients(self.virtual_patients, self.seed, engine)
+            return everyone, course_library(everyone, knowledge, engine, self._chosen(), weeks=self.weeks)
         finally:
             engine.close()
 
     def _population(self) -> Patients:
-        return self._library().patients
+        return self._library()[0]
+
+
+def _virtual_patients(n: int, seed: int, engine: Engine) -> Patients:
+    from crosstalk.population.cache import virtual_population
+    from crosstalk.twin.posterior import twin_outputs
+    from crosstalk.twin.twin import how_many_worlds
+
+    knowledge = load_knowledge()
+    everyone = virtual_population(
+        knowledge, engine, diagnosis="mdd", n=n, worlds=how_many_worlds(knowledge), seed=seed,
+        outputs=twin_outputs(knowledge),
+    )  # fmt: skip
+    return everyone.take(np.flatnonzero(everyone.ok))
 
 
 def _usable(panels: Sequence[Panel], knowledge: Knowledge) -> list[Usable]:

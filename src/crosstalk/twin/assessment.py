@@ -14,7 +14,7 @@ from crosstalk.model.assembly import assemble
 from crosstalk.panel.records import Measurement, Panel
 from crosstalk.panel.references import position
 from crosstalk.twin.likelihood import tail_probability
-from crosstalk.twin.posterior import Posterior
+from crosstalk.twin.posterior import FEWEST, Posterior
 from crosstalk.twin.records import Applicability, Interval, MechanismScore, ProfileItem, Reference, Surprise
 from crosstalk.twin.summary import log_fold_interval
 
@@ -25,12 +25,12 @@ Array = NDArray[np.float64]
 # a score whose 90 % interval lies beyond these folds of health is called low or high
 WITHIN = (0.8, 1.25)
 OUTSIDE_TAIL, EDGE_TAIL = 0.01, 0.05
-OUTSIDE_SAMPLE, EDGE_SAMPLE = 5.0, 30.0
+OUTSIDE_SAMPLE, EDGE_SAMPLE = FEWEST, 30.0
 
 
 def profile(panel: Panel, posterior: Posterior, knowledge: Knowledge) -> tuple[ProfileItem, ...]:
     """Every measurement with its reference range and the posterior prediction, in the order of the knowledge base."""
-    fitted = {o.analyte: o for o in posterior.observed}
+    fitted = {o.analyte: o for o in posterior.fit.observed}
     person = {k: m.value for k, m in panel.measurements.items() if m.quality != "failed"}
     items = []
     for analyte in knowledge.analytes.values():
@@ -43,7 +43,8 @@ def profile(panel: Panel, posterior: Posterior, knowledge: Knowledge) -> tuple[P
             use = "failed"
         elif analyte.id in fitted:
             o = fitted[analyte.id]
-            predicted, use = log_fold_interval(posterior.patients.outputs[o.variable] * o.factor), "fitted"
+            predicted = log_fold_interval(posterior.population.outputs[o.variable] * o.factor, posterior.weight)
+            use = "fitted"
         elif analyte.kind == "covariate" and analyte.covariate in _known(posterior):
             use = "covariate"
         elif analyte.id == posterior.scale.id:
@@ -66,7 +67,7 @@ def profile(panel: Panel, posterior: Posterior, knowledge: Knowledge) -> tuple[P
 
 
 def _known(posterior: Posterior) -> set[str]:
-    return {*posterior.patients.parameters, *posterior.patients.covariates}
+    return {*posterior.population.parameters, *posterior.population.covariates}
 
 
 def _note(measurement: Measurement) -> str:
@@ -87,12 +88,10 @@ def mechanism_scores(posterior: Posterior, knowledge: Knowledge) -> tuple[Mechan
     """The five scores with their intervals, beside those of the whole virtual population."""
     healthy = healthy_scores(knowledge)
     found = []
-    for definition in knowledge.scores.values():
-        values = posterior.patients.outputs[definition.output]
-        everyone = posterior.population.outputs[definition.output][posterior.population.ok]
-        own = log_fold_interval(values)
-        spread = float(np.var(np.log(everyone)))
-        contraction = 1 - float(np.var(np.log(values))) / spread if spread > 0 else 0.0
+    scores = posterior.scores
+    for j, definition in enumerate(knowledge.scores.values()):
+        everyone = posterior.population.outputs[definition.output]
+        own = Interval(float(scores.mean[0, j]), float(scores.low[0, j]), float(scores.high[0, j]))
         # the place in the window is read against the optimum itself, the other scores against health
         low, high = WITHIN
         reading = definition.within
@@ -105,7 +104,7 @@ def mechanism_scores(posterior: Posterior, knowledge: Knowledge) -> tuple[Mechan
         found.append(
             MechanismScore(
                 definition.id, definition.name, definition.unit, own.mean, own.lo90, own.hi90,
-                healthy[definition.output], log_fold_interval(everyone), float(np.clip(contraction, 0, 1)), reading,
+                healthy[definition.output], log_fold_interval(everyone), float(scores.told[0, j]), reading,
             )
         )  # fmt: skip
     return tuple(found)
@@ -121,8 +120,7 @@ def healthy_scores(knowledge: Knowledge) -> dict[str, float]:
 def applicability(panel: Panel, posterior: Posterior, knowledge: Knowledge) -> Applicability:
     """How far the patient lies from the virtual patients that the model knows."""
     population = posterior.population
-    outputs = {k: v[population.ok] for k, v in population.outputs.items()}
-    surprises = [Surprise(o.analyte, tail_probability(o, outputs)) for o in posterior.observed]
+    surprises = [Surprise(o.analyte, tail_probability(o, population.outputs)) for o in posterior.fit.observed]
     table = {**population.parameters, **population.covariates}
     covariates = [
         a
@@ -160,11 +158,11 @@ def applicability(panel: Panel, posterior: Posterior, knowledge: Knowledge) -> A
         message += (
             f" The most unusual value is {surprises[0].analyte} (tail probability {surprises[0].tail_probability:.2g})."
         )
-    if not posterior.observed:
+    if not posterior.fit.observed:
         names = ", ".join(a.id for a in covariates)
         message += " The panel holds no laboratory value that the model predicts: the scores are those of " + (
             f"virtual patients alike in {names}." if names else "the population."
         )
     return Applicability(
-        level, sample, int(population.ok.sum()), tuple(surprises), missing, message,
+        level, sample, len(population), tuple(surprises), missing, message,
     )  # fmt: skip

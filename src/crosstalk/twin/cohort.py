@@ -1,9 +1,8 @@
 """`assess_cohort`: the mechanism scores of many patients at once, by weights on one large virtual population.
 
-Every patient weighs the same virtual patients by how well they explain his panel. `crosstalk.assess` then moves virtual
-patients of one patient to where they explain it best; here they stay where they are. So a score is as good as the
-number of virtual patients that resemble the patient, which is told for each (effective sample), and one who resembles
-hardly any has no score.
+Every patient weighs the same virtual patients by how well they explain his panel, as `crosstalk.assess` does for one. A
+score is as good as the number of virtual patients that resemble the patient, which is told for each (effective sample),
+and one who resembles hardly any has no score.
 """
 
 from __future__ import annotations
@@ -29,18 +28,16 @@ from crosstalk.twin.assessment import EDGE_SAMPLE, EDGE_TAIL, OUTSIDE_SAMPLE, OU
 from crosstalk.twin.cohort_records import CohortAssessment, Column, PatientColumns, ScoreColumn, Status
 from crosstalk.twin.cohort_summary import summarise
 from crosstalk.twin.cohort_weights import Tail, Usable, Weigher
-from crosstalk.twin.likelihood import observations
-from crosstalk.twin.posterior import KERNEL, covariates_of, twin_outputs
+from crosstalk.twin.likelihood import KERNEL, observations
+from crosstalk.twin.posterior import covariates_of, twin_outputs
 from crosstalk.twin.records import Provenance
 from crosstalk.twin.summary import log_fold_interval
-from crosstalk.twin.twin import WORLDS
+from crosstalk.twin.twin import VIRTUAL_PATIENTS, how_many_worlds
 
 __all__ = ["assess_cohort"]
 
 Array = NDArray[np.float64]
 Progress = Callable[[str, float], None]
-
-VIRTUAL_PATIENTS = 20_000  # many more than one patient's posterior begins with, since none of them is moved
 
 
 def assess_cohort(
@@ -79,11 +76,10 @@ def assess_cohort(
 
     Notes
     -----
-    The weights are the likelihood and the kernel of age, BMI and height that `crosstalk.assess` begins with. Three
-    things differ from it: virtual patients are alike in age, BMI and height, not equal (what a remaining difference in
-    BMI does to a score is taken out by local linear regression); sex and the symptom score have no part; a tail
-    probability is that of the most unusual of all values of the patient, so that a long panel is unusual no more often
-    than a short one (1 - (1 - p)^m, Sidak 1967, doi 10.1080/01621459.1967.10482935).
+    Scores are those of `crosstalk.assess`. Virtual patients are alike in age, BMI and height, not equal (what a
+    remaining difference in BMI does to a score is taken out by local linear regression); sex and the symptom score have
+    no part. A tail probability is that of the most unusual of all values of the patient, so that a long panel is
+    unusual no more often than a short one (1 - (1 - p)^m, Sidak 1967, doi 10.1080/01621459.1967.10482935).
 
     Examples
     --------
@@ -103,7 +99,7 @@ def assess_cohort(
         engine,
         diagnosis="mdd",
         n=virtual_patients,
-        worlds=WORLDS,
+        worlds=how_many_worlds(knowledge),
         seed=seed,
         outputs=twin_outputs(knowledge),
     )
@@ -228,7 +224,7 @@ def _status(
         return "refused", "no virtual patient can explain the panel; check the values and their units"
     alike = f"{sample:.1f} of {virtual} virtual patients resemble this one"
     if sample < OUTSIDE_SAMPLE:
-        return "outside", f"{alike}, too few for a score; assess this patient alone"
+        return "outside", f"{alike}, too few for a score"
     unusual = f"{tail.analyte} is unusual (tail probability {tail.lowest:.2g} of {tail.values} values)"
     if tail.adjusted < OUTSIDE_TAIL:
         return "outside", f"{unusual}; the scores are an extrapolation"

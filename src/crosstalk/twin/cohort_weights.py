@@ -15,8 +15,7 @@ from scipy.special import ndtr
 
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.population.patients import Patients
-from crosstalk.twin.likelihood import Observation, log_likelihood, tail_probability
-from crosstalk.twin.posterior import KERNEL, likeness
+from crosstalk.twin.likelihood import KERNEL, Observation, likeness, log_likelihood, tail_probability
 
 __all__ = ["Scores", "Tail", "Usable", "Weigher", "weighted_quantiles"]
 

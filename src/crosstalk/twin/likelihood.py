@@ -16,10 +16,14 @@ from crosstalk.model.assembly import assemble
 from crosstalk.panel.censored import log_interval_probability
 from crosstalk.panel.records import Censoring, Panel
 from crosstalk.population.measure import analyte_log_sd, observable_factor
+from crosstalk.population.patients import Patients
 
-__all__ = ["Observation", "log_likelihood", "observations", "tail_probability"]
+__all__ = ["KERNEL", "Observation", "likeness", "log_likelihood", "observations", "tail_probability"]
 
 Array = NDArray[np.float64]
+
+# spread within which members of the virtual population count as alike in a covariate
+KERNEL = {"BMI": 0.1, "age": 12.0, "height_cm": 8.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,18 @@ def log_likelihood(observed: Sequence[Observation], outputs: Mapping[str, Array]
         else:
             total += -0.5 * z**2
     return np.where(np.isfinite(total), total, -np.inf)
+
+
+def likeness(population: Patients, known: Mapping[str, float]) -> Array:
+    """Log kernel of the covariates, shape (n,)."""
+    table = {**population.parameters, **population.covariates}
+    total = np.zeros(len(population))
+    for name, value in known.items():
+        if name in KERNEL and name in table:
+            gap = np.log(table[name] / value) if name == "BMI" else table[name] - value
+            # cut at five spreads, so that a patient outside the population still finds his nearest
+            total += -0.5 * np.minimum((gap / KERNEL[name]) ** 2, 25.0 + 0.01 * (gap / KERNEL[name]) ** 2)
+    return total
 
 
 def tail_probability(observed: Observation, outputs: Mapping[str, Array]) -> float:

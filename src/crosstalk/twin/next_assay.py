@@ -8,13 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosstalk.knowledge.loader import Knowledge
+from crosstalk.twin.cohort_weights import Usable
+from crosstalk.twin.estimate import Estimator
+from crosstalk.twin.library import Twins
 from crosstalk.twin.likelihood import observation
-from crosstalk.twin.posterior import Posterior
 from crosstalk.twin.records import NextAssay
 
 __all__ = ["expected_reduction", "next_assays"]
 
 Array = NDArray[np.float64]
+
+SOME = 400  # virtual patients of equal weight who stand for all: every pair of them is looked at
 
 
 def expected_reduction(benefit: Array, signal: Array, noise_sd: float, rng: np.random.Generator) -> float:
@@ -62,26 +66,28 @@ def expected_reduction(benefit: Array, signal: Array, noise_sd: float, rng: np.r
 
 
 def next_assays(
-    posterior: Posterior, benefit: Array, keep: NDArray[np.bool_], knowledge: Knowledge, *, at_most: int = 8
+    twins: Twins, estimator: Estimator, fit: Usable, gain: Array, knowledge: Knowledge, *, at_most: int = 8
 ) -> tuple[NextAssay, ...]:
     """Rank the laboratory analytes that the panel lacks.
 
     Parameters
     ----------
-    benefit : array, shape (n,)
+    fit : Usable
+        What the panel holds.
+    gain : array, shape (n,)
         Difference between the two best regimens in each virtual patient.
-    keep : array of bool, shape (n,)
-        Virtual patients who are complete.
     """
-    measured = {o.analyte for o in posterior.observed}
-    taken = {knowledge.analytes[a].observable for a in measured}
+    # some of equal weight; one drawn twice would explain his own measurement
+    place = np.cumsum(estimator.calibrated)
+    rows = np.unique(np.minimum(np.searchsorted(place, (np.arange(SOME) + 0.5) / SOME), len(place) - 1))
+    taken = {knowledge.analytes[o.analyte].observable for o in fit.observed}
     found = []
     for analyte in knowledge.analytes.values():
         if analyte.kind != "laboratory" or not analyte.observable or analyte.observable in taken:
             continue
         o = observation(analyte, 1.0, "", knowledge)
-        signal = np.log(np.maximum(posterior.patients.outputs[o.variable][keep], 1e-300))
-        rng = np.random.default_rng([posterior.patients.seed, 22])
-        found.append(NextAssay(analyte.id, analyte.name, expected_reduction(benefit[keep], signal, o.log_sd, rng)))
+        signal = np.log(np.maximum(twins.patients.outputs[o.variable][rows], 1e-300))
+        rng = np.random.default_rng([twins.patients.seed, 22])
+        found.append(NextAssay(analyte.id, analyte.name, expected_reduction(gain[rows], signal, o.log_sd, rng)))
     ranked: Sequence[NextAssay] = sorted(found, key=lambda a: -a.variance_reduction)
     return tuple(ranked[:at_most])

@@ -15,6 +15,7 @@ __all__ = [
     "Forecast",
     "Interval",
     "MechanismScore",
+    "MonteCarlo",
     "NextAssay",
     "Outlook",
     "Probability",
@@ -131,23 +132,29 @@ class Trajectory:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Change of a scale from baseline [points]; negative is improvement."""
+    """Change of a scale from baseline [points]; negative is improvement. ``error`` is the mean's Monte-Carlo error."""
 
     scale: str
     week: float
     mean: float
     lo90: float
     hi90: float
+    error: float
 
 
 @dataclass(frozen=True, slots=True)
 class Probability:
-    """Probability of an outcome by a week; the interval is the uncertainty of knowledge, not of chance."""
+    """Probability of an outcome by a week; the interval is the uncertainty of knowledge, not of chance.
+
+    ``error`` is the Monte-Carlo error of the mean, ``width_error`` that of the interval's width as a share of it.
+    """
 
     week: float
     mean: float
     lo90: float
     hi90: float
+    error: float
+    width_error: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,12 +206,12 @@ class Outlook:
 class EarlyUpdate:
     """What early scores under the regimen ``on`` changed.
 
-    ``effective_sample`` of ``candidates`` virtual patients is left by the weights.
+    ``effective_sample`` of the ``candidates`` before, an effective sample too, is left by the weights.
     """
 
     on: str
     seen: tuple[SeenScore, ...]
-    candidates: int
+    candidates: float
     effective_sample: float
     before: Outlook
     after: Outlook
@@ -221,7 +228,10 @@ class NextAssay:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What a result was made with; ``worlds`` says where the values of the unknowns come from."""
+    """What a result was made with; ``worlds`` says where the values of the unknowns come from.
+
+    ``posterior_draws`` counts those of the ``virtual_patients`` who have a valid baseline and are weighed.
+    """
 
     crosstalk: str
     model_sha256: str
@@ -249,6 +259,21 @@ class Assessment:
 
 
 @dataclass(frozen=True, slots=True)
+class MonteCarlo:
+    """What a forecast owes to finitely many virtual patients: SD over seeds, of the least certain regimen.
+
+    ``response`` is of the probability, ``change`` in points, ``width`` of the interval of a probability, as a share of
+    it. ``effective_sample`` is that of all weights, baseline and early scores included.
+    """
+
+    effective_sample: float
+    worlds: int
+    response: float
+    change: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
 class Forecast:
     """Forecast of every regimen for one patient; ``update`` where early scores were given."""
 
@@ -264,5 +289,6 @@ class Forecast:
     next_assay: tuple[NextAssay, ...]
     conclusion: str
     notes: tuple[str, ...]
+    monte_carlo: MonteCarlo
     provenance: Provenance
     update: EarlyUpdate | None = None

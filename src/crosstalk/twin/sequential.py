@@ -10,41 +10,40 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from crosstalk.engine.ensemble import Engine
 from crosstalk.errors import TwinError, UsageError
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.knowledge.records import Regimen, Scale
-from crosstalk.population.measure import FLUCTUATION, FLUCTUATION_H, fluctuations, noise_table, record_scale
-from crosstalk.population.patients import Patients
+from crosstalk.population.measure import FLUCTUATION_H, noise_table
 from crosstalk.study.protocol import HOURS_PER_WEEK
-from crosstalk.twin.courses import Courses, Recorded, chance_of_at_most, simulate_regimens
-from crosstalk.twin.posterior import Posterior
+from crosstalk.twin.estimate import Estimator, probability_interval
+from crosstalk.twin.library import Twins
 from crosstalk.twin.records import Change, EarlyUpdate, Outlook, Probability, SeenScore
-from crosstalk.twin.summary import interval, knowledge_interval
+from crosstalk.twin.summary import effective_sample, interval, quantiles
 
 __all__ = [
-    "CANDIDATES",
     "FEWEST",
     "EarlyScore",
+    "LastScore",
+    "Recorded",
     "Scores",
+    "chance_of_at_most",
     "early_scores",
-    "effective_sample",
-    "recorded_courses",
-    "resample",
-    "spread_of",
+    "last_score",
+    "outlook",
+    "record",
+    "recorded_mean",
     "update",
     "update_note",
 ]
 
 Array = NDArray[np.float64]
 
-CANDIDATES = 4  # virtual patients weighed for each one wanted: early scores take away about that many (assumed)
 FEWEST = 20.0  # effective sample below which the rest of a course would rest on too few virtual patients (assumed)
 ROUNDING = 1 / 12  # variance of the error of rounding to whole points
 FORM = "week 2: HAMD17=17"
@@ -167,22 +166,8 @@ class Scores:
         found = -0.5 * (turned**2 / variances + np.log(2 * np.pi * variances)).sum(axis=1)
         return np.where(np.isfinite(found), found, -np.inf)
 
-    def last(self, true: Array, spread: Array) -> tuple[Array, Array]:
-        """Mean and SD of the score that a rater records in the last week, before rounding, shape (n,) each."""
-        end = true.shape[1] - 1
-        across = _covariance(self.weeks, np.array([end]))[:, 0] @ self._vectors
-        variances = self._variances(spread)
-        turned = (self.values - true[:, self.weeks]) @ self._vectors
-        mean = true[:, end] + spread**2 * (turned / variances * across).sum(axis=1)
-        kept = spread**2 * _covariance(np.array([end]), np.array([end]))[0, 0]
-        fluctuation = kept - spread**4 * (across**2 / variances).sum(axis=1)
-        return mean, np.sqrt(np.maximum(fluctuation, 0.0) + self.scale.rater_sd**2)
-
-    def recorded(self, true: Array, spread: Array, *, seed: int, observed: Array | None = None) -> Array:
-        """Scores that raters record at each week after the scores seen, shape (n, n_weeks).
-
-        Drawn as without them and then moved by what they tell (Matheron's rule, doi 10.1198/106186008X320856), so that
-        the same seed gives the same chance before and after.
+    def expected(self, true: Array, spread: Array, *, observed: Array | None = None) -> tuple[Array, Array]:
+        """Mean and SD of the score that a rater records at each week, before rounding, shape (n, n_weeks) each.
 
         Parameters
         ----------
@@ -190,20 +175,19 @@ class Scores:
             True courses under the treatment that the scores seen were recorded under, where ``true`` is another's: a
             person's fluctuation is the same under every treatment.
         """
-        n, n_weeks = true.shape
-        times = np.arange(n_weeks, dtype=np.float64) * HOURS_PER_WEEK
-        index = np.arange(n)
-        path = fluctuations(seed, index, times)
-        error = noise_table(seed, f"visit:{self.scale.id}", index, n_weeks)
-        if len(self.weeks):
-            base = true if observed is None else observed
-            drawn = spread[:, None] * path[:, self.weeks] + np.sqrt(self.variance) * error[:, self.weeks]
-            turned = (self.values - base[:, self.weeks] - drawn) @ self._vectors / self._variances(spread)
-            path = path + spread[:, None] * (turned @ self._vectors.T) @ _covariance(self.weeks, np.arange(n_weeks))
-        scores = record_scale(true + spread[:, None] * path, self.scale, error)
+        weeks = np.arange(true.shape[1])
+        base = true if observed is None else observed
+        across = self._vectors.T @ _covariance(self.weeks, weeks)
+        variances = self._variances(spread)
+        turned = (self.values - base[:, self.weeks]) @ self._vectors
+        square = spread[:, None] ** 2
+        mean = true + square * ((turned / variances) @ across)
+        own = 1 - np.exp(-2 * weeks * HOURS_PER_WEEK / FLUCTUATION_H)
+        fluctuation = square * own - square**2 * ((1 / variances) @ across**2)
+        sd = np.sqrt(np.maximum(fluctuation, 0.0) + self.scale.rater_sd**2)
         if observed is None and len(self.weeks):
-            scores[:, self.weeks] = self.values
-        return scores
+            mean[:, self.weeks], sd[:, self.weeks] = self.values, 0.0
+        return mean, sd
 
     def _variances(self, spread: Array) -> Array:
         return np.asarray(spread[:, None] ** 2 * np.maximum(self._eigenvalues, 0.0) + self.variance)
@@ -215,59 +199,23 @@ def _covariance(first: NDArray[np.intp], second: NDArray[np.intp]) -> Array:
     return np.asarray(np.exp(-np.abs(a - b)) - np.exp(-(a + b)), dtype=np.float64)
 
 
-def spread_of(patients: Patients, scale: Scale) -> Array:
-    """SD of the fluctuation of each virtual patient, shape (n,) [points]."""
-    return patients.covariates.get(FLUCTUATION, np.zeros(len(patients))) * scale.span
-
-
-def effective_sample(log_weight: Array) -> float:
-    """How many equal weights are as good; 0 where all are zero.
-
-    Examples
-    --------
-    >>> round(effective_sample(np.log([0.5, 0.5, 0.0 + 1e-300])), 3)
-    2.0
-    """
-    top = float(log_weight.max()) if len(log_weight) else -np.inf
-    if not np.isfinite(top):
-        return 0.0
-    weight = np.exp(log_weight - top)
-    return float(weight.sum() ** 2 / (weight**2).sum())
-
-
-def resample(log_weight: Array, n: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Systematic resampling: ``n`` positions, each about as often as its weight says."""
-    weight = np.exp(log_weight - log_weight.max())
-    edges = np.cumsum(weight / weight.sum())
-    found = np.searchsorted(edges, (rng.random() + np.arange(n)) / n)
-    return np.minimum(found, len(weight) - 1)
-
-
-def update(
-    posterior: Posterior,
-    scores: Scores,
-    regimen: Regimen,
-    knowledge: Knowledge,
-    engine: Engine,
-    *,
-    draws: int,
-    weeks: int,
-) -> tuple[Posterior, EarlyUpdate]:
-    """Weigh virtual patients by the scores seen under a regimen, and draw from them.
+def update(twins: Twins, scores: Scores, regimen: Regimen, *, who: str = "") -> tuple[Array, EarlyUpdate]:
+    """Weigh virtual patients by the scores seen under a regimen.
 
     Parameters
     ----------
-    posterior : Posterior
-        Candidates, more than ``draws``.
+    twins : Twins
     scores : Scores
         At least one seen.
     regimen : Regimen
         What the patient has been on from week 0.
+    who : str
+        Begins a message.
 
     Returns
     -------
-    Posterior
-        ``draws`` virtual patients of equal weight, some of them several times.
+    array, shape (n,)
+        Log likelihood of the scores.
     EarlyUpdate
         What changed.
 
@@ -276,76 +224,150 @@ def update(
     TwinError
         If too few virtual patients explain the scores.
     """
-    courses = simulate_regimens(posterior, (regimen,), knowledge, engine, weeks=weeks)
-    rows = np.flatnonzero(courses.complete)
-    before = _part(posterior, rows)
-    true, spread = courses.scale[regimen.id][rows], spread_of(before.patients, before.scale)
-    weight = scores.log_likelihood(true, spread)
-    sample = effective_sample(weight)
-    prior = Scores(before.scale, {})
-    expected = prior.recorded(true, spread, seed=before.patients.seed)
+    true, spread, scale = twins.course(regimen.id), twins.spread, twins.scale
+    fit = scores.log_likelihood(true, spread)
+    sample = effective_sample(twins.log_weight + fit)
+    prior, estimator = Scores(scale, {}), twins.estimator()
+    before = record(twins, prior, true)
     seen = []
     for week, value in scores.seen.items():
-        sd = np.sqrt(spread**2 * _covariance(np.array([week]), np.array([week]))[0, 0] + scores.variance)
-        below = float(ndtr((value - true[:, week]) / sd).mean())
-        seen.append(SeenScore(float(week), value, interval(expected[:, week]), 2 * min(below, 1 - below)))
+        wide = np.sqrt(before.sd[:, week] ** 2 + (ROUNDING if scale.integer else 0.0))
+        below = float(estimator.calibrated @ ndtr((value - true[:, week]) / wide))
+        expected = interval(before.drawn[:, week], estimator.calibrated)
+        seen.append(SeenScore(float(week), value, expected, 2 * min(below, 1 - below)))
     if sample < FEWEST:
         oddest = min(seen, key=lambda s: s.tail_probability)
         raise TwinError(
-            f"the early scores leave an effective sample of {sample:.1f} of {len(rows)} virtual patients, fewer than "
+            f"{who}the early scores leave an effective sample of {sample:.1f} virtual patients, fewer than "
             f"{FEWEST:.0f}: too few to forecast from. The most unusual is that of week {oddest.week:g}: "
             f"{oddest.score:g}, expected {oddest.expected.mean:.0f} ({oddest.expected.lo90:.0f} to "
-            f"{oddest.expected.hi90:.0f}) under {regimen.name}. Check scores, weeks and --on, or ask for more --draws"
+            f"{oddest.expected.hi90:.0f}) under {regimen.name}. Check scores, weeks and --on, or ask for more "
+            "--virtual-patients"
         )
-    keep = resample(weight, draws, np.random.default_rng([before.patients.seed, 23]))
-    after = _part(before, keep)
     told = EarlyUpdate(
         regimen.id,
         tuple(seen),
-        len(rows),
+        estimator.sample,
         sample,
-        _outlook(before, true, prior, expected),
-        _outlook(after, true[keep], scores, scores.recorded(true[keep], spread[keep], seed=before.patients.seed)),
+        outlook(twins, before, estimator),
+        outlook(twins, record(twins, scores, true), twins.estimator(fit)),
     )
-    return after, told
+    return fit, told
 
 
-def recorded_courses(posterior: Posterior, courses: Courses, scores: Scores, regimen: str) -> dict[str, Recorded]:
-    """What raters would record under every regimen, given the scores seen under one of them."""
-    rows = courses.complete
-    spread = spread_of(posterior.patients, posterior.scale)[rows]
-    observed = courses.scale[regimen][rows]
-    found = {}
-    for name, everyone in courses.scale.items():
-        true = everyone[rows]
-        own = scores.recorded(
-            true, spread, seed=posterior.patients.seed, observed=None if name == regimen else observed
-        )
-        # the fluctuation is that of the person; what it adds was learned under the regimen of the scores
-        mean, sd = scores.last(observed, spread)
-        found[name] = Recorded(own, mean + true[:, -1] - observed[:, -1], sd)
-    return found
+@dataclass(frozen=True)
+class Recorded:
+    """What raters record under one regimen.
+
+    Attributes
+    ----------
+    mean, sd : array, shape (n, n_weeks) [points]
+        Of the score before it is rounded.
+    drawn : array, shape (n, n_weeks) [points]
+        A score that might be recorded; the same chance under every regimen.
+    """
+
+    mean: Array
+    sd: Array
+    drawn: Array
 
 
-def _part(posterior: Posterior, rows: NDArray[np.intp]) -> Posterior:
-    return replace(posterior, patients=posterior.patients.take(rows), recorded=posterior.recorded[rows])
+def record(twins: Twins, scores: Scores, true: Array, *, observed: Array | None = None) -> Recorded:
+    """What raters record of true courses, given the scores seen; see `Scores.expected`."""
+    mean, sd = scores.expected(true, twins.spread, observed=observed)
+    chance = noise_table(twins.patients.seed, f"visit:{twins.scale.id}", np.arange(len(twins)), mean.shape[1])
+    drawn = mean + sd * chance
+    if twins.scale.integer:
+        drawn = np.where(sd > 0, np.round(drawn), drawn)
+    drawn = np.clip(drawn, 0.0, twins.scale.maximum)
+    mean[:, 0], sd[:, 0], drawn[:, 0] = twins.recorded, 0.0, twins.recorded
+    return Recorded(mean, sd, drawn)
 
 
-def _outlook(posterior: Posterior, true: Array, scores: Scores, recorded: Array) -> Outlook:
-    scale, world = posterior.scale, posterior.patients.world
-    mean, sd = scores.last(true, spread_of(posterior.patients, scale))
-    week = float(true.shape[1] - 1)
-    change = interval(recorded[:, -1] - posterior.recorded)
+def outlook(twins: Twins, recorded: Recorded, estimator: Estimator) -> Outlook:
+    """End of a course as a rater would record it."""
+    scale, week = twins.scale, float(recorded.mean.shape[1] - 1)
+    mean, sd = recorded.mean[:, -1], recorded.sd[:, -1]
+    (change,), (error,) = estimator.mean((recorded_mean(mean, sd, scale) - twins.recorded)[:, None])
+    ends = quantiles((recorded.drawn[:, -1] - twins.recorded)[:, None], estimator.calibrated)[:, 0]
 
     def probability(at_most: Array) -> Probability:
-        found = knowledge_interval(chance_of_at_most(mean, sd, scale, at_most), world)
-        return Probability(week, found.mean, found.lo90, found.hi90)
+        found = estimator.between(chance_of_at_most(mean, sd, scale, at_most))
+        own = probability_interval(found.mean, found.sd)
+        return Probability(week, own.mean, own.lo90, own.hi90, found.error, found.width_error)
 
     return Outlook(
-        Change(scale.id, week, change.mean, change.lo90, change.hi90),
-        probability(np.floor(posterior.recorded * (1 - scale.response_fraction))),
-        probability(np.full(len(true), scale.remission_max)),
+        Change(scale.id, week, float(change), float(ends[0]), float(ends[1]), float(error)),
+        probability(np.floor(twins.recorded * (1 - scale.response_fraction))),
+        probability(np.full(len(twins), scale.remission_max)),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class LastScore:
+    """The last score of a course as a rater would record it [points], with the probability of response.
+
+    ``low`` and ``high`` are the 90 % interval before rounding, ``change`` is from the recorded baseline, ``sample`` is
+    the effective sample.
+    """
+
+    mean: float
+    sd: float
+    change: float
+    response: float
+    low: float
+    high: float
+    sample: float
+
+
+def last_score(twins: Twins, regimen: str, scores: Scores, *, on: str | None = None) -> LastScore:
+    """Forecast the last score under one regimen.
+
+    Parameters
+    ----------
+    scores : Scores
+        Those seen; may hold none.
+    on : str, optional
+        Regimen that they were recorded under; ``regimen`` by default.
+    """
+    scale, true = twins.scale, twins.course(regimen)
+    observed = None if on in (None, regimen) else twins.course(on or regimen)
+    fit = scores.log_likelihood(true if observed is None else observed, twins.spread) if scores.seen else None
+    estimator = twins.estimator(fit)
+    recorded, weight = record(twins, scores, true, observed=observed), estimator.calibrated
+    mean, sd = recorded.mean[:, -1], recorded.sd[:, -1]
+    expected = recorded_mean(mean, sd, scale)
+    center = float(weight @ expected)
+    half = np.floor(twins.recorded * (1 - scale.response_fraction))
+    chance = noise_table(twins.patients.seed, "last score", np.arange(len(twins)), 1)[:, 0]
+    low, high = quantiles(np.clip(mean + sd * chance, 0.0, scale.maximum)[:, None], weight)[:, 0]
+    return LastScore(
+        center,
+        float(np.sqrt(weight @ (sd**2 + (mean - weight @ mean) ** 2))),
+        float(weight @ (expected - twins.recorded)),
+        float(weight @ chance_of_at_most(mean, sd, scale, half)),
+        float(low),
+        float(high),
+        estimator.sample,
+    )
+
+
+def recorded_mean(mean: Array, sd: Array, scale: Scale) -> Array:
+    """Mean of a normal score that the scale cuts at its ends, shape of ``mean``."""
+    safe = np.maximum(sd, 1e-9)
+    low, high = -mean / safe, (scale.maximum - mean) / safe
+    inside = mean * (ndtr(high) - ndtr(low)) + safe * (_density(low) - _density(high))
+    return np.asarray(inside + scale.maximum * ndtr(-high))
+
+
+def _density(z: Array) -> Array:
+    return np.asarray(np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi))
+
+
+def chance_of_at_most(mean: Array, sd: Array, scale: Scale, at_most: Array) -> Array:
+    """Probability that a rater records a score of at most a limit, per virtual patient."""
+    half = 0.5 if scale.integer else 0.0
+    return np.asarray(ndtr((at_most + half - mean) / np.maximum(sd, 1e-9)), dtype=np.float64)
 
 
 def update_note(told: EarlyUpdate, name: str) -> str:
@@ -359,6 +381,7 @@ def update_note(told: EarlyUpdate, name: str) -> str:
         f"Updated with early scores under {name} ({seen}). Expected change at week {old.change.week:g}: "
         f"{old.change.mean:+.1f} ({old.change.lo90:+.0f} to {old.change.hi90:+.0f}) before, {new.change.mean:+.1f} "
         f"({new.change.lo90:+.0f} to {new.change.hi90:+.0f}) after; response {old.response.mean:.0%} before, "
-        f"{new.response.mean:.0%} after. Effective sample {told.effective_sample:.0f} of {told.candidates} virtual "
-        f"patients. Other regimens are shown as if given from week 0 on instead; a switch is not forecast."
+        f"{new.response.mean:.0%} after. Effective sample {told.effective_sample:.0f} virtual patients, "
+        f"{told.candidates:.0f} before. Other regimens are shown as if given from week 0 on instead; a "
+        "switch is not forecast."
     )

@@ -1,69 +1,76 @@
-"""Weighted means and intervals of the twin's draws."""
+"""Weighted means and intervals over virtual patients."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaincinv
 
 from crosstalk.twin.records import Interval
 
-__all__ = ["interval", "knowledge_interval", "log_fold_interval"]
+__all__ = ["effective_sample", "interval", "log_fold_interval", "quantiles"]
 
 Array = NDArray[np.float64]
 
 
-def interval(values: Array) -> Interval:
-    """Mean and 5th to 95th percentile of draws of equal weight; draws that are not finite are left out."""
-    kept = values[np.isfinite(values)]
-    if not len(kept):
-        return Interval(float("nan"), float("nan"), float("nan"))
-    low, high = np.quantile(kept, [0.05, 0.95])
-    return Interval(float(kept.mean()), float(low), float(high))
-
-
-def log_fold_interval(values: Array) -> Interval:
-    """Like `interval`, the mean taken on the log scale (geometric mean), for folds and concentrations."""
-    kept = values[np.isfinite(values) & (values > 0)]
-    if not len(kept):
-        return Interval(float("nan"), float("nan"), float("nan"))
-    low, high = np.quantile(kept, [0.05, 0.95])
-    return Interval(float(np.exp(np.log(kept).mean())), float(low), float(high))
-
-
-def knowledge_interval(probability: Array, world: NDArray[np.intp]) -> Interval:
-    """Mean probability with its 90 % interval over what is not known.
+def interval(values: Array, weight: Array | None = None) -> Interval:
+    """Mean and 5th to 95th percentile; values that are not finite are left out.
 
     Parameters
     ----------
-    probability : array, shape (n,)
-        Probability of the outcome for each virtual patient.
-    world : array of int, shape (n,)
-        Which draw of the uncertain parameters the patient lives in.
-
-    Notes
-    -----
-    Virtual patients differ within a world too, so the spread of the worlds' means overstates what knowledge adds. The
-    variance between worlds is taken net of it (analysis of variance, method of moments), and the interval is that of
-    the beta distribution with this mean and variance.
+    values : array, shape (n,)
+    weight : array, shape (n,), optional
+        Equal by default.
     """
-    kept = np.isfinite(probability)
-    p, w = probability[kept], world[kept]
-    if not len(p):
+    return _interval(values, weight, np.isfinite(values), log=False)
+
+
+def log_fold_interval(values: Array, weight: Array | None = None) -> Interval:
+    """Like `interval`, the mean taken on the log scale (geometric mean), for folds and concentrations."""
+    return _interval(values, weight, np.isfinite(values) & (values > 0), log=True)
+
+
+def _interval(values: Array, weight: Array | None, kept: NDArray[np.bool_], *, log: bool) -> Interval:
+    if not kept.any():
         return Interval(float("nan"), float("nan"), float("nan"))
-    mean = float(p.mean())
-    groups = [p[w == g] for g in np.unique(w)]
-    k, n = len(groups), len(p)
-    if k < 2 or n <= k:
-        return Interval(mean, mean, mean)
-    within = sum(float(((g - g.mean()) ** 2).sum()) for g in groups) / (n - k)
-    between = sum(len(g) * float((g.mean() - mean) ** 2) for g in groups) / (k - 1)
-    size = (n - sum(len(g) ** 2 for g in groups) / n) / (k - 1)
-    # the mean itself has an error from the finite number of draws
-    variance = max(0.0, (between - within) / size) + between / n
-    limit = mean * (1 - mean)
-    if variance <= 1e-12 or limit <= 1e-9:
-        return Interval(mean, mean, mean)
-    concentration = max(limit / min(variance, 0.95 * limit) - 1, 1e-3)
-    low, high = betaincinv(mean * concentration, (1 - mean) * concentration, np.array([0.05, 0.95]))
+    some = values[kept]
+    share = np.full(len(some), 1 / len(some)) if weight is None else weight[kept] / weight[kept].sum()
+    mean = float(np.exp(share @ np.log(some))) if log else float(share @ some)
+    mean = float(np.clip(mean, some.min(), some.max()))  # of equal values without an error of rounding
+    low, high = quantiles(some[:, None], share)[:, 0]
     return Interval(mean, float(low), float(high))
+
+
+def quantiles(values: Array, weight: Array, shares: tuple[float, ...] = (0.05, 0.95)) -> Array:
+    """Weighted quantiles of each column, shape (n_shares, m); of equal weights those that numpy gives.
+
+    Parameters
+    ----------
+    values : array, shape (n, m)
+    weight : array, shape (n,)
+        Not negative; they sum to 1.
+    """
+    order = np.argsort(values, axis=0, kind="stable")
+    found = np.empty((len(shares), values.shape[1]))
+    for j in range(values.shape[1]):
+        own = weight[order[:, j]]
+        # the first value lies at 0 and the last at 1
+        place = np.cumsum(own) - (own + own[0]) / 2
+        if place[-1] > 0:
+            place = place / place[-1]
+        found[:, j] = np.interp(shares, place, values[order[:, j], j])
+    return found
+
+
+def effective_sample(log_weight: Array) -> float:
+    """How many equal weights are as good; 0 where all are zero.
+
+    Examples
+    --------
+    >>> round(effective_sample(np.log([0.5, 0.5, 0.0 + 1e-300])), 3)
+    2.0
+    """
+    top = float(log_weight.max()) if len(log_weight) else -np.inf
+    if not np.isfinite(top):
+        return 0.0
+    weight = np.exp(log_weight - top)
+    return float(weight.sum() ** 2 / (weight**2).sum())

@@ -2,41 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from crosstalk.engine import get_engine
 from crosstalk.engine.ensemble import Engine
-from crosstalk.errors import UsageError
+from crosstalk.errors import TwinError, UsageError
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.knowledge.records import Regimen
 from crosstalk.model.assembly import assemble
 from crosstalk.panel.records import Panel
-from crosstalk.population.calibrated import knowledge_state
+from crosstalk.population.calibrated import knowledge_state, shipped_posterior
 from crosstalk.provenance import hash_bytes, package_version
 from crosstalk.twin.assessment import applicability, mechanism_scores, profile
-from crosstalk.twin.courses import conclude, forecast_regimens, simulate_regimens
+from crosstalk.twin.courses import benefit, conclude, forecast_regimens
+from crosstalk.twin.library import course_library
 from crosstalk.twin.next_assay import next_assays
-from crosstalk.twin.posterior import Posterior, infer, scale_of
-from crosstalk.twin.records import Assessment, EarlyUpdate, Forecast, Provenance
-from crosstalk.twin.sequential import (
-    CANDIDATES,
-    EarlyScore,
-    Scores,
-    early_scores,
-    recorded_courses,
-    update,
-    update_note,
-)
+from crosstalk.twin.posterior import FEWEST, Posterior, infer, scale_of
+from crosstalk.twin.records import Assessment, EarlyUpdate, Forecast, MonteCarlo, Provenance, RegimenForecast
+from crosstalk.twin.sequential import EarlyScore, Scores, early_scores, update, update_note
 from crosstalk.twin.summary import interval
 
-__all__ = ["assess", "forecast"]
+__all__ = ["assess", "forecast", "how_many_worlds"]
 
-VIRTUAL_PATIENTS = 1200
-WORLDS = 40
-DRAWS = 200
+VIRTUAL_PATIENTS = 20_000
+WORLDS = 200  # where no posterior is in force, whose every member is a world otherwise
 WEEKS = 12
+LEAST = 20  # virtual patients that a population may be asked for
+RESPONSE_ERROR, WIDTH_ERROR = 0.02, 0.25  # Monte-Carlo errors above which a note warns (assumed)
+
+
+def how_many_worlds(knowledge: Knowledge) -> int:
+    """Every member of the posterior in force, so that no seed chooses among them."""
+    found, reason = shipped_posterior(knowledge)
+    return WORLDS if found is None or reason else len(next(iter(found.draws.values())))
 
 
 def assess(
@@ -45,7 +45,7 @@ def assess(
     knowledge: Knowledge | None = None,
     engine: Engine | None = None,
     seed: int = 1,
-    draws: int = DRAWS,
+    virtual_patients: int | None = None,
 ) -> Assessment:
     """Read a panel against references and infer the mechanism scores.
 
@@ -55,8 +55,8 @@ def assess(
         One patient, see `crosstalk.read_panel`.
     seed : int
         Fixes everything random.
-    draws : int
-        Virtual patients who stand for the patient.
+    virtual_patients : int, optional
+        Size of the virtual population, which is computed once and kept; 20 000 by default.
 
     Returns
     -------
@@ -65,12 +65,10 @@ def assess(
     Raises
     ------
     TwinError
-        If no virtual patient can explain the panel.
+        If no virtual patient can explain the panel, or too few resemble the patient.
     """
     knowledge, engine = knowledge or load_knowledge(), engine or get_engine()
-    posterior = infer(
-        panel, knowledge, engine, seed=seed, virtual_patients=VIRTUAL_PATIENTS, worlds=WORLDS, draws=draws
-    )
+    posterior = _posterior(panel, knowledge, engine, seed, virtual_patients)
     return Assessment(
         panel.patient,
         seed,
@@ -78,7 +76,7 @@ def assess(
         mechanism_scores(posterior, knowledge),
         applicability(panel, posterior, knowledge),
         _notes(panel, posterior),
-        _provenance(panel, posterior, knowledge, engine),
+        _provenance(panel, posterior, knowledge, engine, virtual_patients),
     )
 
 
@@ -91,7 +89,7 @@ def forecast(
     knowledge: Knowledge | None = None,
     engine: Engine | None = None,
     seed: int = 1,
-    draws: int = DRAWS,
+    virtual_patients: int | None = None,
     weeks: int = WEEKS,
     progress: Callable[[str], None] | None = None,
 ) -> Forecast:
@@ -108,8 +106,8 @@ def forecast(
         Regimen that the patient has been on since week 0, where there are scores; the reference by default.
     seed : int
         Fixes everything random.
-    draws : int
-        Virtual patients who stand for the patient.
+    virtual_patients : int, optional
+        Size of the virtual population, which is computed once and kept; 20 000 by default.
     weeks : int
         Horizon.
     progress : callable, optional
@@ -127,8 +125,8 @@ def forecast(
     UsageError
         On an unknown regimen, an early score that does not fit, or a horizon or number of draws that makes no sense.
     """
-    if weeks < 1 or draws < 20:
-        raise UsageError(f"weeks = {weeks}, draws = {draws}; expected at least 1 week and 20 draws")
+    if weeks < 1:
+        raise UsageError(f"weeks = {weeks}; expected at least 1")
     knowledge, engine = knowledge or load_knowledge(), engine or get_engine()
     say = progress or (lambda _: None)
     if on is not None and not scores:
@@ -136,34 +134,24 @@ def forecast(
     chosen = _choose(knowledge, regimens if on is None or not regimens else (*regimens, on))
     reference = next(r for r in chosen if r.reference)
     current = reference if on is None else knowledge.regimen(on)
-    seen = early_scores(scores, scale_of(panel, knowledge), knowledge, weeks=weeks)
+    early = Scores(scale_of(panel, knowledge), early_scores(scores, scale_of(panel, knowledge), knowledge, weeks=weeks))
     say("finding virtual patients who explain the panel")
-    wanted = draws * CANDIDATES if seen else draws
-    posterior = infer(
-        panel, knowledge, engine, seed=seed, virtual_patients=VIRTUAL_PATIENTS, worlds=WORLDS, draws=wanted
-    )
-    told: EarlyUpdate | None = None
-    if seen:
-        say("weighing them by the early scores")
-        early = Scores(posterior.scale, seen)
-        posterior, told = update(posterior, early, current, knowledge, engine, draws=draws, weeks=weeks)
-    courses = simulate_regimens(posterior, chosen, knowledge, engine, weeks=weeks, progress=say)
-    given = recorded_courses(posterior, courses, early, current.id) if told else None
-    results = forecast_regimens(posterior, courses, chosen, reference.id, given)
-    first, second = _two_best(courses.scale)
-    # a virtual patient drawn twice would explain his own measurement
-    once = np.zeros(len(posterior.patients), dtype=np.bool_)
-    once[np.unique(posterior.patients.index, return_index=True)[1]] = True
-    assays = next_assays(posterior, courses.benefit(first, second), courses.complete & once, knowledge)
-    own = next(r for r in results if r.id == reference.id)
-    notes = list(_notes(panel, posterior))
-    if told is not None:
-        notes.insert(0, update_note(told, current.name))
-    lost = len(posterior.patients) - int(courses.complete.sum())
-    if lost:
-        notes.append(
-            f"{lost} of {len(posterior.patients)} virtual patients failed under some regimen and were left out."
+    posterior = _posterior(panel, knowledge, engine, seed, virtual_patients)
+    library = course_library(posterior.population, knowledge, engine, chosen, weeks=weeks, progress=say)
+    who = f"patient {panel.patient}: "
+    twins = library.twins(posterior.log_weight, posterior.fit, posterior.scale, posterior.recorded, who)
+    fit, told = update(twins, early, current, who=who) if early.seen else (None, None)
+    estimator = twins.estimator(fit)
+    if estimator.sample < FEWEST:
+        raise TwinError(
+            f"{who}with the baseline score an effective sample of {estimator.sample:.1f} virtual patients is left, "
+            f"fewer than {FEWEST:g}: too few to forecast from. Check the values, or ask for more --virtual-patients"
         )
+    results = forecast_regimens(twins, estimator, chosen, reference.id, early, current.id)
+    first, second = _two_best(results)
+    assays = next_assays(twins, estimator, posterior.fit, benefit(twins, first, second), knowledge)
+    own = next(r for r in results if r.id == reference.id)
+    chance = _monte_carlo(results, estimator.sample, len(np.unique(twins.patients.world)))
     return Forecast(
         panel.patient,
         seed,
@@ -171,15 +159,56 @@ def forecast(
         mechanism_scores(posterior, knowledge),
         applicability(panel, posterior, knowledge),
         posterior.scale.id,
-        interval(posterior.recorded),
+        interval(twins.recorded, estimator.calibrated),
         reference.id,
         results,
         assays,
         conclude(results, own, posterior.scale),
-        tuple(notes),
-        _provenance(panel, posterior, knowledge, engine),
+        (*_told(told, current, twins.failed), *_notes(panel, posterior), *_chance_notes(chance)),
+        chance,
+        _provenance(panel, posterior, knowledge, engine, virtual_patients),
         told,
     )
+
+
+def _posterior(
+    panel: Panel, knowledge: Knowledge, engine: Engine, seed: int, virtual_patients: int | None
+) -> Posterior:
+    n = VIRTUAL_PATIENTS if virtual_patients is None else virtual_patients
+    if n < LEAST:
+        raise UsageError(f"virtual_patients = {n}; expected at least {LEAST}")
+    return infer(panel, knowledge, engine, seed=seed, virtual_patients=n, worlds=how_many_worlds(knowledge))
+
+
+def _told(told: EarlyUpdate | None, current: Regimen, failed: Mapping[str, int]) -> list[str]:
+    notes = [] if told is None else [update_note(told, current.name)]
+    if any(failed.values()):
+        most = max(failed.values())
+        notes.append(
+            f"Up to {most} of the virtual patients who resemble this one failed under some regimen and were left out."
+        )
+    return notes
+
+
+def _monte_carlo(results: Sequence[RegimenForecast], sample: float, worlds: int) -> MonteCarlo:
+    return MonteCarlo(
+        sample,
+        worlds,
+        max(r.response.error for r in results),
+        max(r.change.error for r in results),
+        max(r.response.width_error for r in results),
+    )
+
+
+def _chance_notes(chance: MonteCarlo) -> list[str]:
+    notes = [
+        f"Monte-Carlo error (SD over seeds) at most {100 * chance.response:.1f} percentage points of response, "
+        f"{chance.change:.2f} points of change, and {chance.width:.0%} of the width of the interval of response; "
+        f"effective sample {chance.effective_sample:.0f} virtual patients in {chance.worlds} worlds."
+    ]
+    if chance.response > RESPONSE_ERROR or chance.width > WIDTH_ERROR:
+        notes.append("That is much: too few virtual patients resemble this one. Ask for more with --virtual-patients.")
+    return notes
 
 
 def _choose(knowledge: Knowledge, ids: Sequence[str]) -> tuple[Regimen, ...]:
@@ -190,14 +219,14 @@ def _choose(knowledge: Knowledge, ids: Sequence[str]) -> tuple[Regimen, ...]:
     return tuple(r for r in everything if r.id in wanted or r.reference)
 
 
-def _two_best(scale: dict[str, np.ndarray]) -> tuple[str, str]:
-    order = sorted(scale, key=lambda r: float(np.nanmean(scale[r][:, -1])))
+def _two_best(results: Sequence[RegimenForecast]) -> tuple[str, str]:
+    order = [r.id for r in sorted(results, key=lambda r: r.versus_reference.mean)]
     return order[0], order[1] if len(order) > 1 else order[0]
 
 
 def _notes(panel: Panel, posterior: Posterior) -> tuple[str, ...]:
     notes = list(panel.notes)
-    if not posterior.has_score:
+    if posterior.recorded is None:
         notes.append(
             f"The panel holds no symptom score; the baseline {posterior.scale.id} is that of the virtual population."
         )
@@ -207,7 +236,9 @@ def _notes(panel: Panel, posterior: Posterior) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _provenance(panel: Panel, posterior: Posterior, knowledge: Knowledge, engine: Engine) -> Provenance:
+def _provenance(
+    panel: Panel, posterior: Posterior, knowledge: Knowledge, engine: Engine, virtual_patients: int | None = None
+) -> Provenance:
     calibrated, worlds = knowledge_state(knowledge)
     return Provenance(
         package_version(),
@@ -216,8 +247,8 @@ def _provenance(panel: Panel, posterior: Posterior, knowledge: Knowledge, engine
         hash_bytes(repr(sorted((m.analyte, m.value, m.censored) for m in panel.measurements.values()))),
         type(engine).__name__,
         calibrated,
+        VIRTUAL_PATIENTS if virtual_patients is None else virtual_patients,
         len(posterior.population),
-        len(posterior.patients),
         len(np.unique(posterior.population.world)),
         worlds,
     )
