@@ -25,9 +25,14 @@ ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "docs" / "results" / "structures.txt"
 
 STRUCTURES = (
-    ("window of plasticity, gate on SSRIs", ()),
+    ("as it ships", ()),
     ("plasticity falls monotonously with immune tone", (("shape_window", 0.0),)),
     ("no gate on SSRIs", (("gate_SSRI", 0.0),)),
+    ("symptoms feel the burst alone", (("route_low_grade", 0.0),)),
+    (
+        "no coefficients of drug classes",
+        tuple((f"m_{c}", 0.0) for c in ("serotonin", "catecholamine", "glutamate", "immune")),
+    ),
 )
 
 

@@ -30,7 +30,7 @@ __all__ = ["Judge", "Score", "Summary", "Validation", "Verdict", "summarise", "v
 
 Array = NDArray[np.float64]
 
-DRAWS = 200
+DRAWS = 240
 PRIOR_DRAWS = 60
 PATIENTS = 100  # of each study in one world
 ANOTHER = 1_000_003  # from the seed of one half of the patients to that of the other
@@ -173,7 +173,7 @@ def validate(
     studies : sequence of Study, optional
         With results; of any role, a reader's own included. All of role ``validate`` by default.
     worlds : Worlds, optional
-        What is to be judged; 200 draws of the posterior that is in force by default.
+        What is to be judged; 240 draws of the posterior that is in force by default.
     patients : int
         Virtual patients of each study in each world. They run in two halves, whose differences tell how much of the
         spread between worlds is the chance of finite numbers; it is taken out, so that few patients do not make

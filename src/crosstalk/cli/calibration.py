@@ -39,7 +39,7 @@ def calibrate(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The posterior, as netCDF.")] = Path(
         "posterior.nc"
     ),
-    members: Annotated[int, typer.Option("--members", help="Size of the ensemble; so many draws are left.")] = 200,
+    members: Annotated[int, typer.Option("--members", help="Size of the ensemble; so many draws are left.")] = 240,
     effort: Annotated[float, typer.Option("--effort", help="Multiplies the numbers of virtual patients.")] = 1.0,
     fix: Annotated[
         list[str] | None,
@@ -85,7 +85,7 @@ def validate(
         ),
     ] = None,
     posterior: PosteriorOption = None,
-    draws: Annotated[int | None, typer.Option("--draws", min=2, help="Draws of the posterior, 200 by default.")] = None,
+    draws: Annotated[int | None, typer.Option("--draws", min=2, help="Draws of the posterior, 240 by default.")] = None,
     patients: PatientsInWorld = 100,
     prior_draws: DrawsOfPrior = 60,
     leave_out: Annotated[
@@ -134,7 +134,7 @@ def validate(
         )
     else:
         chosen = [read_study(s, knowledge) for s in study] if study else list(studies_of("validate", knowledge))
-        worlds = _worlds(posterior, knowledge, seed, draws or 200)
+        worlds = _worlds(posterior, knowledge, seed, draws or 240)
         with open_engine("fast", jobs) as engine, progress("validating", quiet) as say:
             found = run(
                 chosen, worlds, knowledge=knowledge, engine=engine, seed=seed, patients=patients,
@@ -197,7 +197,7 @@ def _say_kept(work: Work) -> None:
 def qualify(
     html: Annotated[Path, typer.Option("--html", metavar="FILE", help="The report.")] = Path("credibility.html"),
     posterior: PosteriorOption = None,
-    draws: DrawsOfWorlds = 200,
+    draws: DrawsOfWorlds = 240,
     patients: PatientsInWorld = 100,
     prior_draws: DrawsOfPrior = 60,
     seed: Seed = 1,
