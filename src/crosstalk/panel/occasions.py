@@ -124,7 +124,7 @@ def _of_patient(
     telling = [p for p in points if p.analyte.kind != "covariate"] or list(points)
     occasions = _visits(points, telling) if any(p.entry.visit for p in telling) else _clusters(points, telling)
     if len(occasions) < 2:
-        kept = [p.entry for p in points]
+        kept = [p.entry for p in _stated_once(points, _middle(points))]
         times = [p.hours for p in telling if p.hours is not None]
         if times and max(times) - min(times) > APART_H:
             days = (max(times) - min(times)) / 24
@@ -204,8 +204,8 @@ def _label(group: Sequence[_Point]) -> str:
 
 def _once(inside: Sequence[_Point], points: Sequence[_Point]) -> list[Entry]:
     """Each analyte once, nearest to the middle of the occasion; what lasts is taken from whenever it was measured."""
-    times = [p.hours for p in inside if p.hours is not None and p.analyte.kind != "covariate"]
-    middle = median(times) if times else 0.0
+    middle = _middle(inside)
+    inside = _stated_once(inside, middle)
     held = {p.analyte.id for p in inside}
     lasting = [p for p in points if p.analyte.id in LASTING and p.analyte.id not in held]
     best: dict[str, list[_Point]] = {}
@@ -217,6 +217,22 @@ def _once(inside: Sequence[_Point], points: Sequence[_Point]) -> list[Entry]:
         elif p is not rivals[0] and gap == other and p.analyte.id not in LASTING:
             rivals.append(p)  # given twice for one time: the caller says so
     return [p.entry for rivals in best.values() for p in rivals]
+
+
+def _middle(inside: Sequence[_Point]) -> float:
+    times = [p.hours for p in inside if p.hours is not None and p.analyte.kind != "covariate"]
+    return median(times) if times else 0.0
+
+
+def _stated_once(points: Sequence[_Point], middle: float) -> list[_Point]:
+    """Points without covariates of one place that differ in their time alone, such as ages by a date of birth."""
+    nearest: dict[tuple[str, str], float] = {}
+    for p in points:
+        if p.hours is not None and p.analyte.kind == "covariate":
+            first = nearest.setdefault((p.entry.place, p.analyte.id), p.hours)
+            if abs(p.hours - middle) < abs(first - middle):
+                nearest[p.entry.place, p.analyte.id] = p.hours
+    return [p for p in points if p.hours in (None, nearest.get((p.entry.place, p.analyte.id), p.hours))]
 
 
 def _nearest(occasions: Sequence[tuple[str, list[_Point]]], score: str) -> tuple[int, list[str]]:
