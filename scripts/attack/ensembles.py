@@ -25,7 +25,7 @@ def mutated_sbml(rng: Rng, count: int) -> Tally:
     from crosstalk.engine.sbml import read_sbml
 
     tally = Tally()
-    for _ in range(count):
+    for _ in tally.tries(count):
         if rng.random() < 0.1:
             n = int(rng.choice([10, 100, 140, 200, 400, 5_000, 60_000]))
             text = SBML.replace("<ci>A</ci>", "<apply><sin/>" * n + "<ci>A</ci>" + "</apply>" * n, 1)
@@ -52,7 +52,7 @@ def engine_batches(rng: Rng, count: int) -> Tally:
         {"events": (Event(1.0, "A", np.ones(3)),)}, {"parameters": {"k": np.ones(3)}}, {"n": -1}, {"outputs": ("Z",)},
         {"events": (Event(1.0, "Z", 1.0),)}, {"parameters": {"Z": np.ones(9)}}, {"initial": {"A": np.ones((9, 1))}},
     )  # fmt: skip
-    for _ in range(count):
+    for _ in tally.tries(count):
         k = rng.uniform(0.1, 2.0, 9)
         fine = Problem(SBML, 9, {"k": k}, times, ("A", "B"))
 

@@ -198,7 +198,7 @@ def mutated_panels(rng: Rng, count: int) -> Tally:
     tally = Tally()
     with TemporaryDirectory() as made:
         folder = Path(made)
-        for _ in range(count):
+        for _ in tally.tries(count):
             if rng.random() < 0.5:
                 what, act = one_cell(rng, 4, folder, batch=False)
             else:
@@ -237,6 +237,6 @@ def inside(content: bytes, rng: Rng) -> bytes:
 def poisoned_cohorts(rng: Rng, count: int) -> Tally:
     tally = Tally()
     with TemporaryDirectory() as made:
-        for _ in range(count):
+        for _ in tally.tries(count):
             outcome(tally, *one_cell(rng, 60, Path(made), batch=True))
     return tally

@@ -137,7 +137,7 @@ def mutated_fhir(rng: Rng, count: int) -> Tally:
         file = Path(made) / "f.json"
         file.write_text(json.dumps(bundle()))
         clean = {k: v for k, v in values(read_panel(file)).items() if k[1] not in ("age", "sex")}
-        for _ in range(count):
+        for _ in tally.tries(count):
             found = tree(bundle(), rng)
             if rng.random() < 0.4:
                 entries = found.get("entry") if isinstance(found, dict) else None
@@ -167,7 +167,7 @@ def mutated_studies(rng: Rng, count: int) -> Tally:
     clean = [hash_value(read_study(name, knowledge)) for name in knowledge.study_files]
     with TemporaryDirectory() as made:
         file = Path(made) / "s.toml"
-        for _ in range(count):
+        for _ in tally.tries(count):
             which = int(rng.integers(len(texts)))
             content, what = texts[which], "bytes"
             if rng.random() < 0.6:
