@@ -14,7 +14,7 @@ from crosstalk.panel.cells import MISSING
 from crosstalk.panel.entries import Entry
 from crosstalk.panel.vocabulary import visits, words
 
-__all__ = ["CHOICES", "Choice", "choose"]
+__all__ = ["CHOICES", "Choice", "choose", "lines"]
 
 APART_H = 14 * 24.0  # values of one occasion lie within two weeks, the recall of symptom scales (assumed)
 LASTING = ("sex", "height", "CTQ")  # of a person, not of an occasion: the nearest value is used whenever it was taken
@@ -60,10 +60,14 @@ class _Point:
     hours: float | None
 
 
+Said = dict[str, list[str]]
+"""Patients by what is to be said of them."""
+
+
 def choose(
-    file: str, entries: Sequence[Entry], analytes: Mapping[str, Analyte], choice: Choice, hours: Mapping[str, float]
-) -> tuple[list[Entry], list[str], list[str]]:
-    """Entries of one occasion for each patient, problems, and warnings.
+    entries: Sequence[Entry], analytes: Mapping[str, Analyte], choice: Choice, hours: Mapping[str, float]
+) -> tuple[list[Entry], Said, Said]:
+    """Entries of one occasion for each patient; why patients are refused; what was left out.
 
     Parameters
     ----------
@@ -81,15 +85,14 @@ def choose(
     """
     dated = any(e.visit or e.date or e.time for e in entries)
     if not dated:
-        return list(entries), [], []
+        return list(entries), {}, {}
     dates, unclear = _dates({e.date for e in entries if e.date})
     groups: dict[str, list[Entry]] = {}
     for e in entries:
         groups.setdefault(e.patient, []).append(e)
     found: list[Entry] = []
-    refused: dict[str, list[str]] = {}
-    left: dict[str, list[str]] = {}
-    warnings: list[str] = []
+    refused: Said = {}
+    left: Said = {}
     for patient, own in groups.items():
         points = [
             _Point(e, analytes[e.analyte], hours.get(e.time, 0.0) if e.time else dates.get(e.date))
@@ -112,9 +115,12 @@ def choose(
                 time = e.time or (f"{dates[e.date] - start:.0f}" if e.date in dates else "")
                 found.append(e if (name, time) == (e.patient, e.time) else e._replace(patient=name, time=time))
         found += [e for e in rest if e.analyte not in analytes or analytes[e.analyte].id not in there]
-    problems = [f"{file}, {_people(who)}: {words_}" for words_, who in refused.items()]
-    warnings += [f"{file}, {_people(who)}: {words_}" for words_, who in left.items()]
-    return found, problems, warnings
+    return found, refused, left
+
+
+def lines(file: str, said: Said) -> list[str]:
+    """One line for each thing that is said of patients."""
+    return [f"{file}, {_people(who)}: {words_}" for words_, who in said.items()]
 
 
 def _of_patient(
