@@ -183,7 +183,6 @@ class _Occasions:
     """The occasion of each patient, and what is to be said of them all."""
 
     choice: Choice
-    hours: dict[str, float] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     refused: dict[str, list[str]] = field(default_factory=dict)
     left: dict[str, list[str]] = field(default_factory=dict)
@@ -194,14 +193,15 @@ class _Occasions:
             return given
         names = {e.analyte for e in given}
         analytes = {name: interpreter.analyte(name) for name in names if interpreter.knows(name)}
+        hours: dict[str, float] = {}
         for e in given:
-            if e.time and e.time not in self.hours:
+            if e.time and e.time not in hours:
                 try:
-                    self.hours[e.time] = interpreter.time(e)
+                    hours[e.time] = interpreter.time(e)
                 except PanelError as error:
-                    self.hours[e.time] = 0.0
+                    hours[e.time] = 0.0
                     self.problems.append(f"{file}, {e.place}, patient {shown(e.patient)}, {shown(e.analyte)}: {error}")
-        entries, *more = choose(given, analytes, self.choice, self.hours)
+        entries, *more = choose(given, analytes, self.choice, hours)
         for whole, said in zip((self.refused, self.left), more, strict=True):
             for words, who in said.items():
                 whole.setdefault(words, []).extend(who)
