@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crosstalk.limits import deeper, nested, printable, shown
+from crosstalk.limits import TooDeepError, deeper, nested, printable, read_toml, shown
 
 
 @given(st.text())
@@ -53,10 +53,39 @@ def test_depth_is_that_of_the_parser(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["[" * 10**6, '"' + '\\"' * 10**6 + "{" * 200, "'" * 10**6, '"""' + '"[' * 10**6, "#[" * 10**6]
+    "text",
+    [
+        "[" * 10**6,
+        "a." * 10**6,
+        ".'x'" * 10**6,
+        '"' + '\\"' * 10**6 + "{" * 200,
+        "'" * 10**6,
+        '"""' + '"[' * 10**6,
+        "#[" * 10**6,
+    ],
 )
 def test_depth_takes_one_pass(text: str) -> None:
     begun = time.process_time()
     deeper(text)
     deeper(text, toml=True)
     assert time.process_time() - begun < 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a" + ".a" * 50_000 + " = 1", "[a" + " . 'a'" * 50_000 + "]", "x = " + "[" * 5000 + "]" * 5000,
+     "x = " + "{a = " * 5000 + "1" + "}" * 5000, "[[a.b]]\n" * 3 + "x = " + "[" * 101 + "]" * 101],
+)  # fmt: skip
+def test_deep_toml_is_not_parsed(text: str) -> None:
+    begun = time.process_time()
+    with pytest.raises(TooDeepError, match="100 deep"):
+        read_toml(text)
+    assert time.process_time() - begun < 3
+
+
+def test_dots_of_numbers_and_texts_open_no_tables() -> None:
+    numbers = ", ".join(["1.5"] * 200)
+    found = read_toml(
+        f"# {'.' * 300}\nx = [{numbers}]\ny = '{'.' * 300}'\nz.a = 1.5\n" + "k.v = 2024-01-01T00:00:00.5Z\n"
+    )
+    assert len(found["x"]) == 200

@@ -9,6 +9,6 @@ itself and adds attacks:
 
 from __future__ import annotations
 
-from attack.registry import ATTACKS, Attack, Tally, attack
+from attack.registry import ATTACKS, LIMIT, Attack, Tally, attack
 
-__all__ = ["ATTACKS", "Attack", "Tally", "attack"]
+__all__ = ["ATTACKS", "LIMIT", "Attack", "Tally", "attack"]

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import math
+import multiprocessing
+import os
 import pkgutil
+import platform
 import re
 import sys
 import time
 import zlib
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +24,14 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 import attack  # noqa: E402
+import crosstalk  # noqa: E402
 
 PAGE = HERE.parent.parent / "docs" / "reliability.md"
 START, END = "<!-- attacks -->", "<!-- end of attacks -->"
-HEAD = "| attack | what is done | tried | refused well | right | faults | seed |\n|---|---|---:|---:|---:|---:|---:|\n"
+HEAD = (
+    "| attack | what is done | tried | refused well | right | faults | seed | date |\n"
+    "|---|---|---:|---:|---:|---:|---:|---|\n"
+)
 
 
 def load() -> dict[str, attack.Attack]:
@@ -39,7 +50,34 @@ def rewrite(page: str, rows: dict[str, str]) -> str:
     lines = dict(zip(found, re.findall(r"^\| [a-z-]+ \|.*$", table, flags=re.MULTILINE), strict=True))
     lines.pop("attack", None)
     body = HEAD + "\n".join(line for _, line in sorted({**lines, **rows}.items()))
-    return f"{before}{START}\n\n{body}\n\n{END}{after}"
+    return f"{before}{START}\n\n{body}\n\n{machine()}\n\n{END}{after}"
+
+
+def machine() -> str:
+    """What the attacks ran on, in one line."""
+    return (
+        f"Last on {platform.system()} {platform.release().split('-')[0]}, {platform.machine()}, {os.cpu_count()} "
+        f"processors, Python {platform.python_version()}, Crosstalk {crosstalk.__version__}"
+        f"{', as the administrator' if os.name == 'posix' and os.geteuid() == 0 else ''}."
+    )
+
+
+def attempt(name: str, seed: int, count: int, jobs: int, minutes: float) -> attack.Tally:
+    """Run one attack, in several processes if asked."""
+    shares = [count // jobs + (k < count % jobs) for k in range(jobs)]
+    if jobs == 1:
+        return share_of(name, [seed, zlib.crc32(name.encode())], count, minutes)
+    tally = attack.Tally()
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("fork")) as pool:
+        seeds = [[seed, zlib.crc32(name.encode()), k] for k in range(jobs)]
+        for found in pool.map(share_of, repeat(name), seeds, shares, repeat(minutes)):
+            tally.add(found)
+    return tally
+
+
+def share_of(name: str, seeds: list[int], count: int, minutes: float) -> attack.Tally:
+    attack.LIMIT.until = time.monotonic() + 60 * minutes
+    return attack.ATTACKS[name].run(np.random.default_rng(seeds), count)
 
 
 def main() -> int:
@@ -49,6 +87,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="default: another one each time; it is printed and written")
     parser.add_argument("--count", type=int, help="tries of each attack (default: its own number)")
     parser.add_argument("--share", type=float, default=1.0, help="share of each attack's own number of tries")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="end an attack after so long")
+    parser.add_argument("--jobs", type=int, default=1, help="processes that share the tries of each attack")
     parser.add_argument("--write", action="store_true", help=f"write the table into {PAGE.name}")
     options = parser.parse_args()
     unknown = [n for n in options.names if n not in known]
@@ -61,7 +101,7 @@ def main() -> int:
         one = known[name]
         count = options.count or max(1, round(options.share * one.count))
         begun = time.perf_counter()
-        tally = one.run(np.random.default_rng([seed, zlib.crc32(name.encode())]), count)
+        tally = attempt(name, seed, count, options.jobs, options.minutes)
         seconds = time.perf_counter() - begun
         print(
             f"{name}: {tally.tried} tried, {tally.refused} refused well, {tally.right} right, "
@@ -73,6 +113,7 @@ def main() -> int:
         faults += len(tally.faults)
         rows[name] = (
             f"| {name} | {one.words} | {tally.tried} | {tally.refused} | {tally.right} | {len(tally.faults)} | {seed} |"
+            f" {datetime.now(UTC).date()} |"
         )
         if options.write:
             PAGE.write_text(rewrite(PAGE.read_text(encoding="utf-8"), rows), encoding="utf-8")

@@ -1,16 +1,20 @@
-"""Full disks: files that may not grow beyond a random size stand for them."""
+"""Full disks: small file systems where they may be made, and files that may not grow beyond a random size."""
 
 from __future__ import annotations
 
 import os
 import resource
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from attack.registry import Tally, attack
-from attack.runs import COMMANDS, launch, outputs
+from attack.runs import choose, outputs, start, warm
 from crosstalk.errors import OutputError
 from crosstalk.provenance import write_together
 
@@ -21,7 +25,7 @@ REFUSED, DONE, OTHER = 3, 4, 5
 def writes(rng: np.random.Generator, count: int) -> Tally:
     tally = Tally()
     with TemporaryDirectory() as place:
-        for number in range(count):
+        for number in tally.tries(count):
             folder = Path(place) / str(number)
             folder.mkdir()
             n = int(rng.integers(1, 4))
@@ -56,30 +60,55 @@ def writes(rng: np.random.Generator, count: int) -> Tally:
     return tally
 
 
-@attack("full-disk-runs", "whole runs where every file ends at a random size: outputs, cache, others", count=60)
+@attack("full-disk-runs", "runs where every file, or a file system of its own, is full at a random size", count=200)
 def runs(rng: np.random.Generator, count: int) -> Tally:
     tally = Tally()
     with TemporaryDirectory() as place:
         base = Path(place)
-        alone = {}
-        for name in COMMANDS:
-            launch(name, base / f"{name}-alone", base / "cache").communicate(timeout=600)
-            alone[name] = {p.name: p.read_bytes() for p in outputs(base / f"{name}-alone")}
-        for number in range(count):
-            name = list(COMMANDS)[number % len(COMMANDS)]
-            folder = base / f"{name}-{number}"
-            folder.mkdir()
-            (folder / "o.json").write_bytes(b"old")
-            warm = bool(rng.random() < 0.7)
-            limit = int(10 ** rng.uniform(3.5, 6.5))
-            process = launch(name, folder, base / ("cache" if warm else f"cache-{number}"), limit=limit)
-            _, error = process.communicate(timeout=900)
-            now = {p.name: p.read_bytes() for p in outputs(folder)}
-            lines = error.strip().splitlines()
-            if process.returncode == 0 and now == alone[name]:
-                tally.pass_()
-            elif process.returncode == 1 and now == {"o.json": b"old"} and lines[-1].startswith("crosstalk: "):
-                tally.refuse()
-            else:
-                tally.fault(f"{name} {number}: limit {limit}, rc {process.returncode}, {lines[-1:]}, {sorted(now)}")
+        alone = warm(base)
+        for number in tally.tries(count):
+            name = choose(rng)
+            warm_cache, size = bool(rng.random() < 0.6), int(10 ** rng.uniform(3.7, 6.5))
+            with full_disk(base / f"disk-{number}", size) as disk:
+                # what is full: each file at a size, the folder, the cache, or the temporary folder
+                kind = rng.choice(["files", "folder", "cache", "temporary"] if disk else ["files"])
+                folder = disk / "run" if kind == "folder" and disk else base / f"run-{number}"
+                cache = base / "cache" if warm_cache else base / f"cache-{number}"
+                try:
+                    folder.mkdir()
+                    (folder / "o.json").write_bytes(b"old")
+                    run = start(
+                        name, folder, disk / "cache" if kind == "cache" and disk else cache,
+                        limit=size if kind == "files" else None,
+                        temporary=disk if kind == "temporary" else None,
+                    )  # fmt: skip
+                except OSError:  # not even its inputs fit
+                    continue
+                code, now = run.end(), outputs(folder)
+                lines = run.said.strip().splitlines()
+                if code == 0 and now == alone[name]:
+                    tally.pass_()
+                elif code == 1 and now == {"o.json": b"old"} and lines and lines[-1].startswith("crosstalk: "):
+                    tally.refuse()
+                else:
+                    same = {f for f in now if now[f] == alone[name].get(f)}
+                    tally.fault(
+                        f"{name} {number}: {kind} of {size}, code {code}, {lines[-2:]}, {sorted(now)}, same {same}"
+                    )
+                shutil.rmtree(folder)
     return tally
+
+
+@contextmanager
+def full_disk(place: Path, size: int) -> Iterator[Path | None]:
+    """A file system of so many bytes; None where it is not allowed to make one."""
+    place.mkdir()
+    made = os.geteuid() == 0 and not subprocess.call(
+        ["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "tmpfs", str(place)], stderr=subprocess.DEVNULL
+    )
+    try:
+        yield place if made else None
+    finally:
+        if made:
+            subprocess.check_call(["umount", "-l", str(place)])
+        place.rmdir()

@@ -47,7 +47,7 @@ def checkpoints(rng: np.random.Generator, count: int) -> Tally:
         folder = Path(place)
         stores = [Store(folder, "attack", hash_bytes(str(k))) for k in range(3)]
         values = [rng.random(50) for _ in stores]
-        for number in range(count):
+        for number in tally.tries(count):
             for store, own in zip(stores, values, strict=True):
                 store.save_arrays({"values": own}, "part")
             path, other = stores[0].path("part"), stores[1].path("part")
@@ -101,7 +101,7 @@ def posteriors(rng: np.random.Generator, count: int) -> Tally:
     whole, inner = shipped.read_bytes(), unsealed(shipped).getvalue()
     with TemporaryDirectory() as place:
         path = Path(place) / "p.nc"
-        for number in range(count):
+        for number in tally.tries(count):
             forged = bool(rng.random() < 0.3)
             path.write_bytes(_forged(rng, inner) if forged else damaged(rng, whole))
             try:
@@ -159,7 +159,7 @@ def locked_models(rng: np.random.Generator, count: int) -> Tally:
     with TemporaryDirectory() as place:
         path, table = Path(place) / "m.json", Path(place) / "new.csv"
         table.write_text("patient,age,hsCRP [mg/L]\n" + "".join(f"P{i},{30 + i},{1 + i}\n" for i in range(12)))
-        for number in range(count):
+        for number in tally.tries(count):
             content = json.loads(json.dumps({**MODEL, "sha256": _locked(MODEL)}))
             *way, last = (places := _places(content))[int(rng.integers(0, len(places)))]
             part = content
@@ -224,7 +224,7 @@ def kernels(rng: np.random.Generator, count: int) -> Tally:
                 ("folder of another", lambda: os.chown(cache, 65534, -1)),
             )
             usable = tricks if os.geteuid() == 0 else tricks[:3]
-            for number in range(count):
+            for number in tally.tries(count):
                 shutil.rmtree(cache)
                 cache.mkdir(mode=0o700)
                 kernel.write_bytes(whole)

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from math import inf
 
 import numpy as np
 
-__all__ = ["ATTACKS", "Attack", "Tally", "attack"]
+__all__ = ["ATTACKS", "LIMIT", "Attack", "Tally", "attack"]
+
+
+@dataclass
+class _Limit:
+    until: float = inf
+
+
+LIMIT = _Limit()
+"""When attacks that begin now must end."""
 
 
 @dataclass
@@ -24,12 +35,29 @@ class Tally:
     faults : list of str
         Anything else, each in one line with what is needed to repeat it: a traceback, a wrong number unsaid, a lost
         file, no end. ``tried == refused + right + len(faults)``.
+    until : float
+        When the attack's time is over, by `time.monotonic`.
     """
 
     tried: int = 0
     refused: int = 0
     right: int = 0
     faults: list[str] = field(default_factory=list)
+    until: float = field(default_factory=lambda: LIMIT.until)
+
+    def tries(self, count: int) -> Iterator[int]:
+        """Numbers from 0, as long as there is time."""
+        for number in range(count):
+            if time.monotonic() > self.until:
+                return
+            yield number
+
+    def add(self, other: Tally) -> None:
+        """Count what another process has tried."""
+        self.tried, self.refused, self.right = (
+            self.tried + other.tried, self.refused + other.refused, self.right + other.right
+        )  # fmt: skip
+        self.faults += other.faults
 
     def refuse(self) -> None:
         """Count a try that was refused well."""

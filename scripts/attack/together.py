@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from attack.registry import Tally, attack
-from attack.runs import COMMANDS, launch, outputs
+from attack.runs import choose, litter, outputs, start, warm
 from crosstalk.learn.kept import Kept
 from crosstalk.provenance import write_together
 
@@ -34,7 +36,7 @@ def at_once(works: list[Callable[[], bool]]) -> list[bool]:
 @attack("one-work-folder", "two to four learners of other and of the same cohorts on one work folder", count=200)
 def one_work_folder(rng: np.random.Generator, count: int) -> Tally:
     tally = Tally()
-    for number in range(count):
+    for number in tally.tries(count):
         cohorts = rng.integers(0, 3, size=rng.integers(2, 5))
         with TemporaryDirectory() as place:
 
@@ -67,7 +69,7 @@ def one_pair(rng: np.random.Generator, count: int) -> Tally:
     tally = Tally()
     with TemporaryDirectory() as place:
         one, two = Path(place) / "one.json", Path(place) / "two.html"
-        for number in range(count):
+        for number in tally.tries(count):
             letters = [bytes([65 + k]) for k in range(int(rng.integers(2, 5)))]
 
             def writer(letter: bytes) -> Callable[[], bool]:
@@ -88,29 +90,32 @@ def one_pair(rng: np.random.Generator, count: int) -> Tally:
     return tally
 
 
-@attack("runs-side-by-side", "two to four whole runs on one new cache, some in one folder", count=60)
+@attack("runs-side-by-side", "two to four runs at once on one new cache, some in one folder", count=200)
 def side_by_side(rng: np.random.Generator, count: int) -> Tally:
     tally = Tally()
     with TemporaryDirectory() as place:
         base = Path(place)
-        alone = {}
-        for name in COMMANDS:
-            process = launch(name, base / f"{name}-alone", base / "cache-alone")
-            process.communicate(timeout=600)
-            alone[name] = {p.name: p.read_bytes() for p in outputs(base / f"{name}-alone")}
-        number = 0
-        while tally.tried < count:
+        alone, number = warm(base), 0
+        while tally.tried < count and time.monotonic() < tally.until:
             number += 1
-            names = [str(n) for n in rng.choice(list(COMMANDS), size=rng.integers(2, 5))]
-            shared = bool(rng.random() < 0.3)
+            names = [choose(rng) for _ in range(int(rng.integers(2, 5)))]
+            if shared := bool(rng.random() < 0.4):
+                names = [names[0]] * len(names)
             folders = [base / f"round-{number}-{names[k]}-{0 if shared else k}" for k in range(len(names))]
             cache = base / f"cache-{number}"
-            started = [launch(n, f, cache) for n, f in zip(names, folders, strict=True)]
-            for process, name, folder in zip(started, names, folders, strict=True):
-                _, error = process.communicate(timeout=900)
-                same = {p.name: p.read_bytes() for p in outputs(folder)} == alone[name]
-                if process.returncode == 0 and same:
+            if rng.random() < 0.5:
+                shutil.copytree(base / "cache", cache)
+            started = [start(n, f, cache) for n, f in zip(names, folders, strict=True)]
+            codes = [run.end() for run in started]
+            for run, code in zip(started, codes, strict=True):
+                same = outputs(run.folder) == alone[run.name]
+                if code == 0 and same and not (left := litter(run.folder, cache)):
                     tally.pass_()
                 else:
-                    tally.fault(f"round {number}, {name}: rc {process.returncode}, same {same}, {error[-200:]!r}")
+                    tally.fault(
+                        f"round {number}, {run.name} of {names}, one folder {shared}: code {code}, same {same}, "
+                        f"left {left if code == 0 and same else []}, {run.said[-300:]!r}"
+                    )
+            for folder in {cache, *folders}:
+                shutil.rmtree(folder, ignore_errors=True)
     return tally

@@ -6,12 +6,14 @@ A limit is checked before the work that it bounds, so that no small file stops t
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterable
+from typing import Any
 
 __all__ = [
     "ARMS", "CELL", "CELLS", "COLUMNS", "COURSES", "DEPTH", "DOCUMENT", "EXPANDED", "FOLD", "FORMULA",
     "NUMBER", "PATIENTS", "RESULTS", "ROWS", "SHEET_ROWS", "SMALL", "STUDY", "TABLE", "TIMES", "USUAL", "WEEKS",
-    "deeper", "nested", "printable", "shown",
+    "TooDeepError", "deeper", "nested", "printable", "read_toml", "shown",
 ]  # fmt: skip
 
 CELL = 32_767  # characters of one cell: what a cell of Excel holds
@@ -43,7 +45,7 @@ _TOKEN = re.compile(
     r'"""(?:[^"\\]|\\.|"(?!""))*+(?:"""|\\?\Z)|'
     r"'''(?:[^']|'(?!''))*+(?:'''|\Z)|"
     r'"(?:[^"\\\n]|\\.)*+"?|'
-    r"'[^'\n]*+'?|#[^\n]*+|[\[{]|[\]}]",
+    r"'[^'\n]*+'?|#[^\n]*+|[\[{]|[\]}]|[.=,\n]",
     re.DOTALL,
 )
 _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
@@ -74,20 +76,57 @@ def shown(text: object, length: int = _LONG) -> str:
     return clean if len(words) <= length else f"{clean}... ({len(words)} characters)"
 
 
+class TooDeepError(ValueError):
+    """Tables or lists that stand too deep within each other."""
+
+    def __init__(self) -> None:
+        super().__init__(f"tables or lists stand more than {DEPTH} deep within each other")
+
+
+def read_toml(text: str) -> dict[str, Any]:
+    """TOML of a stranger, parsed once its depth is known.
+
+    Raises
+    ------
+    TooDeepError
+    ValueError
+        If it is not valid, or holds a number of thousands of digits.
+    """
+    if deeper(text, toml=True):
+        raise TooDeepError
+    try:
+        found = tomllib.loads(text)
+    except RecursionError:
+        raise TooDeepError from None
+    if nested(found):
+        raise TooDeepError
+    return found
+
+
 def deeper(text: str, limit: int = DEPTH, *, toml: bool = False) -> bool:
     """Whether the brackets of a JSON or TOML text stand deeper within each other than ``limit``, before it is parsed.
+
+    A dotted key of TOML opens a table with each of its dots, for which its parser takes ever longer.
 
     Examples
     --------
     >>> deeper("[[1]]", 2), deeper("[[[1]]]", 2), deeper('["[[["]', 2)
     (False, True, False)
+    >>> deeper("a.b.c = 1", 2, toml=True), deeper("a.b.c.d = 1.5", 2, toml=True)
+    (False, True)
     """
-    if text.count("[") + text.count("{") <= limit:
+    if text.count("[") + text.count("{") + toml * text.count(".") <= limit:
         return False
-    depth = 0
+    depth = dots = 0
     for found in (_TOKEN if toml else _JSON_TOKEN).finditer(text):
         token = found[0]
-        if token in "[{":
+        if token == ".":
+            dots += 1
+            if dots > limit:
+                return True
+        elif token in "=,\n":
+            dots = 0
+        elif token in "[{":
             depth += 1
             if depth > limit:
                 return True

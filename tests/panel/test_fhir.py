@@ -794,6 +794,17 @@ def test_a_bundle_becomes_a_panel(tmp_path: Path) -> None:
     assert panel.missing == ("cortisol",)
 
 
+@pytest.mark.parametrize("minutes", [(0, 1, 2), (0, 2)])
+def test_a_birth_date_gives_one_age_whatever_times_the_values_have(tmp_path: Path, minutes: tuple[int, ...]) -> None:
+    codes = ((CRP, "mg/L"), ("26881-3", "pg/mL"), ("3074-2", "pg/mL"))
+    values = [
+        observation(f"o{m}", code, effectiveDateTime=f"2024-05-01T08:0{m}:00Z", valueQuantity=quantity(9.0, unit))
+        for m, (code, unit) in zip(minutes, codes, strict=False)
+    ]
+    (panel,) = read_panel(write(tmp_path, bundle(patient(), *values))).panels
+    assert panel.measurements["age"].value == 40.0
+
+
 def test_the_panels_of_carebundle_and_clinosim(tmp_path: Path, hospital: Path) -> None:
     carebundle = pytest.importorskip("carebundle")
     files = carebundle.to_ndjson(carebundle.generate_cohort(count=6, seed=7))

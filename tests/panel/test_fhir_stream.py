@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from crosstalk.errors import PanelError
-from crosstalk.panel import fhir_json
+from crosstalk.panel import fhir_json, reader
 from crosstalk.panel.fhir import read
 from crosstalk.panel.reader import read_panel
 
@@ -152,3 +152,22 @@ def test_memory_does_not_grow_with_lines_that_are_not_read(tmp_path: Path) -> No
         subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, check=True, text=True).stdout
     )
     assert grown < 60_000  # kB
+
+
+def test_blocks_of_a_stream_give_what_one_block_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = lines(
+        tmp_path / "x.ndjson",
+        *(
+            observation(f"o{i}-{t}", subject={"reference": f"Patient/{i}"}, effectiveDateTime=f"2024-0{t}-01T08:00:00Z")
+            for t in (1, 5) for i in range(9)
+        ),
+        observation("broken", subject={"reference": "Patient/9"}, effectiveDateTime="yesterday"),
+    )  # fmt: skip
+    with pytest.raises(PanelError) as whole:
+        read_panel(path)
+    monkeypatch.setattr(reader, "BLOCK", 3)
+    with pytest.raises(PanelError) as parts:
+        read_panel(path)
+    assert str(parts.value) == str(whole.value)
+    assert "9 patients (0, 1, 2, 3, 4, ...): its values are of 2 occasions" in str(parts.value)
+    assert "yesterday" in str(parts.value)

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from rich.console import Console
 
 from crosstalk.cli.common import warn, write_wanted
@@ -60,3 +62,18 @@ def test_no_control_character_reaches_the_terminal(capsys: pytest.CaptureFixture
     assert not set(shown) & {"\x1b", "\x07", "\x9b", "\u202e"}
     assert "\\x1b[31mA" in shown
     assert "[red]b" in shown
+
+
+@given(st.floats(-3, 3), st.floats(1e-6, 3))
+@example(-0.0123, 1e-4)
+def test_a_log_axis_has_ticks_however_alike_the_patients(low: float, decades: float) -> None:
+    from crosstalk.report.cohort import _log
+    from crosstalk.report.drawing import new_figure
+
+    _, (axis,) = new_figure(1.0)
+    axis.set_xscale("log")
+    axis.set_xlim(10.0**low, 10.0 ** (low + decades))
+    _log(axis)
+    ticks = axis.xaxis.get_majorticklocs()
+    assert len(ticks)
+    assert all(0.99 * 10.0**low <= t <= 1.01 * 10.0 ** (low + decades) for t in ticks)

@@ -69,6 +69,7 @@ TRIAL = '[trial]\nn = {n}\n[[trial.analysis]]\nid = "x"\nmethod = "mmrm"\nof = "
         ({"population": 'eligible = [{ analyte = "hsCRP", min = 1e9, unit = "mg/L" }]'}, "nobody reaches"),
         ({"population": 'eligible = [{ analyte = "HAMD17", min = 20, unit = "%" }]'}, "no unit but points"),
         ({"arm": dose("1e300", "mg/kg")}, "times the usual dose of lps"),
+        ({"arm": dose("1e308", "mg/kg")}, "inf times the usual dose of lps"),
         ({"arm": dose("2", "ug/kg")}, "1e+03 times the usual dose of lps"),
         ({"arm": dose(more="every_h = 1e-9")}, "expected every 0.25 h"),
         ({"arm": dose(more='every = "' + "9" * 400 + ' h"')}, "expected every 0.25 h"),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from crosstalk.errors import StudyError
 from crosstalk.knowledge.loader import Knowledge
+from crosstalk.limits import read_toml
 from crosstalk.study.locate import line_of
 from crosstalk.study.records import Study
 from crosstalk.study.schema import read_study
@@ -71,7 +71,7 @@ def read_entry(path: str | Path, knowledge: Knowledge) -> Entry:
     if not file.is_file():
         file = knowledge.study_files[str(path)]
     text = file.read_text(encoding="utf-8-sig")
-    return Entry(study, StudyFile.model_validate(tomllib.loads(text)), file, text)
+    return Entry(study, StudyFile.model_validate(read_toml(text)), file, text)
 
 
 def read_entries(paths: Iterable[Path], knowledge: Knowledge) -> tuple[tuple[Entry, ...], tuple[tuple[Path, str], ...]]:

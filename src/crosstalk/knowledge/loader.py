@@ -10,7 +10,6 @@ import difflib
 import functools
 import hashlib
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -47,7 +46,7 @@ from crosstalk.knowledge.schema import (
     ScoreTable,
     SlotTable,
 )
-from crosstalk.limits import shown
+from crosstalk.limits import read_toml, shown
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -270,9 +269,9 @@ def _text(path: Path) -> str:
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(_text(path))
-    except tomllib.TOMLDecodeError as error:
-        raise KnowledgeError(f"{path}: not valid TOML: {error}") from error
+        return read_toml(_text(path))
+    except ValueError as error:
+        raise KnowledgeError(f"{path}: not valid TOML: {shown(error, 200)}; correct it") from error
 
 
 def _validate(model: type[Model], content: object, path: Path, prefix: str = "") -> Model:

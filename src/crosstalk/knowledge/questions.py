@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import inf
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from crosstalk.errors import KnowledgeError
 from crosstalk.knowledge.records import Source
+from crosstalk.limits import read_toml, shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -139,14 +139,14 @@ def _read(path: Path, sha256: str, hidden: _Hidden) -> Questions:
 
     knowledge = hidden.knowledge
     try:
-        file = File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        file = File.model_validate(read_toml(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise KnowledgeError(f"{path}: cannot be read: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise KnowledgeError(f"{path}: not valid TOML: {error}") from error
     except ValidationError as error:
         lines = (f"{path}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise KnowledgeError("\n".join(lines)) from None
+    except ValueError as error:
+        raise KnowledgeError(f"{path}: not valid TOML: {shown(error, 200)}; correct it") from error
 
     def known(place: str, name: str, names: Iterable[str]) -> str:
         if name not in (choices := list(names)):

@@ -14,7 +14,7 @@ from crosstalk.panel.cells import MISSING
 from crosstalk.panel.entries import Entry
 from crosstalk.panel.vocabulary import visits, words
 
-__all__ = ["CHOICES", "Choice", "choose"]
+__all__ = ["CHOICES", "Choice", "choose", "lines"]
 
 APART_H = 14 * 24.0  # values of one occasion lie within two weeks, the recall of symptom scales (assumed)
 LASTING = ("sex", "height", "CTQ")  # of a person, not of an occasion: the nearest value is used whenever it was taken
@@ -60,10 +60,14 @@ class _Point:
     hours: float | None
 
 
+Said = dict[str, list[str]]
+"""Patients by what is to be said of them."""
+
+
 def choose(
-    file: str, entries: Sequence[Entry], analytes: Mapping[str, Analyte], choice: Choice, hours: Mapping[str, float]
-) -> tuple[list[Entry], list[str], list[str]]:
-    """Entries of one occasion for each patient, problems, and warnings.
+    entries: Sequence[Entry], analytes: Mapping[str, Analyte], choice: Choice, hours: Mapping[str, float]
+) -> tuple[list[Entry], Said, Said]:
+    """Entries of one occasion for each patient; why patients are refused; what was left out.
 
     Parameters
     ----------
@@ -81,15 +85,14 @@ def choose(
     """
     dated = any(e.visit or e.date or e.time for e in entries)
     if not dated:
-        return list(entries), [], []
+        return list(entries), {}, {}
     dates, unclear = _dates({e.date for e in entries if e.date})
     groups: dict[str, list[Entry]] = {}
     for e in entries:
         groups.setdefault(e.patient, []).append(e)
     found: list[Entry] = []
-    refused: dict[str, list[str]] = {}
-    left: dict[str, list[str]] = {}
-    warnings: list[str] = []
+    refused: Said = {}
+    left: Said = {}
     for patient, own in groups.items():
         points = [
             _Point(e, analytes[e.analyte], hours.get(e.time, 0.0) if e.time else dates.get(e.date))
@@ -112,9 +115,12 @@ def choose(
                 time = e.time or (f"{dates[e.date] - start:.0f}" if e.date in dates else "")
                 found.append(e if (name, time) == (e.patient, e.time) else e._replace(patient=name, time=time))
         found += [e for e in rest if e.analyte not in analytes or analytes[e.analyte].id not in there]
-    problems = [f"{file}, {_people(who)}: {words_}" for words_, who in refused.items()]
-    warnings += [f"{file}, {_people(who)}: {words_}" for words_, who in left.items()]
-    return found, problems, warnings
+    return found, refused, left
+
+
+def lines(file: str, said: Said) -> list[str]:
+    """One line for each thing that is said of patients."""
+    return [f"{file}, {_people(who)}: {words_}" for words_, who in said.items()]
 
 
 def _of_patient(
@@ -124,7 +130,7 @@ def _of_patient(
     telling = [p for p in points if p.analyte.kind != "covariate"] or list(points)
     occasions = _visits(points, telling) if any(p.entry.visit for p in telling) else _clusters(points, telling)
     if len(occasions) < 2:
-        kept = [p.entry for p in points]
+        kept = [p.entry for p in _stated_once(points, _middle(points))]
         times = [p.hours for p in telling if p.hours is not None]
         if times and max(times) - min(times) > APART_H:
             days = (max(times) - min(times)) / 24
@@ -204,8 +210,8 @@ def _label(group: Sequence[_Point]) -> str:
 
 def _once(inside: Sequence[_Point], points: Sequence[_Point]) -> list[Entry]:
     """Each analyte once, nearest to the middle of the occasion; what lasts is taken from whenever it was measured."""
-    times = [p.hours for p in inside if p.hours is not None and p.analyte.kind != "covariate"]
-    middle = median(times) if times else 0.0
+    middle = _middle(inside)
+    inside = _stated_once(inside, middle)
     held = {p.analyte.id for p in inside}
     lasting = [p for p in points if p.analyte.id in LASTING and p.analyte.id not in held]
     best: dict[str, list[_Point]] = {}
@@ -217,6 +223,22 @@ def _once(inside: Sequence[_Point], points: Sequence[_Point]) -> list[Entry]:
         elif p is not rivals[0] and gap == other and p.analyte.id not in LASTING:
             rivals.append(p)  # given twice for one time: the caller says so
     return [p.entry for rivals in best.values() for p in rivals]
+
+
+def _middle(inside: Sequence[_Point]) -> float:
+    times = [p.hours for p in inside if p.hours is not None and p.analyte.kind != "covariate"]
+    return median(times) if times else 0.0
+
+
+def _stated_once(points: Sequence[_Point], middle: float) -> list[_Point]:
+    """Points without covariates of one place that differ in their time alone, such as ages by a date of birth."""
+    nearest: dict[tuple[str, str], float] = {}
+    for p in points:
+        if p.hours is not None and p.analyte.kind == "covariate":
+            first = nearest.setdefault((p.entry.place, p.analyte.id), p.hours)
+            if abs(p.hours - middle) < abs(first - middle):
+                nearest[p.entry.place, p.analyte.id] = p.hours
+    return [p for p in points if p.hours in (None, nearest.get((p.entry.place, p.analyte.id), p.hours))]
 
 
 def _nearest(occasions: Sequence[tuple[str, list[_Point]]], score: str) -> tuple[int, list[str]]:

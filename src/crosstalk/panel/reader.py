@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 
 from crosstalk.errors import PanelError
@@ -16,7 +17,7 @@ from crosstalk.panel.derived import derive
 from crosstalk.panel.entries import Entry, Reading
 from crosstalk.panel.formats import read_cells
 from crosstalk.panel.items import sum_items
-from crosstalk.panel.occasions import Choice, choose
+from crosstalk.panel.occasions import Choice, choose, lines
 from crosstalk.panel.plausibility import CODES, codes, contradictions, disagreements
 from crosstalk.panel.records import Measurement, Panel, PanelFile
 from crosstalk.panel.values import Interpreter
@@ -43,6 +44,7 @@ REMEDY = {
     ),
 }
 LONGEST = 2000  # characters of one problem
+BLOCK = 20_000  # entries of a stream that are looked at together
 NAMED = 10  # patients named in a line on many; each has it in his notes
 UNKNOWN = 40  # unknown names with a line of their own
 
@@ -104,11 +106,17 @@ def read_panel(
     kind, reading = read_cells(file, known, keep)
     remedy = REMEDY.get("xponent" if kind in KITS else kind, REMEDY["table"])
     interpreter = Interpreter(known, reading.decimal, remedy=remedy)
-    given = list(reading.entries)  # which completes the problems and the warnings
-    given, wrong, said = sum_items(str(file), given)
-    reading = replace(reading, problems=[*reading.problems, *wrong], warnings=[*reading.warnings, *said])
-    entries, problems, told = _chosen(file, given, interpreter, choice)
-    collected = _collect(file, entries, interpreter)
+    collected, occasions = _Collected(), _Occasions(choice)
+    entries: list[Entry] = []
+    any_given = False
+    for block in _blocks(reading.entries):  # the last one completes the problems and the warnings
+        given, wrong, said = sum_items(str(file), block)
+        reading.problems.extend(wrong)
+        reading.warnings.extend(said)
+        entries = occasions.chosen(file, given, interpreter)
+        _collect(file, entries, interpreter, collected)
+        any_given = any_given or bool(given)
+    problems, told = occasions.lines(file)
     collected.check(file, known.analytes, remedy)
     doubled, warnings = collected.doubled(file), [*reading.warnings, *told]
     kept, torn = _kept(file, reading, entries, bool(keep), choice)
@@ -120,7 +128,7 @@ def read_panel(
             strange = collected.strangers(file, interpreter, kind) if kind not in KITS else []
             raise PanelError(_all([*problems, *collected.problems(), *doubled, *strange]))
         warnings += [f"left out: {words}" for words in (*collected.problems(), *doubled)]
-    if reading.once and not given and not keep:
+    if reading.once and not any_given and not keep:
         raise PanelError(
             f"{file}: no column is an analyte that is known; expected such as 'hsCRP [mg/L]'; received "
             f"{', '.join(map(shown, reading.columns[:8]))}; `crosstalk analytes` lists what a panel may hold"
@@ -137,7 +145,7 @@ def read_panel(
     warnings += alike(str(file), list(collected.values))
     panels = []
     for patient_id, measurements in collected.values.items():
-        if not measurements and entries:
+        if not measurements and any_given:
             warnings.append(f"{file}: patient {patient_id} has no value at all")
         if differing := disagreements(measurements):
             warnings.append(f"{file}: patient {patient_id}: {'; '.join(differing)}")
@@ -156,24 +164,52 @@ def read_panel(
     return PanelFile(str(file), sha256, tuple(panels), tuple(warnings), kind, reading.columns, reading.decimal)
 
 
-def _chosen(
-    file: Path, given: list[Entry], interpreter: Interpreter, choice: Choice
-) -> tuple[list[Entry], list[str], list[str]]:
-    """The entries of one occasion for each patient."""
-    if not any(e.visit or e.date or e.time for e in given):
-        return given, [], []
-    names = {e.analyte for e in given}
-    analytes = {name: interpreter.analyte(name) for name in names if interpreter.knows(name)}
-    hours, problems = dict[str, float](), list[str]()
-    for e in given:
-        if e.time and e.time not in hours:
-            try:
-                hours[e.time] = interpreter.time(e)
-            except PanelError as error:
-                hours[e.time] = 0.0
-                problems.append(f"{file}, {e.place}, patient {shown(e.patient)}, {shown(e.analyte)}: {error}")
-    entries, more, told = choose(str(file), given, analytes, choice, hours)
-    return entries, [*problems, *more], told
+def _blocks(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    """A table as a whole; of a stream, in which the entries of a patient follow each other, some patients at a time."""
+    if isinstance(entries, list):
+        yield entries
+        return
+    block: list[Entry] = []
+    for _, own in groupby(entries, key=lambda e: e.patient):
+        block += own
+        if len(block) >= BLOCK:
+            yield block
+            block = []
+    yield block
+
+
+@dataclass
+class _Occasions:
+    """The occasion of each patient, and what is to be said of them all."""
+
+    choice: Choice
+    problems: list[str] = field(default_factory=list)
+    refused: dict[str, list[str]] = field(default_factory=dict)
+    left: dict[str, list[str]] = field(default_factory=dict)
+
+    def chosen(self, file: Path, given: list[Entry], interpreter: Interpreter) -> list[Entry]:
+        """The entries of one occasion for each patient."""
+        if not any(e.visit or e.date or e.time for e in given):
+            return given
+        names = {e.analyte for e in given}
+        analytes = {name: interpreter.analyte(name) for name in names if interpreter.knows(name)}
+        hours: dict[str, float] = {}
+        for e in given:
+            if e.time and e.time not in hours:
+                try:
+                    hours[e.time] = interpreter.time(e)
+                except PanelError as error:
+                    hours[e.time] = 0.0
+                    self.problems.append(f"{file}, {e.place}, patient {shown(e.patient)}, {shown(e.analyte)}: {error}")
+        entries, *more = choose(given, analytes, self.choice, hours)
+        for whole, said in zip((self.refused, self.left), more, strict=True):
+            for words, who in said.items():
+                whole.setdefault(words, []).extend(who)
+        return entries
+
+    def lines(self, file: Path) -> tuple[list[str], list[str]]:
+        """Problems and warnings."""
+        return [*self.problems, *lines(str(file), self.refused)], lines(str(file), self.left)
 
 
 def _kept(
@@ -300,8 +336,7 @@ class _Collected:
         self.notes.setdefault(patient, []).append(words)
 
 
-def _collect(file: Path, entries: Sequence[Entry], interpreter: Interpreter) -> _Collected:
-    found = _Collected()
+def _collect(file: Path, entries: Sequence[Entry], interpreter: Interpreter, found: _Collected) -> None:
     seen: dict[str, dict[str, str]] = {}
     for entry in entries:
         patient = found.values.setdefault(entry.patient, {})
@@ -338,7 +373,6 @@ def _collect(file: Path, entries: Sequence[Entry], interpreter: Interpreter) -> 
         if entry.confirmed and interpreter.agrees(entry):
             found.confirmed.add((entry.patient, analyte.id))
         patient[analyte.id] = measured
-    return found
 
 
 def alike(file: str, patients: Sequence[str]) -> list[str]:

@@ -335,6 +335,8 @@ def _log(axis: Axes) -> None:
     fine, middle = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9), (1, 1.2, 1.5, 2, 3, 5, 7)
     steps = fine if span < 2 else middle if span < 5 else (1, 2, 5) if span < 100 else (1,)
     inside = [t for e in range(-4, 5) for t in (s * 10.0**e for s in steps) if low <= t <= high]
+    # patients who are alike leave no room for a round number
+    inside = inside or [float(f"{low + share * (high - low):.4g}") for share in (0.2, 0.8)]
     axis.xaxis.set_major_locator(FixedLocator(inside[:: math.ceil(len(inside) / TICKS)]))
     axis.xaxis.set_minor_locator(NullLocator())
     axis.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))

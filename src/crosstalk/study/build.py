@@ -294,7 +294,8 @@ class _Builder:
             )
         body = {"weight_kg": np.array([70.0]), "height_cm": np.array([170.0])}
         try:
-            given, usual = (float(dose_amount(d, drug, **body)[0]) for d in (dose, drug.usual))
+            with np.errstate(over="ignore"):  # an endless dose is refused below
+                given, usual = (float(dose_amount(d, drug, **body)[0]) for d in (dose, drug.usual))
         except StudyError as error:
             fail((*path, "unit"), str(error))
         often = drug.usual.every_h or HOURS_PER_WEEK

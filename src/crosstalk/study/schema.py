@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -17,7 +16,7 @@ from pydantic import ValidationError
 
 from crosstalk.errors import StudyError
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
-from crosstalk.limits import DEPTH, STUDY, deeper, nested, shown
+from crosstalk.limits import STUDY, TooDeepError, read_toml, shown
 from crosstalk.study.build import build_study
 from crosstalk.study.locate import Key, describe, line_of
 from crosstalk.study.records import Study
@@ -109,17 +108,11 @@ def _text(file: Path) -> str:
 
 
 def _parse(file: Path, text: str) -> dict[str, Any]:
-    too_deep = f"{file}: tables or lists stand more than {DEPTH} deep within each other, as in no study; mend the file"
-    if deeper(text, toml=True):
-        raise StudyError(too_deep)
     try:
-        content = tomllib.loads(text)
-        if nested(content):
-            raise StudyError(too_deep)
-        return content
-    except RecursionError:
-        raise StudyError(too_deep) from None
-    except ValueError as error:  # of TOML, or of a number of thousands of digits
+        return read_toml(text)
+    except TooDeepError as error:
+        raise StudyError(f"{file}: {error}, as in no study; mend the file") from None
+    except ValueError as error:
         message = shown(error, 200)
         place = re.search(r"line (\d+)", message)
         line = next(islice(text.splitlines(), int(place[1]) - 1, None), "").split("#")[0] if place else ""
