@@ -60,6 +60,43 @@ REQUIREMENTS = (
     ("osimo2020", "smd", "IL-6", {}, "IL-6, depressed less controls, SMD (published interval)", None, None),
     ("osimo2020", "smd", "TNF", {}, "TNF, depressed less controls, SMD (published interval)", None, None),
     ("osimo2019", "prevalence", "hsCRP from 3", {}, "share with CRP above 3 mg/L (published interval)", None, None),
+    (
+        "macgiollabhui2025",
+        "smd",
+        "HAMD17",
+        {},
+        "anti-inflammatory drugs at CRP from 2 mg/L, SMD (published interval)",
+        None,
+        None,
+    ),
+    ("raison2013", "interaction", "HAMD17", {}, "infliximab x ln CRP, points (published interval)", None, None),
+    (
+        "uher2014",
+        "interaction",
+        "MADRS",
+        {},
+        "escitalopram less nortriptyline x ln CRP, points (published interval)",
+        None,
+        None,
+    ),
+    (
+        "jha2018",
+        "interaction-or",
+        "remission of QIDS16",
+        {},
+        "bupropion added x BMI, log odds (published interval)",
+        None,
+        None,
+    ),
+    (
+        "musselman2001",
+        "incidence",
+        "HAMD17 from 14",
+        {"arm": "placebo"},
+        "depression under interferon on placebo",
+        0.25,
+        0.45,
+    ),
 )
 
 
