@@ -31,7 +31,7 @@ def arrange(
     *,
     commas: bool,
     content: bytes,
-    known: Callable[[str], bool],
+    known: Callable[[str], str],
     keep: Sequence[str] = (),
 ) -> Reading:
     """Read rows of cells as a table of panels.
@@ -49,7 +49,7 @@ def arrange(
     content : bytes
         What the hash is taken of.
     known : callable
-        Whether a name is that of an analyte.
+        Of which kind the analyte of a name is, "" for none.
     keep : sequence of str
         Columns that the caller reads himself.
 
@@ -78,7 +78,7 @@ class _Table:
     """The header of a table and the pass over its rows; collects problems and warnings on the way."""
 
     def __init__(
-        self, file: str, where: str, rows: Iterator[tuple[int, list[str]]], commas: bool, known: Callable[[str], bool],
+        self, file: str, where: str, rows: Iterator[tuple[int, list[str]]], commas: bool, known: Callable[[str], str],
         keep: Sequence[str],
     ) -> None:  # fmt: skip
         self.file, self.where, self.commas = file, where, commas
@@ -88,6 +88,7 @@ class _Table:
         self.rows_read = 0
         self.header_line, texts, self.rows = self._find_header(rows)
         self.header: Header = understand(self.place(self.header_line), texts, known, keep)
+        self.known = known
         self.keep, self.asked = bool(keep), {squeeze(name) for name in keep}
         self.qualifiers = Qualifiers(self.header)
         self.unnamed = {i: "" for i, name in enumerate(texts) if not name}
@@ -208,19 +209,16 @@ class _Table:
         kind = row_kind(name)
         if not kind:
             return ""
-        if kind in ("control?", "summary?"):
-            return (
-                "maybe"
-                if kind == "summary?"
-                else self._told("may be control samples and are read as people", name, number, "")
-            )
+        if kind == "control?":
+            return self._told("may be control samples and are read as people", name, number, "")
+        if kind in ("summary?", "laboratory"):
+            return "maybe"
         if kind in ("lod", "lloq", "uloq"):
             for analyte, text, unit in values:
                 if text.lower() not in MISSING:
                     self.limits.setdefault((analyte, unit), {})[kind] = text.lstrip("<> ")
             return self._told("give limits, which are used for the patients", name, number, "no")
-        reason = "statistics, no patients" if kind == "summary" else "samples of the laboratory, no patients"
-        return self._told(f"are {reason}; left out", name, number, "no")
+        return self._told("are statistics, no patients; left out", name, number, "no")
 
     def _told(self, reason: str, name: str, number: int, answer: str) -> str:
         names = self.aside.setdefault(reason, [])
@@ -395,15 +393,38 @@ class _Table:
         return [c._replace(unit=c.unit or units.get(c.at, "")) for c in columns]
 
     def held_back(self, entries: Sequence[Entry]) -> Iterator[Entry]:
-        """Rows named SD or P25: people where others are named in that way, else statistics."""
+        """Rows named SD, P25, QC1 or empty: people where others are named so or where they have what people have.
+
+        Samples of a laboratory have concentrations, and neither an age nor a score; people may lack a concentration.
+        """
         if not self.maybe:
             return
         shapes = Counter(_shape(name) for name in {e.patient for e in (*entries, *self.maybe)})
-        people = {e.patient for e in self.maybe if shapes[_shape(e.patient)] > 2}
-        for name, place in dict.fromkeys((e.patient, e.place) for e in self.maybe if e.patient not in people):
-            self.aside.setdefault("are statistics, no patients; left out", []).append(f"'{shown(name)}' ({place})")
-        statistics = {e.patient for e in self.maybe} - people
-        self.kept = [row for row in self.kept if row.patient not in statistics]
+        own: dict[str, set[str]] = {}  # kinds of the values of each
+        for e in self.maybe:
+            kinds = own.setdefault(e.patient, set())
+            if e.value.strip().lower() not in MISSING:
+                kinds.add(self.known(e.analyte) or "laboratory")
+        people = set()
+        for name, kinds in own.items():
+            if row_kind(name) != "laboratory":
+                if shapes[_shape(name)] > 2:
+                    people.add(name)
+            elif kinds != {"laboratory"}:
+                people.add(name)
+        for name, place in dict.fromkeys((e.patient, e.place) for e in self.maybe):
+            number = int(place.rpartition(" ")[2])
+            if row_kind(name) == "laboratory":
+                reason = (
+                    "have the names of samples of a laboratory and are read as people, since they have an age or a "
+                    "score, or no concentration"
+                    if name in people
+                    else "are samples of the laboratory, no patients; left out"
+                )
+                self._told(reason, name, number, "")
+            elif name not in people:
+                self._told("are statistics, no patients; left out", name, number, "")
+        self.kept = [row for row in self.kept if row.patient in people or row.patient not in own]
         yield from (e for e in self.maybe if e.patient in people)
 
     def with_limits(self, entries: list[Entry]) -> list[Entry]:
@@ -446,7 +467,7 @@ class _Table:
             if (
                 column.unit
                 and (parted(text)[1] == column.unit or column.unit == USUAL.get(squeeze(text)))
-                and "[" not in text
+                and not {"[", "("} & {*text}
             ):
                 self.warnings.append(f"{place}: column '{shown(text)}' is taken in {shown(column.unit)}")
         unknown = self.header.unknown

@@ -333,6 +333,9 @@ def _raw(path: Path) -> Raw:
         content += [file.name.encode(), file.read_bytes()]
         if "SEQN" not in part or part["SEQN"].isna().any():
             raise PanelError(f"{file}: has no number (SEQN) for every person; is it a file of NHANES?")
+        if (nobody := part["SEQN"] < 1).any():  # records of NUL bytes that fill up the last block
+            said.append(f"{file}: {int(nobody.sum())} records without a number (SEQN) are padding; left out")
+            part = part[~nobody]
         unknown = [name for name in part.columns if name not in USED]
         wanted = [name for name in part.columns if name in USED and (name not in origin or name == "SEQN")]
         twice = [name for name in part.columns if name in origin and name not in FASTED]

@@ -411,7 +411,12 @@ class Interpreter:
             raise PanelError(f"{words}; is the unit right? {self.remedy}")
 
 
-def knower(knowledge: Knowledge | None) -> Callable[[str], bool]:
-    """Tell whether a name is that of an analyte of these, or of the shipped ones, or of an item of a scale."""
-    knows = Interpreter(knowledge or load_knowledge()).knows
-    return lambda name: knows(name) or item_of(name) is not None
+def knower(knowledge: Knowledge | None) -> Callable[[str], str]:
+    """Tell of which kind the analyte of a name is, of these or of the shipped ones: "item" of a scale, "" for none."""
+    find = Interpreter(knowledge or load_knowledge()).find
+
+    def kind(name: str) -> str:
+        found = find(name)
+        return found.kind if found is not None else "item" if item_of(name) is not None else ""
+
+    return kind
