@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from crosstalk.errors import LearnError, PanelError, UsageError
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.panel.cells import read_number
-from crosstalk.panel.formats import read_cells
 from crosstalk.panel.reader import read_panel
 from crosstalk.panel.records import Panel, PanelFile
+from crosstalk.panel.registry import read_cells
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,11 +10,9 @@ from itertools import islice
 from pathlib import Path
 
 from crosstalk.errors import PanelError
-from crosstalk.knowledge.loader import Knowledge
 from crosstalk.limits import TABLE
-from crosstalk.panel.entries import Reading
+from crosstalk.panel.entries import Reading, Wanted
 from crosstalk.panel.layout import SEARCHED, arrange, is_header
-from crosstalk.panel.values import knower
 
 __all__ = ["read"]
 
@@ -26,16 +24,13 @@ BINARY = (b"PK\x03\x04", b"%PDF", b"\x1f\x8b", b"\x89PNG", b"\xd0\xcf\x11\xe0")
 WESTERN = {0xA0, 0xB0, 0xB1, 0xB2, 0xB3, 0xB5, 0xB7, 0xD7}
 
 
-def read(path: Path, knowledge: Knowledge | None = None, keep: Sequence[str] = ()) -> Reading:
+def read(path: Path, wanted: Wanted | None = None) -> Reading:
     """Read a CSV or TSV in the long or the wide layout.
 
     Parameters
     ----------
     path : Path
-    knowledge : Knowledge, optional
-        Whose analytes to look for among the columns.
-    keep : sequence of str
-        Columns that the caller reads himself; see `Reading.kept`.
+    wanted : Wanted, optional
 
     Raises
     ------
@@ -51,9 +46,7 @@ def read(path: Path, knowledge: Knowledge | None = None, keep: Sequence[str] = (
     stated, text = _stated(text)
     separator = stated or _separator(text)
     rows = _Rows(path, text, separator)
-    reading = arrange(
-        str(path), rows, "line", commas=separator == ",", content=content, known=knower(knowledge), keep=keep
-    )
+    reading = arrange(str(path), rows, "line", commas=separator == ",", content=content, wanted=wanted or Wanted())
     if rows.several:
         first, last = rows.several[0]
         warnings.append(

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from sys import intern
 
 from crosstalk.errors import PanelError
 from crosstalk.limits import CELL, CELLS, COLUMNS, ROWS, shown
 from crosstalk.panel.cells import MISSING, decimal_evidence, unclear
-from crosstalk.panel.entries import Entry, Kept, Reading
+from crosstalk.panel.entries import Entry, Kept, Reading, Wanted
 from crosstalk.panel.header import NAME, USUAL, Column, Header, as_text, is_header, is_unit, split_header, understand
 from crosstalk.panel.qualifiers import Qualifiers
+from crosstalk.panel.values import knower
 from crosstalk.panel.vocabulary import parted, row_kind, squeeze
 from crosstalk.units import parse_unit
 
@@ -31,8 +32,7 @@ def arrange(
     *,
     commas: bool,
     content: bytes,
-    known: Callable[[str], str],
-    keep: Sequence[str] = (),
+    wanted: Wanted,
 ) -> Reading:
     """Read rows of cells as a table of panels.
 
@@ -48,10 +48,7 @@ def arrange(
         Whether cells were separated by commas; then no decimal comma is looked for.
     content : bytes
         What the hash is taken of.
-    known : callable
-        Of which kind the analyte of a name is, "" for none.
-    keep : sequence of str
-        Columns that the caller reads himself.
+    wanted : Wanted
 
     Raises
     ------
@@ -59,7 +56,7 @@ def arrange(
         If the rows are no table of panels.
     """
     filled = ((n, row) for n, row in rows if any(map(str.strip, row)))
-    table = _Table(file, where, filled, commas, known, keep)
+    table = _Table(file, where, filled, commas, wanted)
     entries = list(table.long() if table.header.long else table.wide())
     if held := list(table.held_back(entries)):
         entries = sorted((*entries, *held), key=lambda e: int(e.place.rpartition(" ")[2]))
@@ -78,9 +75,9 @@ class _Table:
     """The header of a table and the pass over its rows; collects problems and warnings on the way."""
 
     def __init__(
-        self, file: str, where: str, rows: Iterator[tuple[int, list[str]]], commas: bool, known: Callable[[str], str],
-        keep: Sequence[str],
-    ) -> None:  # fmt: skip
+        self, file: str, where: str, rows: Iterator[tuple[int, list[str]]], commas: bool, wanted: Wanted
+    ) -> None:
+        known, keep = knower(wanted.knowledge), wanted.keep
         self.file, self.where, self.commas = file, where, commas
         self.problems: list[str] = []
         self.warnings: list[str] = []

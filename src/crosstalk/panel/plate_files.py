@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from crosstalk.errors import PanelError
-from crosstalk.panel import msd, xponent
-from crosstalk.panel.formats import recognise
+from crosstalk.panel import msd
 from crosstalk.panel.plates import Plate
+from crosstalk.panel.registry import formats, recognise
 
 __all__ = ["read_plates"]
 
 
 def read_plates(path: Path) -> tuple[Plate, ...]:
-    """Read the plates of an export of Luminex xPONENT, MSD Discovery Workbench or MSD Methodical Mind.
+    """Read the plates of an export of a plate reader that is known, such as Luminex xPONENT or MSD.
 
     Parameters
     ----------
@@ -30,11 +30,12 @@ def read_plates(path: Path) -> tuple[Plate, ...]:
         If the file is none of these, or is broken.
     """
     found = recognise(path)
-    if found == "workbook" and msd.recognises(path):  # a header of Discovery Workbench can stand below other rows
-        found = "msd"
-    if found not in ("xponent", "msd", "plate"):
+    if found.id == "workbook" and msd.recognises(path):  # a header of Discovery Workbench can stand below other rows
+        return msd.plates(path)
+    if found.plates is None:
+        known = "; ".join(f.name for f in formats() if f.plates is not None)
         raise PanelError(
-            f"{path}: is no export of a plate reader that can be read (it looks like '{found}'); expected Luminex "
-            f"xPONENT (CSV), MSD Discovery Workbench (CSV or XLSX) or MSD Methodical Mind (TXT)"
+            f"{path}: is no export of a plate reader that can be read (it looks like '{found.id}': {found.name}); "
+            f"expected one of: {known}"
         )
-    return xponent.plates(path) if found == "xponent" else msd.plates(path)
+    return found.plates(path)

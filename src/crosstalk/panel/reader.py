@@ -13,18 +13,17 @@ from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.knowledge.records import Analyte
 from crosstalk.limits import shown
 from crosstalk.panel.derived import derive
-from crosstalk.panel.entries import Entry, Reading
-from crosstalk.panel.formats import read_cells
+from crosstalk.panel.entries import Entry, Reading, Wanted
 from crosstalk.panel.items import sum_items
 from crosstalk.panel.occasions import Choice, choose
 from crosstalk.panel.plausibility import CODES, codes, contradictions, disagreements
 from crosstalk.panel.records import Measurement, Panel, PanelFile
+from crosstalk.panel.registry import Format, read_cells
 from crosstalk.panel.values import Interpreter
 from crosstalk.provenance import hash_bytes
 
 __all__ = ["one_patient", "read_panel"]
 
-KITS = ("xponent", "msd", "plate")  # formats whose analytes are those of a kit, known to Crosstalk or not
 FEW = 0.05  # of the cells of an analyte: refusals of single values, beyond it a mistake of all (assumed)
 _MONTHS = "jan|feb|mar|m\u00e4r|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez"
 # a date of day and month, or a number in the notation of a spreadsheet
@@ -101,8 +100,8 @@ def read_panel(
     file = Path(path)
     choice = Choice.read(occasion)
     known = knowledge or load_knowledge()
-    kind, reading = read_cells(file, known, keep)
-    remedy = REMEDY.get("xponent" if kind in KITS else kind, REMEDY["table"])
+    kind, reading = read_cells(file, Wanted(known, keep))
+    remedy = REMEDY["xponent"] if kind.kit else REMEDY.get(kind.id, REMEDY["table"])
     interpreter = Interpreter(known, reading.decimal, remedy=remedy)
     given = list(reading.entries)  # which completes the problems and the warnings
     given, wrong, said = sum_items(str(file), given)
@@ -117,7 +116,7 @@ def read_panel(
         collected.values.setdefault(patient_id, {})
     if problems or collected.refused or doubled:
         if problems or not (batch and collected.few()):
-            strange = collected.strangers(file, interpreter, kind) if kind not in KITS else []
+            strange = collected.strangers(file, interpreter, kind) if not kind.kit else []
             raise PanelError(_all([*problems, *collected.problems(), *doubled, *strange]))
         warnings += [f"left out: {words}" for words in (*collected.problems(), *doubled)]
     if reading.once and not given and not keep:
@@ -153,7 +152,7 @@ def read_panel(
         cells, place = kept.get(patient_id, ({}, ""))
         panels.append(Panel(patient_id, {**measurements, **extra}, absent, notes, refused, cells, place))
     sha256 = reading.sha256 or hash_bytes(reading.content)
-    return PanelFile(str(file), sha256, tuple(panels), tuple(warnings), kind, reading.columns, reading.decimal)
+    return PanelFile(str(file), sha256, tuple(panels), tuple(warnings), kind.id, reading.columns, reading.decimal)
 
 
 def _chosen(
@@ -258,11 +257,11 @@ class _Collected:
                 self.refuse(file, patient, name, m.place, words, (name,))
                 self.values[patient].pop(name, None)
 
-    def strangers(self, file: Path, interpreter: Interpreter, kind: str) -> list[str]:
+    def strangers(self, file: Path, interpreter: Interpreter, kind: Format) -> list[str]:
         """One line per name that is no analyte's, with names that it may be meant for."""
         found = []
         for name, n in self.unknown.items():
-            if kind in KITS:
+            if kind.kit:
                 found.append(
                     f"{file}: analyte '{shown(name)}' of the kit is unknown to Crosstalk; left out ({n} values)"
                 )

@@ -16,13 +16,11 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from crosstalk.errors import PanelError
-from crosstalk.knowledge.loader import Knowledge
 from crosstalk.limits import COLUMNS, DEPTH, EXPANDED, FOLD, SHEET_ROWS, SMALL, shown
 from crosstalk.panel.cells import unclear
-from crosstalk.panel.entries import Reading
+from crosstalk.panel.entries import Reading, Wanted
 from crosstalk.panel.layout import SEARCHED, arrange, is_header
 from crosstalk.panel.number_formats import formatted
-from crosstalk.panel.values import knower
 from crosstalk.panel.vocabulary import role
 
 if TYPE_CHECKING:
@@ -39,7 +37,7 @@ ROW = 4_000_000  # bytes of one row; the widest that a sheet holds takes some 0.
 HUGE = 1e300  # above it a number is kept as it is written
 
 
-def read(path: Path, knowledge: Knowledge | None = None, keep: Sequence[str] = ()) -> Reading:
+def read(path: Path, wanted: Wanted | None = None) -> Reading:
     """Read the one sheet of an Excel workbook (.xlsx, .xlsm) that holds a table of panels, long or wide.
 
     Raises
@@ -68,7 +66,7 @@ def read(path: Path, knowledge: Knowledge | None = None, keep: Sequence[str] = (
         cells = _Cells(book)
         rows = _Rows(path, sheets[chosen], max(map(len, heads[chosen])), set(structure.hidden_rows), cells)
         where = f"sheet '{chosen}', row"
-        reading = arrange(str(path), rows, where, commas=False, content=content, known=knower(knowledge), keep=keep)
+        reading = arrange(str(path), rows, where, commas=False, content=content, wanted=wanted or Wanted())
     notes = [
         f"{path}: sheet '{title}'{'' if title in visible else ', which is hidden,'} was not read"
         for title in sheets
