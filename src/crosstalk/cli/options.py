@@ -8,7 +8,19 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Draws", "EngineName", "HtmlFile", "Jobs", "JsonFile", "Occasion", "PanelFile", "Patient", "Quiet", "Seed"]
+__all__ = [
+    "Draws",
+    "EngineName",
+    "HtmlFile",
+    "Jobs",
+    "JsonFile",
+    "MapFile",
+    "Occasion",
+    "PanelFile",
+    "Patient",
+    "Quiet",
+    "Seed",
+]
 
 
 def _hush(quiet: bool) -> bool:
@@ -17,7 +29,13 @@ def _hush(quiet: bool) -> bool:
     return quiet
 
 
-PanelFile = Annotated[Path, typer.Argument(metavar="PANEL", help="CSV of one or more patients, long or wide.")]
+PanelFile = Annotated[
+    Path, typer.Argument(metavar="PANEL", help="File of one or more patients, of any format that is read.")
+]
+MapFile = Annotated[
+    Path | None,
+    typer.Option("--map", metavar="MAP", help="What columns, codes and visits mean; `crosstalk read` suggests one."),
+]
 Patient = Annotated[str | None, typer.Option("--patient", help="Which patient of the file.")]
 Occasion = Annotated[
     str | None,

@@ -25,8 +25,8 @@ class Wanted:
 class Understood(NamedTuple):
     """One column of a table as it was understood.
 
-    ``meaning`` is a role of ``vocabulary.toml``, an analyte, "keep", or "" where it is not known; ``name`` is what its
-    entries call their analyte.
+    ``meaning`` is a role of ``vocabulary.toml``, "measured" for the values of an analyte, "keep", or ""; ``name`` is
+    what its entries call their analyte.
     """
 
     column: str

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from sys import intern
 
 from crosstalk.errors import PanelError
 from crosstalk.limits import CELL, CELLS, COLUMNS, ROWS, shown
 from crosstalk.panel.cells import MISSING, decimal_evidence, unclear
-from crosstalk.panel.entries import Entry, Kept, Reading, Wanted
+from crosstalk.panel.entries import Entry, Kept, Reading, Understood, Wanted
 from crosstalk.panel.header import NAME, USUAL, Column, Header, as_text, is_header, is_unit, split_header, understand
 from crosstalk.panel.qualifiers import Qualifiers
 from crosstalk.panel.values import knower
@@ -64,11 +64,12 @@ def arrange(
         raise PanelError(f"{file}: the file holds a header and no row; add the patients' values")
     table.tell(entries)
     entries = table.with_limits(entries)
-    decimal = "." if commas else table.decimal_sign(entries)
+    decimal = "." if commas and not _decimal(wanted) else table.decimal_sign(entries)
     columns = tuple(text for text in table.header.texts if text)
     return Reading(
-        entries, table.problems, table.warnings, content, decimal, table.kept, columns, not table.header.long
-    )
+        entries, table.problems, table.warnings, content, decimal, table.kept, columns, not table.header.long,
+        understood=tuple(table.understood()),
+    )  # fmt: skip
 
 
 class _Table:
@@ -84,7 +85,17 @@ class _Table:
         self.kept: list[Kept] = []
         self.rows_read = 0
         self.header_line, texts, self.rows = self._find_header(rows)
-        self.header: Header = understand(self.place(self.header_line), texts, known, keep)
+        self.mapping = wanted.mapping
+        self.codes: dict[int, Mapping[str, str]] = {}
+        place = self.place(self.header_line)
+        if self.mapping is None:
+            self.header: Header = understand(place, texts, known, keep)
+        else:
+            meant, kept, self.codes = self.mapping.header(place, texts)
+            self.header = understand(place, meant, known, (*keep, *kept))
+            self.header.texts = texts
+        self.settled = {squeeze(text) for text in keep} | {squeeze(texts[i]) for i in self.header.kept if self.mapping
+            and squeeze(texts[i]) in self.mapping.columns}  # fmt: skip
         self.known = known
         self.keep, self.asked = bool(keep), {squeeze(name) for name in keep}
         self.qualifiers = Qualifiers(self.header)
@@ -94,6 +105,20 @@ class _Table:
         self.maybe: list[Entry] = []  # of rows whose name may be a statistic or initials
         self.counted = 0  # rows whose column id goes up by one
         self.last = 0
+
+    def understood(self) -> Iterator[Understood]:
+        """Each column with what it was taken for."""
+        h = self.header
+        found: dict[int, Understood] = {}
+        for key, at in h.roles.items():
+            found |= {i: Understood(h.texts[i], key) for i in at}
+        found |= {i: Understood(h.texts[i], "keep", name=h.texts[i]) for i in h.kept}
+        for c in h.values:
+            found[c.at] = Understood(h.texts[c.at], "measured", c.unit, c.specimen, c.name)
+            found |= {i: Understood(h.texts[i], key, name=c.name) for key, i in h.attached.get(c.at, {}).items()}
+        if h.patient >= 0:
+            found[h.patient] = Understood(h.texts[h.patient], "patient")
+        return (found.get(i, Understood(text, "")) for i, text in enumerate(h.texts) if text)
 
     def place(self, number: int) -> str:
         return f"{self.file}, {self.where} {number}"
@@ -138,6 +163,8 @@ class _Table:
             joined = "".join(cells)
             if '="' in joined or "'" in joined:
                 cells = [as_text(cell) for cell in cells]
+            if self.mapping is not None:
+                cells = self._decoded(cells)
             if len(joined) > CELL and any(len(cell) > CELL for cell in cells):
                 at, long = next((i, cell) for i, cell in enumerate(cells) if len(cell) > CELL)
                 raise PanelError(
@@ -183,6 +210,17 @@ class _Table:
             if counts >= 0:
                 self._count(cells[counts])
             yield number, cells
+
+    def _decoded(self, cells: list[str]) -> list[str]:
+        """Cells as the map means them: codes by their words, and nothing for those that mean missing."""
+        assert self.mapping is not None
+        missing, patient = self.mapping.missing, self.header.patient
+        found = ["" if cell in missing and i != patient else cell for i, cell in enumerate(cells)]
+        for i, codes in self.codes.items():
+            if i < len(found):
+                cell = found[i]
+                found[i] = codes.get(cell, codes.get(cell.removesuffix(".0"), cell))
+        return found
 
     def _note(self, number: int, cells: list[str]) -> bool:
         """Whether a row is a note below or between the table: one cell of words."""
@@ -454,7 +492,7 @@ class _Table:
                 )
         # what a caller asked to keep is used there
         names = [self.header.texts[i] for i in sorted(self.header.kept)]
-        names = [name for name in names if squeeze(name) not in self.asked]
+        names = [name for name in names if squeeze(name) not in self.settled]
         if names:
             more = f" and {len(names) - 2 * LISTED} more" if len(names) > 2 * LISTED else ""
             listed = ", ".join(map(shown, names[: 2 * LISTED]))
@@ -467,7 +505,7 @@ class _Table:
                 and not {"[", "("} & {*text}
             ):
                 self.warnings.append(f"{place}: column '{shown(text)}' is taken in {shown(column.unit)}")
-        unknown = self.header.unknown
+        unknown = [c for c in self.header.unknown if squeeze(self.header.texts[c.at]) not in self.settled]
         for column in unknown[:UNREAD]:
             self.warnings.append(
                 f"{place}: column '{shown(self.header.texts[column.at])}' is no analyte that is known; kept, not used"
@@ -508,6 +546,13 @@ class _Table:
                 if squeeze(name) in self.asked:
                     texts.setdefault(text, row.place)
         comma, point = decimal_evidence(texts)
+        stated = self.mapping.decimal if self.mapping is not None else ""
+        if stated and (other := point if stated == "," else comma):
+            self.problems.append(
+                f"{self.file}: '{shown(other)}' ({texts[other]}) contradicts the decimal sign '{stated}' of the map"
+            )
+        if stated:
+            return stated
         if comma and point:
             self.problems.append(
                 f"{self.file}: '{shown(comma)}' ({texts[comma]}) has a decimal comma and '{shown(point)}' "
@@ -524,6 +569,10 @@ class _Table:
                 f"{shown(open_.replace('.', ''))} or {shown(open_)}0"
             )
         return "," if comma and not point else "."
+
+
+def _decimal(wanted: Wanted) -> str:
+    return wanted.mapping.decimal if wanted.mapping is not None else ""
 
 
 def _shape(name: str) -> str:

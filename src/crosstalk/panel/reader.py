@@ -15,7 +15,8 @@ from crosstalk.limits import shown
 from crosstalk.panel.derived import derive
 from crosstalk.panel.entries import Entry, Reading, Wanted
 from crosstalk.panel.items import sum_items
-from crosstalk.panel.occasions import Choice, choose
+from crosstalk.panel.mapping import FileMap
+from crosstalk.panel.occasions import Choice, Occasion, choose
 from crosstalk.panel.plausibility import CODES, codes, contradictions, disagreements
 from crosstalk.panel.records import Measurement, Panel, PanelFile
 from crosstalk.panel.registry import Format, read_cells
@@ -53,6 +54,7 @@ def read_panel(
     batch: bool = False,
     occasion: str | None = None,
     keep: Sequence[str] = (),
+    mapping: FileMap | str | Path | None = None,
 ) -> PanelFile:
     r"""Read the panels of a file; its format is recognised from its content.
 
@@ -73,6 +75,8 @@ def read_panel(
         file with several is refused without it. ``each`` gives a panel for each.
     keep : sequence of str
         Columns of a table to keep as text (`Panel.extra`), though they may bear the name of an analyte.
+    mapping : FileMap, str or Path, optional
+        What the columns, tests, codes and visits of the file mean, or the TOML file that says it.
 
     Returns
     -------
@@ -98,15 +102,21 @@ def read_panel(
     (5.2, 'left')
     """
     file = Path(path)
-    choice = Choice.read(occasion)
     known = knowledge or load_knowledge()
-    kind, reading = read_cells(file, Wanted(known, keep))
+    mapped = FileMap.read(mapping, known) if isinstance(mapping, (str, Path)) else mapping
+    choice = Choice.read(occasion or (mapped.occasion if mapped is not None else None))
+    kind, reading = read_cells(file, Wanted(known, keep, mapped))
     remedy = REMEDY["xponent"] if kind.kit else REMEDY.get(kind.id, REMEDY["table"])
     interpreter = Interpreter(known, reading.decimal, remedy=remedy)
     given = list(reading.entries)  # which completes the problems and the warnings
+    if mapped is not None:
+        given, wrong, said = mapped.apply(str(file), given)
+        reading = replace(reading, problems=[*reading.problems, *wrong], warnings=[*reading.warnings, *said])
     given, wrong, said = sum_items(str(file), given)
     reading = replace(reading, problems=[*reading.problems, *wrong], warnings=[*reading.warnings, *said])
-    entries, problems, told = _chosen(file, given, interpreter, choice)
+    entries, problems, told, visits = _chosen(
+        file, given, interpreter, choice, mapped.dates if mapped is not None else ""
+    )
     collected = _collect(file, entries, interpreter)
     collected.check(file, known.analytes, remedy)
     doubled, warnings = collected.doubled(file), [*reading.warnings, *told]
@@ -150,17 +160,21 @@ def read_panel(
             *computed,
         )
         cells, place = kept.get(patient_id, ({}, ""))
-        panels.append(Panel(patient_id, {**measurements, **extra}, absent, notes, refused, cells, place))
+        visit = visits.get(patient_id) or Occasion("", "", None)
+        panels.append(
+            Panel(patient_id, {**measurements, **extra}, absent, notes, refused, cells, place, visit.person,
+                  visit.label, visit.weeks)
+        )  # fmt: skip
     sha256 = reading.sha256 or hash_bytes(reading.content)
     return PanelFile(str(file), sha256, tuple(panels), tuple(warnings), kind.id, reading.columns, reading.decimal)
 
 
 def _chosen(
-    file: Path, given: list[Entry], interpreter: Interpreter, choice: Choice
-) -> tuple[list[Entry], list[str], list[str]]:
+    file: Path, given: list[Entry], interpreter: Interpreter, choice: Choice, order: str
+) -> tuple[list[Entry], list[str], list[str], dict[str, Occasion]]:
     """The entries of one occasion for each patient."""
     if not any(e.visit or e.date or e.time for e in given):
-        return given, [], []
+        return given, [], [], {}
     names = {e.analyte for e in given}
     analytes = {name: interpreter.analyte(name) for name in names if interpreter.knows(name)}
     hours, problems = dict[str, float](), list[str]()
@@ -171,8 +185,8 @@ def _chosen(
             except PanelError as error:
                 hours[e.time] = 0.0
                 problems.append(f"{file}, {e.place}, patient {shown(e.patient)}, {shown(e.analyte)}: {error}")
-    entries, more, told = choose(str(file), given, analytes, choice, hours)
-    return entries, [*problems, *more], told
+    entries, more, told, visits = choose(str(file), given, analytes, choice, hours, order)
+    return entries, [*problems, *more], told, visits
 
 
 def _kept(

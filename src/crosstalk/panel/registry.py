@@ -88,6 +88,7 @@ class Look:
 
     @cached_property
     def archive(self) -> bool:
+        """Whether it is a ZIP archive, as workbooks are."""
         return self.start.startswith(b"PK\x03\x04")
 
     @cached_property
