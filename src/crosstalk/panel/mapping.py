@@ -31,7 +31,6 @@ __all__ = ["DATES", "OPEN", "FileMap", "Rule"]
 
 OPEN = "?"  # what stands where a question is open
 DATES = ("day month year", "month day year", "year month day")
-NUMBERS = ("value", "lod", "lloq", "uloq")  # fields of an entry
 SHOWN = 20  # problems that are listed
 LISTED = 8
 
@@ -234,7 +233,10 @@ class FileMap:
                 if rule.codes:
                     e = e._replace(value=rule.codes.get(e.value, rule.codes.get(e.value.removesuffix(".0"), e.value)))
             if self.decimal:
-                e = e._replace(**{key: without_thousands(getattr(e, key), self.decimal) for key in NUMBERS})
+                value, lod, lloq, uloq = (
+                    without_thousands(text, self.decimal) for text in (e.value, e.lod, e.lloq, e.uloq)
+                )
+                e = e._replace(value=value, lod=lod, lloq=lloq, uloq=uloq)
             if e.value in self.missing:
                 e = e._replace(value="")
             if self.specimen and not e.specimen:

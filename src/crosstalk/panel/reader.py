@@ -12,6 +12,7 @@ from crosstalk.errors import PanelError
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.knowledge.records import Analyte
 from crosstalk.limits import shown
+from crosstalk.panel.cells import MISSING
 from crosstalk.panel.derived import derive
 from crosstalk.panel.entries import Entry, Reading, Wanted
 from crosstalk.panel.items import sum_items
@@ -21,6 +22,7 @@ from crosstalk.panel.plausibility import CODES, codes, contradictions, disagreem
 from crosstalk.panel.records import Measurement, Panel, PanelFile
 from crosstalk.panel.registry import Format, read_cells
 from crosstalk.panel.values import Interpreter
+from crosstalk.panel.vocabulary import beside
 from crosstalk.provenance import hash_bytes
 
 __all__ = ["one_patient", "read_panel"]
@@ -160,6 +162,7 @@ def read_panel(
             *computed,
         )
         cells, place = kept.get(patient_id, ({}, ""))
+        cells = {**cells, **collected.beside.get(patient_id, {})}
         visit = visits.get(patient_id) or Occasion("", "", None)
         panels.append(
             Panel(patient_id, {**measurements, **extra}, absent, notes, refused, cells, place, visit.person,
@@ -239,6 +242,7 @@ class _Collected:
     coded: set[str] = field(default_factory=set)  # analytes with values that may be codes for missing
     aside: dict[str, list[str]] = field(default_factory=dict)  # why values are no values of blood: places
     places: dict[str, str] = field(default_factory=dict)  # of unknown names: the first
+    beside: dict[str, dict[str, str]] = field(default_factory=dict)  # what rows tell that is no value
 
     def refuse(self, file: Path, patient: str, analyte: str, place: str, words: str, taken: Sequence[str]) -> None:
         """Keep a refusal: told once for each kind, and for each analyte that its patient loses."""
@@ -321,6 +325,10 @@ def _collect(file: Path, entries: Sequence[Entry], interpreter: Interpreter) -> 
         places = seen.setdefault(entry.patient, {})
         found.cells[entry.analyte] = found.cells.get(entry.analyte, 0) + 1
         analyte = interpreter.find(entry.analyte)
+        if analyte is None and beside(entry.analyte):
+            if entry.value.strip().lower() not in MISSING:
+                found.beside.setdefault(entry.patient, {})[entry.analyte] = entry.value
+            continue
         if analyte is None and entry.analyte:
             found.unknown[entry.analyte] = found.unknown.get(entry.analyte, 0) + 1
             found.places.setdefault(entry.analyte, f"{entry.place}, patient {entry.patient}")

@@ -67,6 +67,7 @@ def _safe(words: str, style: str = "") -> Text:
 def render_assessment(assessment: Assessment, console: Console) -> None:
     """Print an assessment."""
     _head(f"Assessment of {assessment.patient}", assessment.provenance.calibrated, console)
+    _notes(assessment.unused, console)
     _profile(assessment.profile, console)
     _mechanisms(assessment.mechanisms, console)
     _applicability(assessment.applicability, console)
@@ -89,6 +90,7 @@ def render_cohort(cohort: CohortAssessment, console: Console) -> None:
 def render_forecast(forecast: Forecast, console: Console) -> None:
     """Print a forecast."""
     _head(f"Forecast for {forecast.patient}", forecast.provenance.calibrated, console)
+    _notes(forecast.unused, console)
     console.print(_safe(forecast.conclusion))
     console.print()
     _profile(forecast.profile, console)

@@ -16,6 +16,7 @@ from crosstalk.panel.references import position
 from crosstalk.twin.likelihood import tail_probability
 from crosstalk.twin.posterior import Posterior
 from crosstalk.twin.records import Applicability, Interval, MechanismScore, ProfileItem, Reference, Surprise
+from crosstalk.twin.relations import indications
 from crosstalk.twin.summary import log_fold_interval
 
 __all__ = ["applicability", "healthy_scores", "mechanism_scores", "profile"]
@@ -28,9 +29,14 @@ OUTSIDE_TAIL, EDGE_TAIL = 0.01, 0.05
 OUTSIDE_SAMPLE, EDGE_SAMPLE = 5.0, 30.0
 
 
-def profile(panel: Panel, posterior: Posterior, knowledge: Knowledge) -> tuple[ProfileItem, ...]:
-    """Every measurement with its reference range and the posterior prediction, in the order of the knowledge base."""
-    fitted = {o.analyte: o for o in posterior.observed}
+def profile(
+    panel: Panel, posterior: Posterior, knowledge: Knowledge, *, history: bool = False
+) -> tuple[ProfileItem, ...]:
+    """Every measurement with its reference range and the posterior prediction, in the order of the knowledge base.
+
+    ``history`` where earlier failures are used.
+    """
+    fitted, told = {o.analyte: o for o in posterior.observed}, indications(panel)
     person = {k: m.value for k, m in panel.measurements.items() if m.quality != "failed"}
     items = []
     for analyte in knowledge.analytes.values():
@@ -38,7 +44,7 @@ def profile(panel: Panel, posterior: Posterior, knowledge: Knowledge) -> tuple[P
         if measurement is None:
             continue
         predicted: Interval | None = None
-        use: Literal["fitted", "covariate", "score", "failed", "shown"] = "shown"
+        use: Literal["fitted", "covariate", "score", "related", "history", "failed", "shown"] = "shown"
         if measurement.quality == "failed":
             use = "failed"
         elif analyte.id in fitted:
@@ -48,6 +54,10 @@ def profile(panel: Panel, posterior: Posterior, knowledge: Knowledge) -> tuple[P
             use = "covariate"
         elif analyte.id == posterior.scale.id:
             use = "score"
+        elif analyte.id in told:
+            use = "related"
+        elif analyte.id == "failed_trials" and history:
+            use = "history"
         placed = position(analyte, measurement, sex=person.get("sex"), age=person.get("age"), bmi=person.get("BMI"))
         found = placed.range
         reference = None

@@ -23,6 +23,7 @@ from crosstalk.population.latent import latent_space, patient_uniforms, quantile
 from crosstalk.population.measure import plausible_score
 from crosstalk.population.patients import Patients, baseline, make_patients
 from crosstalk.twin.likelihood import Observation, log_likelihood, observations
+from crosstalk.twin.relations import indications, relation_fit
 
 __all__ = ["Posterior", "covariates_of", "infer", "likeness", "scale_of", "score_of", "twin_outputs"]
 
@@ -132,14 +133,16 @@ def infer(
     )
     observed = observations(panel, knowledge)
     known = covariates_of(panel, knowledge)
+    told = indications(panel)
     fit = log_likelihood(observed, population.outputs, len(population)) + likeness(population, known)
+    fit += relation_fit(population.coordinates, latent_space(knowledge.diagnosis(diagnosis)), told)
     fit[~population.ok] = -np.inf
     if not np.isfinite(fit).any():
         raise TwinError(
             f"patient {panel.patient}: no virtual patient can explain the panel; check the values and their units"
         )
     sample = _effective(fit)
-    particles = _rejuvenate(population, observed, known, fit, knowledge, engine, outputs, draws, diagnosis)
+    particles = _rejuvenate(population, observed, known, told, fit, knowledge, engine, outputs, draws, diagnosis)
     return _with_score(particles, population, panel, observed, knowledge, engine, diagnosis, sample)
 
 
@@ -184,6 +187,7 @@ def _rejuvenate(
     population: Patients,
     observed: tuple[Observation, ...],
     known: dict[str, float],
+    told: dict[str, float],
     fit: Array,
     knowledge: Knowledge,
     engine: Engine,
@@ -213,6 +217,7 @@ def _rejuvenate(
         except PopulationError:  # none of them has a steady state
             return near, np.full(len(near), -np.inf)
         value = log_likelihood(observed, settled.outputs, len(settled))
+        value += relation_fit(settled.coordinates, space.latent, told)
         return settled, np.where(settled.ok, value, -np.inf)
 
     particles, now = settle(free, start)

@@ -17,9 +17,11 @@ from crosstalk.population.calibrated import knowledge_state
 from crosstalk.provenance import hash_bytes, package_version
 from crosstalk.twin.assessment import applicability, mechanism_scores, profile
 from crosstalk.twin.courses import conclude, forecast_regimens, simulate_regimens
+from crosstalk.twin.history import failed_courses, resisted
 from crosstalk.twin.next_assay import next_assays
 from crosstalk.twin.posterior import Posterior, infer, scale_of
 from crosstalk.twin.records import Assessment, EarlyUpdate, Forecast, Provenance
+from crosstalk.twin.relations import unused
 from crosstalk.twin.sequential import (
     CANDIDATES,
     EarlyScore,
@@ -79,6 +81,7 @@ def assess(
         applicability(panel, posterior, knowledge),
         _notes(panel, posterior),
         _provenance(panel, posterior, knowledge, engine),
+        unused(panel, knowledge, history=False),
     )
 
 
@@ -138,10 +141,15 @@ def forecast(
     current = reference if on is None else knowledge.regimen(on)
     seen = early_scores(scores, scale_of(panel, knowledge), knowledge, weeks=weeks)
     say("finding virtual patients who explain the panel")
-    wanted = draws * CANDIDATES if seen else draws
+    failed = failed_courses(panel)
+    wanted = draws * CANDIDATES if seen or failed else draws
     posterior = infer(
         panel, knowledge, engine, seed=seed, virtual_patients=VIRTUAL_PATIENTS, worlds=WORLDS, draws=wanted
     )
+    history = ""
+    if failed:
+        say("leaving out those who would have responded to earlier courses")
+        posterior, history = resisted(posterior, failed, knowledge, engine, draws=wanted if seen else draws)
     told: EarlyUpdate | None = None
     if seen:
         say("weighing them by the early scores")
@@ -159,6 +167,8 @@ def forecast(
     notes = list(_notes(panel, posterior))
     if told is not None:
         notes.insert(0, update_note(told, current.name))
+    if history:
+        notes.insert(0, history)
     lost = len(posterior.patients) - int(courses.complete.sum())
     if lost:
         notes.append(
@@ -167,7 +177,7 @@ def forecast(
     return Forecast(
         panel.patient,
         seed,
-        profile(panel, posterior, knowledge),
+        profile(panel, posterior, knowledge, history=failed > 0),
         mechanism_scores(posterior, knowledge),
         applicability(panel, posterior, knowledge),
         posterior.scale.id,
@@ -179,6 +189,7 @@ def forecast(
         tuple(notes),
         _provenance(panel, posterior, knowledge, engine),
         told,
+        unused(panel, knowledge, history=True),
     )
 
 
