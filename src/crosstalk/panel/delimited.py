@@ -14,7 +14,7 @@ from crosstalk.limits import TABLE
 from crosstalk.panel.entries import Reading, Wanted
 from crosstalk.panel.layout import SEARCHED, arrange, is_header
 
-__all__ = ["read"]
+__all__ = ["decode_text", "read"]
 
 SEPARATORS = "\t;|,"
 HEAD = 1_000_000  # characters in which the separator is looked for
@@ -42,7 +42,7 @@ def read(path: Path, wanted: Wanted | None = None) -> Reading:
         raise PanelError(f"{path}: has {size / 1e9:.1f} GB; a table is read up to {TABLE / 1e9:g} GB; split the file")
     content = path.read_bytes()
     warnings: list[str] = []
-    text = _decode(path, content, warnings).replace("\ufeff", "")
+    text = decode_text(path, content, warnings).replace("\ufeff", "")
     stated, text = _stated(text)
     separator = stated or _separator(text)
     rows = _Rows(path, text, separator)
@@ -72,7 +72,14 @@ def _more(found: Sequence[object]) -> str:
     return f" (and {len(found) - 1} more)" if len(found) > 1 else ""
 
 
-def _decode(path: Path, content: bytes, warnings: list[str]) -> str:
+def decode_text(path: Path, content: bytes, warnings: list[str]) -> str:
+    """The text of a file: UTF-8, UTF-16, or Windows-1252 where only signs of units are outside ASCII.
+
+    Raises
+    ------
+    PanelError
+        If it is empty or no such text.
+    """
     if not content.strip():
         raise PanelError(f"{path}: the file is empty; expected a CSV with a header and at least one row")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):

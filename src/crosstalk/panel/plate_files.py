@@ -12,7 +12,7 @@ from crosstalk.panel.plates import Plate
 from crosstalk.panel.registry import formats, recognise
 from crosstalk.panel.vocabulary import squeeze
 
-__all__ = ["read_plates"]
+__all__ = ["named", "read_plates"]
 
 
 def read_plates(path: Path, mapping: FileMap | None = None) -> tuple[Plate, ...]:
@@ -35,10 +35,10 @@ def read_plates(path: Path, mapping: FileMap | None = None) -> tuple[Plate, ...]
         If the file is none of these, or is broken.
     """
     made = _plates(path)
-    return made if mapping is None or not mapping.tests else tuple(_named(plate, mapping) for plate in made)
+    return made if mapping is None or not mapping.tests else tuple(named(plate, mapping) for plate in made)
 
 
-def _named(plate: Plate, mapping: FileMap) -> Plate:
+def named(plate: Plate, mapping: FileMap) -> Plate:
     """A plate whose analytes have the names that a map gives them."""
     rules = {name: mapping.tests[squeeze(name)] for name in plate.units.keys() | {w.analyte for w in plate.wells}
              if squeeze(name) in mapping.tests}  # fmt: skip

@@ -8,7 +8,7 @@ import pkgutil
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import import_module
@@ -41,9 +41,10 @@ class Format:
     sign : callable
         Whether a file that was looked at is of this format.
     read : callable, optional
-        The reader: path and `Wanted` to `Reading`; none where the format is refused.
+        The reader: path and `Wanted` to `Reading`.
     plates : callable, optional
-        Path to the plates of a file, where its signals can be read anew by ``crosstalk plate``.
+        Of exports of plate readers: path to plates, which give the entries, and whose signals ``crosstalk plate`` reads
+        anew. A format has a reader, or plates, or is refused.
     refused : str
         What to do with a file that is known and not read.
     kit : bool
@@ -171,7 +172,7 @@ def recognise(path: Path) -> Format:
     found = next((f for f in formats() if f.sign(look)), None)
     if found is None:
         raise PanelError(f"{path}: is a folder without XPT files or tables of OMOP; name one file in it")
-    if found.read is None:
+    if found.refused:
         raise PanelError(f"{path}: is {found.name}, which is not read; {found.refused}")
     return found
 
@@ -184,17 +185,10 @@ def read_cells(path: Path, wanted: Wanted | None = None) -> tuple[Format, Readin
     PanelError
         If the file is none of the formats, or is broken beyond cells.
     """
-    found = recognise(path)
-    assert found.read is not None
-    return found, found.read(path, wanted or Wanted())
+    found, asked = recognise(path), wanted or Wanted()
+    if found.read is not None:
+        return found, found.read(path, asked)
+    from crosstalk.panel.plate_files import read_plates
+    from crosstalk.panel.plates import entries_of
 
-
-def plate_formats() -> Iterator[Format]:
-    """Those whose signals can be read anew."""
-    return (f for f in formats() if f.plates is not None)
-
-
-def listed(names: Sequence[str], most: int = 8) -> str:
-    """Names for a message; the rest is counted."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    return found, entries_of(read_plates(path, asked.mapping))

@@ -43,13 +43,17 @@ def _rule(item: Item) -> str | dict[str, Any]:
 def _put(table: dict[str, Any], question: Question, answer: str) -> None:
     *path, last = question.key
     place = table
-    for part in path:
+    for depth, part in enumerate(path):
         inner = place.get(part)
         if not isinstance(inner, dict):
-            inner = {} if inner is None else {"is": inner}
+            # a column or a test is what it is; what it has is a table
+            inner = {"is": OPEN if inner in (None, "ignore") else inner} if depth == 1 else {}
             place[part] = inner
         place = inner
-    place[last] = answer
+    if isinstance(place.get(last), dict):  # what it is, beside what else is said of it
+        place[last]["is"] = answer
+    else:
+        place[last] = answer
 
 
 def toml(found: Understanding, table: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from crosstalk.panel.header import as_text, is_header, split
 from crosstalk.panel.items import families
 from crosstalk.panel.mapping import DATES, FileMap
 from crosstalk.panel.occasions import unclear_date
+from crosstalk.panel.plate_files import read_plates
 from crosstalk.panel.reader import read_panel
 from crosstalk.panel.records import PanelFile
 from crosstalk.panel.registry import Look, read_cells
@@ -136,6 +137,8 @@ def look(
         found, problems = None, _lines(error)
     asker = _Asker(Interpreter(known), entries, problems, mapping)
     items = [*asker.columns(reading, first), *(() if reading.once else asker.tests())]
+    if format_.plates is not None:
+        items += asker.kits({name: unit for plate in read_plates(file, mapping) for name, unit in plate.units.items()})
     asker.file()
     warnings = found.warnings if found is not None else tuple(reading.warnings)
     patients = len(found.panels) if found is not None else 0
@@ -231,6 +234,19 @@ class _Asker:
             fluids = ", ".join(f for f in self.fluids.get(name, {}) if f)
             yield Item("tests", name, meaning, "", units, fluids, self.counts.get(name, 0),
                        tuple(self.values.get(name, {}))[:EXAMPLES], tuple(asked))  # fmt: skip
+
+    def kits(self, units: Mapping[str, str]) -> Iterable[Item]:
+        """Analytes of plates: what an ELISA measures, and units that the export does not give."""
+        there = {e.analyte for e in self.entries}
+        for name, unit in units.items():
+            asked = []
+            if len(units) == 1 and not self.interpreter.knows(name):
+                asked.append(self.ask(("tests", name), f"'{name}': which analyte does the plate measure?"))
+            if not unit:
+                asked.append(self.ask(("tests", name, "unit"), f"'{name}': in which unit are the concentrations?"))
+            if asked or name not in there:
+                found = self.interpreter.find(name)
+                yield Item("tests", name, found.id if found else "ignore", "", unit, questions=tuple(asked))
 
     def _of_analyte(self, kind: str, column: str, name: str, analyte: Analyte | None) -> list[str]:
         """What is open of one analyte: codes of a sex, a unit that is not given."""

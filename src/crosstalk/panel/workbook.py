@@ -26,7 +26,7 @@ from crosstalk.panel.vocabulary import role
 if TYPE_CHECKING:
     from openpyxl.workbook import Workbook
 
-__all__ = ["first_rows", "numbered", "opened", "read"]
+__all__ = ["cell_text", "first_rows", "numbered", "opened", "read"]
 
 MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
@@ -246,7 +246,7 @@ def _damaged(path: Path, error: Exception) -> PanelError:
 def _head(path: Path, sheet: Any) -> Iterator[list[str]]:
     """The first rows that hold anything, of those in which a table may begin."""
     for _, row in islice(numbered(path, sheet, BEGINS), SEARCHED):
-        cells = [_text(cell) for cell in row]
+        cells = [cell_text(cell) for cell in row]
         if any(cells):
             yield cells
 
@@ -297,7 +297,7 @@ class _Cells:
             self.struck.append((cell.row, cell.coordinate))
         if isinstance(value, datetime.datetime | datetime.date):
             self.dates.append((cell.row, cell.column, cell.coordinate))
-        plain = _text(cell)
+        plain = cell_text(cell)
         if isinstance(value, bool) or not isinstance(value, int | float):
             return plain
         try:
@@ -309,7 +309,7 @@ class _Cells:
         return f"{found}0" if found == plain and unclear(plain) else found
 
 
-def _text(cell: Any) -> str:
+def cell_text(cell: Any) -> str:
     """A cell as a person would write it into a CSV."""
     value = cell.value
     if value is None:

@@ -1,10 +1,10 @@
-"""Plates of Luminex xPONENT and MSD, and tables of wells of other readers."""
+"""Plates of Luminex xPONENT (IntelliFlex too) and MSD, and tables of wells of other readers."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from crosstalk.panel.entries import Reading, Wanted
 from crosstalk.panel.plates import Plate
 from crosstalk.panel.registry import Format, Look
 
@@ -12,31 +12,22 @@ __all__ = ["FORMATS"]
 
 
 def _is_xponent(look: Look) -> bool:
-    return look.text[:2000].replace('"', "").startswith(("Program,xPONENT", "Program;xPONENT"))
+    return (
+        re.match(r"Program[,;\t]\s*(?:xPONENT|INTELLIFLEX)", look.text[:2000].replace('"', ""), re.IGNORECASE)
+        is not None
+    )
 
 
-def _xponent_plates(path: Path) -> tuple[Plate, ...]:
+def _xponent(path: Path) -> tuple[Plate, ...]:
     from crosstalk.panel.xponent import plates
 
     return plates(path)
 
 
-def _msd_plates(path: Path) -> tuple[Plate, ...]:
+def _msd(path: Path) -> tuple[Plate, ...]:
     from crosstalk.panel.msd import plates
 
     return plates(path)
-
-
-def _xponent(path: Path, wanted: Wanted) -> Reading:
-    from crosstalk.panel.xponent import read
-
-    return read(path)
-
-
-def _msd(path: Path, wanted: Wanted) -> Reading:
-    from crosstalk.panel.msd import read
-
-    return read(path)
 
 
 def _has_wells(look: Look) -> bool:
@@ -55,9 +46,9 @@ def _is_msd(look: Look) -> bool:
 
 
 FORMATS = (
-    Format("xponent", "Luminex xPONENT (CSV)", _is_xponent, _xponent, _xponent_plates, kit=True, rank=40),
-    Format("msd", "MSD Discovery Workbench (CSV, xlsx) and Methodical Mind (TXT)", _is_msd, _msd, _msd_plates,
-           kit=True, rank=70),
+    Format("xponent", "Luminex xPONENT, of IntelliFlex too (CSV)", _is_xponent, plates=_xponent, kit=True, rank=40),
+    Format("msd", "MSD Discovery Workbench (CSV, xlsx) and Methodical Mind (TXT)", _is_msd, plates=_msd, kit=True,
+           rank=70),
     Format("plate", "tables of wells of other readers (Sample, Well, Assay, Signal, Calc. Concentration)", _has_wells,
-           _msd, _msd_plates, kit=True, rank=71),
+           plates=_msd, kit=True, rank=71),
 )  # fmt: skip
