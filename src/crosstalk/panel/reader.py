@@ -281,7 +281,8 @@ class _Collected:
         for name, n in self.unknown.items():
             if kind.kit:
                 found.append(
-                    f"{file}: analyte '{shown(name)}' of the kit is unknown to Crosstalk; left out ({n} values)"
+                    f"{file}: analyte '{shown(name)}' of the kit is unknown to Crosstalk; left out ({n} values); if it "
+                    f"is one, say so in a map: [tests] '{shown(name)}' = 'IL-6'"
                 )
                 continue
             more = f" (and {n - 1} more rows)" if n > 1 else ""

@@ -122,10 +122,10 @@ def _wells(path: Path, sheet: _Sheet, at: int) -> tuple[list[Well], dict[str, st
         match = _CODE.fullmatch(cells[names.index("type")].strip())
         if match is None:
             continue  # a note below the table
-        if len(row) > len(header) and any(row[len(header) :]):
+        if len(row) > len(header) or (len(row) < len(header) and not sheet.title):
             raise PanelError(
-                f"{path}, {place}: has {len(row)} columns, expected {len(header)} as in the header; a decimal comma or "
-                f"an unquoted separator adds columns"
+                f"{path}, {place}: has {len(row)} columns, expected {len(header)} as in the header; a separator is "
+                f"lost or added; export the table anew"
             )
         for i in analytes:
             wells += _of(path, place, cells, names, i, plain[i], ROLES[match[1].upper()], decimal, one >= 0)

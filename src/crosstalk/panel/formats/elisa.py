@@ -47,8 +47,17 @@ class _Found:
     path: Path
     decimal: str
     name: str
+    sheet: bool = False  # whose empty cells at the end are not stored
     wells: list[Well] = field(default_factory=list)
     unit: str = ""
+
+    def check(self, place: str, row: Sequence[str], header: Sequence[str]) -> None:
+        """A row with more or fewer columns than its header may hold its values under other names."""
+        if len(row) > len(header) or (len(row) < len(header) and not self.sheet):
+            raise PanelError(
+                f"{self.path}, {place}: has {len(row)} columns, expected {len(header)} as in its header; a separator "
+                f"is lost or added; export the table anew"
+            )
 
     def with_unit(self, text: str, place: str) -> None:
         match = _UNIT.search(text)
@@ -104,7 +113,7 @@ def softmax_plates(path: Path) -> tuple[Plate, ...]:
     rows, content, decimal = _rows(path)
     name, group = path.stem, ""
     header: list[str] = []
-    found = _Found(path, decimal, name)
+    found = _Found(path, decimal, name, content.startswith(b"PK"))
     at = ("", "")
     for place, row in rows:
         first = row[0]
@@ -151,6 +160,7 @@ def _group_row(
     location = well_name(well)
     if not location:
         return at
+    found.check(place, row, header)
     _, name = _cell(row, header, SAMPLE)
     name = name or at[0]  # replicates name their sample once
     standards = re.match(r"stand|calib", group, re.IGNORECASE)
@@ -212,7 +222,7 @@ def gen5_plates(path: Path) -> tuple[Plate, ...]:
     rows, content, decimal = _rows(path)
     head = {words(row[0]): " ".join(c for c in row[1:] if c) for _, row in rows if row and row[0].rstrip(":")}
     plate = head.get("plate number") or path.stem
-    found = _Found(path, decimal, plate if plate != "Plate 1" else path.stem)
+    found = _Found(path, decimal, plate if plate != "Plate 1" else path.stem, content.startswith(b"PK"))
     header: list[str] = []
     at = ("", "", "")  # id, name, concentration or dilution
     for place, row in rows:
@@ -224,6 +234,7 @@ def gen5_plates(path: Path) -> tuple[Plate, ...]:
         well = well_name(_cell(row, header, ("well",))[1])
         if not well:
             continue
+        found.check(place, row, header)
         own = (
             _cell(row, header, ("well id",))[1],
             _cell(row, header, ("name",))[1],
