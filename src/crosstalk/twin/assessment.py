@@ -25,6 +25,8 @@ Array = NDArray[np.float64]
 
 # a score whose 90 % interval lies beyond these folds of health is called low or high
 WITHIN = (0.8, 1.25)
+BEYOND = 1.6  # times beyond `WITHIN` that an interval may reach and still be called that of health (assumed)
+ALIKE = ("age", "female", "BMI", "height_cm")  # covariates that virtual patients are given
 OUTSIDE_TAIL, EDGE_TAIL = 0.01, 0.05
 OUTSIDE_SAMPLE, EDGE_SAMPLE = 5.0, 30.0
 
@@ -93,8 +95,14 @@ def _note(measurement: Measurement) -> str:
     return "; ".join([*words, *measurement.remarks])
 
 
-def mechanism_scores(posterior: Posterior, knowledge: Knowledge) -> tuple[MechanismScore, ...]:
-    """The five scores with their intervals, beside those of the whole virtual population."""
+def mechanism_scores(
+    posterior: Posterior, knowledge: Knowledge, panel: Panel | None = None
+) -> tuple[MechanismScore, ...]:
+    """The five scores with their intervals, beside those of the whole virtual population.
+
+    Of a panel without any value that the model predicts, nothing is said but what stands in its place.
+    """
+    alone = "" if panel is None or posterior.observed else _alone(panel, knowledge)
     healthy = healthy_scores(knowledge)
     found = []
     for definition in knowledge.scores.values():
@@ -106,12 +114,18 @@ def mechanism_scores(posterior: Posterior, knowledge: Knowledge) -> tuple[Mechan
         # the place in the window is read against the optimum itself, the other scores against health
         low, high = WITHIN
         reading = definition.within
-        if own.lo90 > high or (own.mean > high and own.lo90 > 1):
+        if alone:
+            reading = alone
+        elif own.lo90 > high or (own.mean > high and own.lo90 > 1):
             reading = definition.high
         elif own.hi90 < low or (own.mean < low and own.hi90 < 1):
             reading = definition.low
         elif own.lo90 < low and own.hi90 > high:
             reading = "uncertain: the interval reaches from low to high"
+        elif own.mean > high or own.hi90 > high * BEYOND:
+            reading = "uncertain: the interval reaches from that of health to high"
+        elif own.mean < low or own.lo90 < low / BEYOND:
+            reading = "uncertain: the interval reaches from low to that of health"
         found.append(
             MechanismScore(
                 definition.id, definition.name, definition.unit, own.mean, own.lo90, own.hi90,
@@ -119,6 +133,15 @@ def mechanism_scores(posterior: Posterior, knowledge: Knowledge) -> tuple[Mechan
             )
         )  # fmt: skip
     return tuple(found)
+
+
+def _alone(panel: Panel, knowledge: Knowledge) -> str:
+    """What stands in the place of a score that no laboratory value tells."""
+    names = [knowledge.analytes[a].id for a in panel.measurements if knowledge.analytes[a].covariate in ALIKE]
+    told = [*names, *indications(panel)]
+    return f"not measured; it is what {', '.join(told)} alone suggest{'s' if len(told) == 1 else ''}" if told else (
+        "not measured; it is that of the population"
+    )  # fmt: skip
 
 
 def healthy_scores(knowledge: Knowledge) -> dict[str, float]:
