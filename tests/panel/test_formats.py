@@ -567,3 +567,8 @@ def test_every_format_is_read_or_refused() -> None:
         assert bool(f.read) + bool(f.plates) + bool(f.refused) == 1, f.id
     ids: Sequence[str] = [f.id for f in formats()]
     assert len(set(ids)) == len(ids)
+
+
+def test_every_format_that_is_read_is_on_the_page_of_formats() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "your_file.md").read_text(encoding="utf-8")
+    assert not [f.name for f in formats() if not f.refused and f"| {f.name} | yes" not in page]

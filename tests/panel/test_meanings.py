@@ -368,6 +368,11 @@ def test_items_are_summed_where_all_are_there(tmp_path: Path) -> None:
     )
 
 
+def test_a_code_of_the_laboratory_gives_way_to_the_name_of_its_test(tmp_path: Path) -> None:
+    text = "patient,TestCode,TestName,value,unit\nK1,LAB17,Leukozyten,6.1,10*9/L\nK1,CRP,C-reaktives Protein,2,mg/L\n"
+    assert set(values(read(tmp_path, text))["K1"]) == {"WBC", "hsCRP"}
+
+
 def test_names_of_the_message_for_an_unknown_one(tmp_path: Path) -> None:
     file = read(
         tmp_path,

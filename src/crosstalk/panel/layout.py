@@ -97,6 +97,7 @@ class _Table:
         self.settled = {squeeze(text) for text in keep} | {squeeze(texts[i]) for i in self.header.kept if self.mapping
             and squeeze(texts[i]) in self.mapping.columns}  # fmt: skip
         self.known = known
+        self.tests: dict[tuple[str, ...], str] = {}
         self.keep, self.asked = bool(keep), {squeeze(name) for name in keep}
         self.qualifiers = Qualifiers(self.header)
         self.unnamed = {i: "" for i, name in enumerate(texts) if not name}
@@ -283,7 +284,8 @@ class _Table:
             if row == "no":
                 continue
             entry = Entry(
-                f"{self.where} {number}", who, intern(cells[analyte] or cells[analytes[-1]]), intern(cells[value]),
+                f"{self.where} {number}", who,
+                self._test(cells, analytes) if len(analytes) > 1 else intern(cells[analyte]), intern(cells[value]),
                 intern(cells[unit]), cells[specimen], cells[method], self._limit(lod, cells) if limited else "",
                 cells[time], cells[confirmed], self._limit(lloq, cells) if limited else "", cells[cv], "", (),
                 self._limit(uloq, cells) if limited else "", self._visit(cells, visits) if visits else "",
@@ -300,6 +302,15 @@ class _Table:
                 self.maybe.append(entry)
             else:
                 yield entry
+
+    def _test(self, cells: list[str], at: Sequence[int]) -> str:
+        """The first name of a test that is an analyte's, else the first that is given: its code, or its words."""
+        given = tuple(cells[i] for i in at if cells[i])
+        found = self.tests.get(given)
+        if found is None:
+            found = next((name for name in given if self.known(name)), given[0] if given else "")
+            self.tests[given] = found
+        return found
 
     def _visit(self, cells: list[str], at: Sequence[int]) -> str:
         return intern(", ".join(dict.fromkeys(cells[i] for i in at if cells[i])))
