@@ -14,7 +14,7 @@ from crosstalk.population.latent import latent_space
 from crosstalk.twin.cohort import assess_cohort
 from crosstalk.twin.history import failed_courses, resisted
 from crosstalk.twin.posterior import infer
-from crosstalk.twin.relations import indications, relation_fit, relations, unused
+from crosstalk.twin.relations import indications, relation_fit, relations, unused, unused_of_many
 
 KNOWLEDGE = load_knowledge()
 LATENT = latent_space(KNOWLEDGE.diagnosis("mdd"))
@@ -100,6 +100,13 @@ def test_who_would_have_responded_is_left_out() -> None:
 def test_what_is_given_and_not_used_is_said(column: str, cell: str, words: str) -> None:
     said = " ".join(unused(replace(panel(hsCRP=2.0), extra={column: cell}), KNOWLEDGE, history=True))
     assert (words in said) if words else not said
+
+
+def test_a_cohort_says_it_with_numbers() -> None:
+    people = [replace(panel(hsCRP=2.0, WBC=6.0), extra={"ad_current": drug}) for drug in ("none", "sertraline", "x")]
+    said = " ".join(unused_of_many([*people, panel(hsCRP=1.0, failed_trials=2.0)], KNOWLEDGE))
+    assert all(words in said for words in ("WBC (3)", "ad_current (2)", "failed_trials (1)"))
+    assert unused_of_many([panel(hsCRP=2.0)], KNOWLEDGE) == ()
 
 
 def test_values_that_are_only_shown_and_failures_are_said() -> None:

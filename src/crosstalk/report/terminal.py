@@ -77,6 +77,7 @@ def render_assessment(assessment: Assessment, console: Console) -> None:
 def render_cohort(cohort: CohortAssessment, console: Console) -> None:
     """Print the summary of a cohort."""
     _head(f"Cohort of {len(cohort)} patients", cohort.provenance.calibrated, console)
+    _notes(cohort.unused, console)
     for table in cohort_tables(cohort):
         if table.rows:
             render_table(table.title, table.columns, table.rows, console, whole=("analyte", "status", "CRP [mg/L]"))

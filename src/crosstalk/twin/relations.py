@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,7 +18,7 @@ from crosstalk.panel.records import Panel
 from crosstalk.panel.vocabulary import beside, is_none
 from crosstalk.population.latent import Latent
 
-__all__ = ["Relation", "indications", "relation_fit", "relations", "unused"]
+__all__ = ["Relation", "indications", "relation_fit", "relations", "unused", "unused_of_many"]
 
 Array = NDArray[np.float64]
 
@@ -133,13 +134,34 @@ def unused(panel: Panel, knowledge: Knowledge, *, history: bool) -> tuple[str, .
             f"{steps.value:g} failed trials are given and not used by the scores: a forecast leaves out virtual "
             f"patients who would have responded."
         )
-    shown = [
-        a.id for name, m in panel.measurements.items()
-        if (a := knowledge.analytes[name]).kind == "laboratory" and not a.observable and m.place
-    ]  # fmt: skip
+    shown = _shown(panel, knowledge)
     if shown:
         found.append(
             f"{', '.join(shown)}: shown and not used, since the model does not predict them; what they would tell is "
             f"inferred from the fitted values and the population."
         )
     return tuple(found)
+
+
+def unused_of_many(panels: Sequence[Panel], knowledge: Knowledge) -> tuple[str, ...]:
+    """What is given and not used by the scores of a cohort, with how many patients; one sentence, or none."""
+    found: Counter[str] = Counter()
+    for panel in panels:
+        found.update(column for column, text in panel.extra.items() if beside(column) and not is_none(text))
+        steps = panel.measurements.get("failed_trials")
+        found.update([*_shown(panel, knowledge), *(["failed_trials"] if steps is not None and steps.value > 0 else [])])
+    if not found:
+        return ()
+    listed = ", ".join(f"{name} ({n})" for name, n in found.most_common())
+    return (
+        f"Given and not used by the scores, with the number of patients: {listed}. What they would tell is inferred "
+        f"from the fitted values and the population; failed trials are used by a forecast.",
+    )
+
+
+def _shown(panel: Panel, knowledge: Knowledge) -> list[str]:
+    """Laboratory values that the model does not predict."""
+    return [
+        a.id for name, m in panel.measurements.items()
+        if (a := knowledge.analytes[name]).kind == "laboratory" and not a.observable and m.place
+    ]  # fmt: skip
