@@ -102,14 +102,15 @@ def resisted(
         _, score, severity = library.started(posterior.scale, posterior.recorded)
         with np.errstate(divide="ignore"):
             fit += np.log(_no_response(library, earlier.id, posterior.scale, score))
-    weight = posterior.log_weight + severity
-    weight = np.exp(weight - weight.max())
+    total = np.where(np.isfinite(severity), posterior.log_weight + severity, -np.inf)
+    weight = np.exp(total - total.max())
     chance = float(weight @ np.exp(fit) / weight.sum())
     capped = f" ({courses} are given)" if used < courses else ""
+    s = "" if used == 1 else "s"
     note = (
-        f"{used} failed trials{capped}: virtual patients are weighed by their chance of no response to {used} courses "
-        f"of eight weeks of {reference.name}, {chance:.0%} on average in those who resemble this one; natural recovery "
-        "has gone on meanwhile. The scores do not use them, and which drugs failed is not asked."
+        f"{used} failed trial{s}{capped}: virtual patients are weighed by their chance of no response to {used} "
+        f"course{s} of eight weeks of {reference.name}, {chance:.0%} on average in those who resemble this one; "
+        "natural recovery has gone on meanwhile. The scores do not use this, and which drugs failed is not asked."
     )
     return History(eased(people, used, knowledge), fit, chance, note)
 
