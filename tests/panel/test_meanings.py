@@ -237,6 +237,18 @@ def test_rows_that_are_no_patients(tmp_path: Path, name: str) -> None:
     assert any(f"'{name}' (line 4)" in w for w in file.warnings)
 
 
+@pytest.mark.parametrize("name", ["empty", "Pool", "Water 2", "Cal"])
+def test_a_name_of_the_laboratory_is_a_person_where_it_has_what_people_have(tmp_path: Path, name: str) -> None:
+    rows = f"patient,age [a],TNF [pg/mL]\nK1,40,2\n{name},51,3\n"
+    assert set(values(read(tmp_path, rows))) == {"K1", name}
+    blank = read(tmp_path, f"patient,age [a],TNF [pg/mL]\nK1,40,2\n{name},,\n")
+    assert set(values(blank)) == {"K1", name}
+    assert any("read as people" in w and name in w for w in blank.warnings)
+    long = f"patient,analyte,value,unit\nK1,TNF,2,pg/mL\n{name},TNF,3,pg/mL\n"
+    assert set(values(read(tmp_path, long))) == {"K1"}
+    assert set(values(read(tmp_path, f"{long}{name},age,51,a\n"))) == {"K1", name}
+
+
 def test_names_like_statistics_are_people_among_their_like(tmp_path: Path) -> None:
     rows = "".join(f"P{i},{1 + i / 100:.2f}\n" for i in (5, 10, 25, 60, 75))
     assert len(read(tmp_path, "patient,TNF [pg/mL]\n" + rows).panels) == 5
@@ -354,6 +366,11 @@ def test_items_are_summed_where_all_are_there(tmp_path: Path) -> None:
     assert "runs from 0 to 3" in refusal(
         tmp_path, "patient," + ",".join(f"phq{i}" for i in range(1, 10)) + "\nK1" + ",1" * 8 + ",14\n"
     )
+
+
+def test_a_code_of_the_laboratory_gives_way_to_the_name_of_its_test(tmp_path: Path) -> None:
+    text = "patient,TestCode,TestName,value,unit\nK1,LAB17,Leukozyten,6.1,10*9/L\nK1,CRP,C-reaktives Protein,2,mg/L\n"
+    assert set(values(read(tmp_path, text))["K1"]) == {"WBC", "hsCRP"}
 
 
 def test_names_of_the_message_for_an_unknown_one(tmp_path: Path) -> None:

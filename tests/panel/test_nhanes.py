@@ -185,6 +185,14 @@ def test_unknown_variables_are_listed_once_and_missing_files_are_fine(tmp_path: 
     assert "crp_mgL" not in tidy(tmp_path)
 
 
+def test_records_of_nul_bytes_are_nobody(tmp_path: Path) -> None:
+    file = transport(tmp_path / "INS_J.XPT", {"SEQN": [7, 8, 0], "LBXIN": [5.5, 0.71, 0], "LBDINLC": [0, 1, 0]})
+    found = read_panel(file)
+    assert [p.patient for p in found.panels] == ["7", "8"]
+    assert any("1 records without a number (SEQN) are padding" in w for w in found.warnings)
+    assert list(tidy(file)["SEQN"]) == [7, 8]
+
+
 def test_files_with_several_rows_for_a_person_are_left_out(tmp_path: Path) -> None:
     demo(tmp_path)
     transport(tmp_path / "HSCRP_J.XPT", {"SEQN": [1, 1], "LBXHSCRP": [1, 2]})

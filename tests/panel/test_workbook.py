@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from openpyxl import Workbook
 
 from crosstalk.errors import PanelError
-from crosstalk.panel.formats import recognise
 from crosstalk.panel.reader import read_panel
 from crosstalk.panel.records import PanelFile
+from crosstalk.panel.registry import recognise
 
 HEAD = ["patient", "analyte", "value", "unit"]
 
@@ -189,16 +189,16 @@ def test_wrong_dimensions_lose_no_cell(path: Path) -> None:
 
 def test_what_wrote_the_workbook_decides_the_reader(path: Path, tmp_path: Path) -> None:
     book(path, ("S", [HEAD, ["A", "hsCRP", 5, "mg/L"]]))
-    assert recognise(path) == "workbook"
+    assert recognise(path).id == "workbook"
     other = path.rename(tmp_path / "panel.csv")  # content before name
-    assert recognise(other) == "workbook"
+    assert recognise(other).id == "workbook"
     assert read(other)[0]["hsCRP"][0] == 5
     book(
         path,
         ("Info", [["x"]]),
         ("Data", [["Plate_1"], ["Sample", "Assay", "Well", "Spot", "Signal", "Calc. Concentration"]]),
     )
-    assert recognise(path) == "msd"
+    assert recognise(path).id == "msd"
 
 
 def test_other_spreadsheets_are_refused_with_a_remedy(tmp_path: Path) -> None:

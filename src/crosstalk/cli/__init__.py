@@ -17,6 +17,7 @@ from crosstalk.cli.catalogues import analytes, drugs, regimens, schema
 from crosstalk.cli.cohorts import learn, predict
 from crosstalk.cli.demo import demo
 from crosstalk.cli.evidence import evidence_app
+from crosstalk.cli.files import read
 from crosstalk.cli.model import model_app
 from crosstalk.cli.patients import assess, forecast
 from crosstalk.cli.plates import plate
@@ -37,7 +38,7 @@ app = typer.Typer(
 
 # the order of the help
 for verb in (
-    assess, forecast, plate, simulate, trial, learn, predict, calibrate, validate, qualify, sensitivity,
+    read, assess, forecast, plate, simulate, trial, learn, predict, calibrate, validate, qualify, sensitivity,
     drugs, regimens, analytes, schema, demo,
 ):  # fmt: skip
     app.command()(verb)

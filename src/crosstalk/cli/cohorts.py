@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from crosstalk.cli.common import check_outputs, console, progress, render, say_written, warn, write_wanted
-from crosstalk.cli.options import HtmlFile, JsonFile, Occasion, Quiet, Seed
+from crosstalk.cli.files import with_map
+from crosstalk.cli.options import HtmlFile, JsonFile, MapFile, Occasion, Quiet, Seed
 from crosstalk.errors import UsageError
 from crosstalk.limits import printable
 
@@ -65,6 +66,7 @@ def learn(
         float, typer.Option("--expected-r2", min=0.01, max=0.85, help="Expected share of the largest R2, for the size.")
     ] = 0.15,
     occasion: Occasion = None,
+    mapping: MapFile = None,
     json: JsonFile = None,
     html: HtmlFile = None,
     out: Annotated[
@@ -78,7 +80,7 @@ def learn(
     quiet: Quiet = False,
 ) -> None:
     """Judge what can be predicted in a cohort, and what the immune panel adds."""
-    check_outputs(json, html, out, inputs=[cohort])
+    check_outputs(json, html, out, inputs=[cohort, mapping])
     if better not in ("", "higher", "lower"):
         raise UsageError(f"--better {better}: expected higher or lower")
     from crosstalk.learn.cohort import CohortColumns, read_cohort
@@ -90,7 +92,7 @@ def learn(
 
     names = tuple(c.strip() for c in covariates.split(",") if c.strip())
     columns = CohortColumns(outcome, positive, site, group, treatment, treated, names, week2, baseline)
-    read = read_cohort(cohort, columns, occasion=occasion)
+    read = with_map(cohort, mapping, quiet, lambda m: read_cohort(cohort, columns, occasion=occasion, mapping=m))
     warn(read.warnings, quiet)
     work = Work(cache_folder() / "learn")
     try:
@@ -126,12 +128,13 @@ def predict(
         str | None, typer.Option("--positive", metavar="VALUE", help="Which value is the event, if not the model's.")
     ] = None,
     occasion: Occasion = None,
+    mapping: MapFile = None,
     json: JsonFile = None,
     html: HtmlFile = None,
     quiet: Quiet = False,
 ) -> None:
     """Apply a locked model to patients as it is; flag what its training did not hold."""
-    check_outputs(json, html, inputs=[model, panel])
+    check_outputs(json, html, inputs=[model, panel, mapping])
     from dataclasses import replace
 
     from crosstalk.learn.cohort import header_of, read_patients
@@ -143,7 +146,7 @@ def predict(
     locked = read_locked(model)
     event = positive or (locked.positive if outcome is not None and locked.kind == "event" else None)
     columns = replace(locked.columns(header_of(panel)), outcome=outcome, positive=event)
-    read = read_patients(panel, columns, occasion=occasion)
+    read = with_map(panel, mapping, quiet, lambda m: read_patients(panel, columns, occasion=occasion, mapping=m))
     warn(read.warnings, quiet)
     found = predict_locked(locked, read, str(model))
     write_wanted((json, lambda: dump(found)), (html, lambda: predict_html(found)))

@@ -13,6 +13,7 @@ __all__ = [
     "HtmlFile",
     "Jobs",
     "JsonFile",
+    "MapFile",
     "Occasion",
     "PanelFile",
     "Patient",
@@ -28,7 +29,13 @@ def _hush(quiet: bool) -> bool:
     return quiet
 
 
-PanelFile = Annotated[Path, typer.Argument(metavar="PANEL", help="CSV of one or more patients, long or wide.")]
+PanelFile = Annotated[
+    Path, typer.Argument(metavar="PANEL", help="File of one or more patients, of any format that is read.")
+]
+MapFile = Annotated[
+    Path | None,
+    typer.Option("--map", metavar="MAP", help="What columns, codes and visits mean; `crosstalk read` suggests one."),
+]
 Patient = Annotated[str | None, typer.Option("--patient", help="Which patient of the file.")]
 Occasion = Annotated[
     str | None,

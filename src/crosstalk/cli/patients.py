@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crosstalk.cli.common import check_outputs, console, open_engine, progress, say_written, status, warn, write_wanted
+from crosstalk.cli.files import with_map
 from crosstalk.cli.options import (
     EngineName,
     HtmlFile,
     Jobs,
     JsonFile,
+    MapFile,
     Occasion,
     PanelFile,
     Patient,
@@ -23,6 +25,7 @@ from crosstalk.cli.options import (
 from crosstalk.errors import UsageError
 
 if TYPE_CHECKING:
+    from crosstalk.panel.mapping import FileMap
     from crosstalk.panel.records import PanelFile as Panels
 
 __all__ = ["assess", "forecast"]
@@ -32,6 +35,7 @@ def assess(
     panel: PanelFile,
     patient: Patient = None,
     occasion: Occasion = None,
+    mapping: MapFile = None,
     json: JsonFile = None,
     html: HtmlFile = None,
     csv: Annotated[
@@ -44,14 +48,15 @@ def assess(
     quiet: Quiet = False,
 ) -> None:
     """Read panels against references and infer the mechanism scores: of one patient, or of a cohort with a summary."""
-    check_outputs(json, html, csv, inputs=[panel])
+    check_outputs(json, html, csv, inputs=[panel, mapping])
     from crosstalk.panel.reader import one_patient, read_panel
     from crosstalk.report.documents import dump
     from crosstalk.report.html import assessment_html
     from crosstalk.twin.twin import assess as run
 
-    with status("reading the panels", quiet):
-        file = read_panel(panel, batch=patient is None, occasion=occasion)
+    file = with_map(
+        panel, mapping, quiet, lambda m: read_panel(panel, batch=patient is None, occasion=occasion, mapping=m)
+    )
     warn(file.warnings, quiet)
     if patient is None and len(file.panels) > 1:
         _assess_cohort(file, json, html, csv, seed, virtual_patients, jobs, engine_name, quiet)
@@ -115,6 +120,7 @@ def forecast(
     ] = None,
     patient: Patient = None,
     occasion: Occasion = None,
+    mapping: MapFile = None,
     json: JsonFile = None,
     html: HtmlFile = None,
     seed: Seed = 1,
@@ -123,23 +129,40 @@ def forecast(
     engine_name: EngineName = "fast",
     quiet: Quiet = False,
 ) -> None:
-    """Forecast one patient under each regimen: a hypothesis, not advice."""
-    check_outputs(json, html, inputs=[panel])
+    """Forecast one patient under each regimen: a hypothesis, not advice.
+
+    Of several occasions, the first is the baseline, and scores of later ones count as scores seen early.
+    """
+    check_outputs(json, html, inputs=[panel, mapping])
     from crosstalk.knowledge.loader import load_knowledge
     from crosstalk.panel.reader import one_patient, read_panel
     from crosstalk.report.documents import dump
     from crosstalk.report.html import forecast_html
     from crosstalk.twin import forecast as run
     from crosstalk.twin.sequential import EarlyScore
+    from crosstalk.twin.visits import course_of
 
     for name in (*(regimen or ()), *([on] if on else ())):
         load_knowledge().regimen(name)
     early = [EarlyScore.read(text) for text in scores or ()]
-    file = read_panel(panel, occasion=occasion)
+    # occasions of one person are a course, unless one of them is meant or the scores come otherwise
+    one = occasion is not None or bool(early)
+
+    def found(m: FileMap | None) -> Panels:
+        alone = one or (m is not None and bool(m.occasion))
+        return read_panel(panel, occasion=occasion if alone else "each", mapping=m)
+
+    file = with_map(panel, mapping, quiet, found)
     warn(file.warnings, quiet)
+    if any(p.visit for p in file.panels) and not one:
+        baseline, more, told = course_of(file, patient, weeks=weeks)
+        early += more
+        warn(told, quiet)
+    else:
+        baseline = one_patient(file, patient)
     with open_engine(engine_name, jobs) as engine, status("forecasting", quiet) as say:
         result = run(
-            one_patient(file, patient), regimens=regimen or (), scores=early, on=on, engine=engine, seed=seed,
+            baseline, regimens=regimen or (), scores=early, on=on, engine=engine, seed=seed,
             virtual_patients=virtual_patients, weeks=weeks, progress=say,
         )  # fmt: skip
     write_wanted((json, lambda: dump(result)), (html, lambda: forecast_html(result)))

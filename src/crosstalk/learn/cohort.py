@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from crosstalk.errors import LearnError, PanelError, UsageError
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.panel.cells import read_number
-from crosstalk.panel.formats import read_cells
+from crosstalk.panel.mapping import FileMap
 from crosstalk.panel.reader import read_panel
 from crosstalk.panel.records import Panel, PanelFile
+from crosstalk.panel.registry import read_cells
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -151,7 +152,12 @@ EARLY = 0.2  # fall of the score by week 2 that counts as improved: Szegedi et a
 
 
 def read_cohort(
-    path: str | Path, columns: CohortColumns, *, knowledge: Knowledge | None = None, occasion: str | None = None
+    path: str | Path,
+    columns: CohortColumns,
+    *,
+    knowledge: Knowledge | None = None,
+    occasion: str | None = None,
+    mapping: FileMap | str | Path | None = None,
 ) -> Cohort:
     """Read a cohort.
 
@@ -162,6 +168,7 @@ def read_cohort(
     columns : CohortColumns
     knowledge : Knowledge, optional
     occasion : str, optional
+    mapping : FileMap, str or Path, optional
         See `read_panel`.
 
     Raises
@@ -176,7 +183,7 @@ def read_cohort(
     """
     file, known = Path(path), knowledge or load_knowledge()
     named = columns.named()
-    found = read_panel(file, knowledge=known, occasion=occasion, keep=(*named, *_more(columns)))
+    found = read_panel(file, knowledge=known, occasion=occasion, keep=(*named, *_more(columns)), mapping=mapping)
     header = {" ".join(text.split()): text for text in found.columns}
     for column, option in named.items():
         if column not in header:
@@ -246,10 +253,15 @@ def header_of(path: str | Path) -> tuple[str, ...]:
 
 
 def read_patients(
-    path: str | Path, columns: CohortColumns, *, knowledge: Knowledge | None = None, occasion: str | None = None
+    path: str | Path,
+    columns: CohortColumns,
+    *,
+    knowledge: Knowledge | None = None,
+    occasion: str | None = None,
+    mapping: FileMap | str | Path | None = None,
 ) -> Cohort:
     """Read patients of any format that `read_panel` knows, as `read_cohort` does."""
-    return read_cohort(path, columns, knowledge=knowledge, occasion=occasion)
+    return read_cohort(path, columns, knowledge=knowledge, occasion=occasion, mapping=mapping)
 
 
 def _kept(table: pd.DataFrame, names: list[str]) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from crosstalk.panel.records import Panel
 from crosstalk.twin.cohort_weights import Usable, Weigher
 from crosstalk.twin.likelihood import observations
 from crosstalk.twin.posterior import covariates_of
+from crosstalk.twin.relations import indications
 
 if TYPE_CHECKING:
     from crosstalk.engine.ensemble import Engine
@@ -302,7 +303,7 @@ def _usable(panels: Sequence[Panel], knowledge: Knowledge) -> list[Usable]:
     found = []
     for panel in panels:
         try:
-            found.append(Usable(observations(panel, knowledge), covariates_of(panel, knowledge)))
+            found.append(Usable(observations(panel, knowledge), covariates_of(panel, knowledge), indications(panel)))
         except CrosstalkError as error:
             raise type(error)(f"{panel.patient}: {error}") from None
     return found

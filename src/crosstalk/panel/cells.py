@@ -10,7 +10,17 @@ from typing import Literal, NamedTuple
 from crosstalk.errors import PanelError
 from crosstalk.limits import NUMBER, shown
 
-__all__ = ["MISSING", "PLAIN", "Cell", "decimal_evidence", "is_word", "read_cell", "read_number", "unclear"]
+__all__ = [
+    "MISSING",
+    "PLAIN",
+    "Cell",
+    "decimal_evidence",
+    "is_word",
+    "read_cell",
+    "read_number",
+    "unclear",
+    "without_thousands",
+]
 
 Kind = Literal["missing", "number", "left", "right", "interval", "below lod", "below lloq", "above", "detected"]
 
@@ -266,6 +276,23 @@ def decimal_evidence(texts: Iterable[str]) -> tuple[str, str]:
         if comma and point:
             break
     return comma, point
+
+
+def without_thousands(text: str, decimal: str) -> str:
+    """A text without the other sign than the decimal one, where that can only part thousands.
+
+    Examples
+    --------
+    >>> without_thousands("<12.500", ","), without_thousands("1,234", "."), without_thousands("12.5", ",")
+    ('<12500', '1234', '12.5')
+    """
+    other = "." if decimal == "," else ","
+    return _THOUSANDS[other].sub(lambda m: m[0].replace(other, ""), text) if other in text else text
+
+
+_THOUSANDS = {
+    sign: re.compile(rf"(?<![0-9.,])[1-9][0-9]{{0,2}}(?:[{sign}][0-9]{{3}})+(?![0-9{sign}])") for sign in ".,"
+}
 
 
 def unclear(text: str) -> bool:

@@ -10,13 +10,11 @@ from itertools import islice
 from pathlib import Path
 
 from crosstalk.errors import PanelError
-from crosstalk.knowledge.loader import Knowledge
 from crosstalk.limits import TABLE
-from crosstalk.panel.entries import Reading
+from crosstalk.panel.entries import Reading, Wanted
 from crosstalk.panel.layout import SEARCHED, arrange, is_header
-from crosstalk.panel.values import knower
 
-__all__ = ["read"]
+__all__ = ["decode_text", "read"]
 
 SEPARATORS = "\t;|,"
 HEAD = 1_000_000  # characters in which the separator is looked for
@@ -26,16 +24,13 @@ BINARY = (b"PK\x03\x04", b"%PDF", b"\x1f\x8b", b"\x89PNG", b"\xd0\xcf\x11\xe0")
 WESTERN = {0xA0, 0xB0, 0xB1, 0xB2, 0xB3, 0xB5, 0xB7, 0xD7}
 
 
-def read(path: Path, knowledge: Knowledge | None = None, keep: Sequence[str] = ()) -> Reading:
+def read(path: Path, wanted: Wanted | None = None) -> Reading:
     """Read a CSV or TSV in the long or the wide layout.
 
     Parameters
     ----------
     path : Path
-    knowledge : Knowledge, optional
-        Whose analytes to look for among the columns.
-    keep : sequence of str
-        Columns that the caller reads himself; see `Reading.kept`.
+    wanted : Wanted, optional
 
     Raises
     ------
@@ -47,13 +42,11 @@ def read(path: Path, knowledge: Knowledge | None = None, keep: Sequence[str] = (
         raise PanelError(f"{path}: has {size / 1e9:.1f} GB; a table is read up to {TABLE / 1e9:g} GB; split the file")
     content = path.read_bytes()
     warnings: list[str] = []
-    text = _decode(path, content, warnings).replace("\ufeff", "")
+    text = decode_text(path, content, warnings).replace("\ufeff", "")
     stated, text = _stated(text)
     separator = stated or _separator(text)
     rows = _Rows(path, text, separator)
-    reading = arrange(
-        str(path), rows, "line", commas=separator == ",", content=content, known=knower(knowledge), keep=keep
-    )
+    reading = arrange(str(path), rows, "line", commas=separator == ",", content=content, wanted=wanted or Wanted())
     if rows.several:
         first, last = rows.several[0]
         warnings.append(
@@ -79,7 +72,14 @@ def _more(found: Sequence[object]) -> str:
     return f" (and {len(found) - 1} more)" if len(found) > 1 else ""
 
 
-def _decode(path: Path, content: bytes, warnings: list[str]) -> str:
+def decode_text(path: Path, content: bytes, warnings: list[str]) -> str:
+    """The text of a file: UTF-8, UTF-16, or Windows-1252 where only signs of units are outside ASCII.
+
+    Raises
+    ------
+    PanelError
+        If it is empty or no such text.
+    """
     if not content.strip():
         raise PanelError(f"{path}: the file is empty; expected a CSV with a header and at least one row")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):

@@ -2,11 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-__all__ = ["Entry", "Kept", "Reading"]
+if TYPE_CHECKING:
+    from crosstalk.knowledge.loader import Knowledge
+    from crosstalk.panel.mapping import FileMap
+
+__all__ = ["Entry", "Kept", "Reading", "Understood", "Wanted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a reader is asked: whose analytes, which columns the caller reads himself, what a map says of the file."""
+
+    knowledge: Knowledge | None = None
+    keep: Sequence[str] = ()
+    mapping: FileMap | None = None
+
+
+class Understood(NamedTuple):
+    """One column of a table as it was understood.
+
+    ``meaning`` is a role of ``vocabulary.toml``, "measured" for the values of an analyte, "keep", or ""; ``name`` is
+    what its entries call their analyte.
+    """
+
+    column: str
+    meaning: str
+    unit: str = ""
+    specimen: str = ""
+    name: str = ""
 
 
 class Entry(NamedTuple):
@@ -83,6 +110,8 @@ class Reading:
         The header of a table.
     once : bool
         Whether a patient has one row: the wide layout.
+    understood : tuple of Understood
+        Of a table: each column, left to right.
     sha256 : str
         The hash itself, where the content is too large to be kept.
     """
@@ -96,3 +125,4 @@ class Reading:
     columns: tuple[str, ...] = ()
     once: bool = False
     sha256: str = ""
+    understood: tuple[Understood, ...] = ()

@@ -170,7 +170,7 @@ def split(text: str) -> Column:
     return Column(-1, name, unit, specimen)
 
 
-def understand(place: str, texts: list[str], known: Callable[[str], bool], keep: Sequence[str]) -> Header:
+def understand(place: str, texts: list[str], known: Callable[[str], str], keep: Sequence[str]) -> Header:
     """Say what each column is.
 
     Parameters
@@ -179,7 +179,7 @@ def understand(place: str, texts: list[str], known: Callable[[str], bool], keep:
         For messages.
     texts : list of str
     known : callable
-        Whether a name is that of an analyte.
+        Of which kind the analyte of a name is, "" for none.
     keep : sequence of str
         Columns that the caller reads himself, whatever they are named.
 
@@ -257,7 +257,7 @@ def _layout(place: str, header: Header) -> None:
             raise PanelError(f"{place}: columns {listed} both give the {key}; rename all but one")
 
 
-def _attach(place: str, header: Header, rest: Sequence[Column], known: Callable[[str], bool]) -> None:
+def _attach(place: str, header: Header, rest: Sequence[Column], known: Callable[[str], str]) -> None:
     """Give columns such as ``IL-6 LOD`` to the analyte that they name; keep the others."""
     owners = {squeeze(name): column.at for column in header.values for name in (column.name, parted(column.name)[0])}
     strangers = [column for column in rest if _qualifies(column.name) is None]

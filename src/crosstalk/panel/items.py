@@ -9,7 +9,7 @@ from typing import NamedTuple
 from crosstalk.panel.cells import MISSING
 from crosstalk.panel.entries import Entry
 
-__all__ = ["item_of", "sum_items"]
+__all__ = ["families", "item_of", "sum_items"]
 
 
 class Scale(NamedTuple):
@@ -64,7 +64,7 @@ def item_of(name: str) -> tuple[str, int] | None:
     return scale, number
 
 
-def _families(names: Iterable[str]) -> dict[str, tuple[str, int]]:
+def families(names: Iterable[str]) -> dict[str, tuple[str, int]]:
     """Names that are items: at least two of one scale; ``phq9`` alone is the total."""
     found = {name: item for name in names if (item := item_of(name)) is not None}
     numbers: dict[str, set[int]] = {}
@@ -78,7 +78,7 @@ def sum_items(file: str, entries: Sequence[Entry]) -> tuple[list[Entry], list[st
 
     A patient who lacks an item has no sum; a file that lacks one has none of that scale, and its items are left out.
     """
-    items = _families({e.analyte for e in entries})
+    items = families({e.analyte for e in entries})
     if not items:
         return list(entries), [], []
     names: dict[str, dict[int, str]] = {}

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from sys import intern
 
 from crosstalk.errors import PanelError
 from crosstalk.limits import CELL, CELLS, COLUMNS, ROWS, shown
 from crosstalk.panel.cells import MISSING, decimal_evidence, unclear
-from crosstalk.panel.entries import Entry, Kept, Reading
+from crosstalk.panel.entries import Entry, Kept, Reading, Understood, Wanted
 from crosstalk.panel.header import NAME, USUAL, Column, Header, as_text, is_header, is_unit, split_header, understand
 from crosstalk.panel.qualifiers import Qualifiers
+from crosstalk.panel.values import knower
 from crosstalk.panel.vocabulary import parted, row_kind, squeeze
 from crosstalk.units import parse_unit
 
@@ -31,8 +32,7 @@ def arrange(
     *,
     commas: bool,
     content: bytes,
-    known: Callable[[str], bool],
-    keep: Sequence[str] = (),
+    wanted: Wanted,
 ) -> Reading:
     """Read rows of cells as a table of panels.
 
@@ -48,10 +48,7 @@ def arrange(
         Whether cells were separated by commas; then no decimal comma is looked for.
     content : bytes
         What the hash is taken of.
-    known : callable
-        Whether a name is that of an analyte.
-    keep : sequence of str
-        Columns that the caller reads himself.
+    wanted : Wanted
 
     Raises
     ------
@@ -59,7 +56,7 @@ def arrange(
         If the rows are no table of panels.
     """
     filled = ((n, row) for n, row in rows if any(map(str.strip, row)))
-    table = _Table(file, where, filled, commas, known, keep)
+    table = _Table(file, where, filled, commas, wanted)
     entries = list(table.long() if table.header.long else table.wide())
     if held := list(table.held_back(entries)):
         entries = sorted((*entries, *held), key=lambda e: int(e.place.rpartition(" ")[2]))
@@ -67,27 +64,40 @@ def arrange(
         raise PanelError(f"{file}: the file holds a header and no row; add the patients' values")
     table.tell(entries)
     entries = table.with_limits(entries)
-    decimal = "." if commas else table.decimal_sign(entries)
+    decimal = "." if commas and not _decimal(wanted) else table.decimal_sign(entries)
     columns = tuple(text for text in table.header.texts if text)
     return Reading(
-        entries, table.problems, table.warnings, content, decimal, table.kept, columns, not table.header.long
-    )
+        entries, table.problems, table.warnings, content, decimal, table.kept, columns, not table.header.long,
+        understood=tuple(table.understood()),
+    )  # fmt: skip
 
 
 class _Table:
     """The header of a table and the pass over its rows; collects problems and warnings on the way."""
 
     def __init__(
-        self, file: str, where: str, rows: Iterator[tuple[int, list[str]]], commas: bool, known: Callable[[str], bool],
-        keep: Sequence[str],
-    ) -> None:  # fmt: skip
+        self, file: str, where: str, rows: Iterator[tuple[int, list[str]]], commas: bool, wanted: Wanted
+    ) -> None:
+        known, keep = knower(wanted.knowledge), wanted.keep
         self.file, self.where, self.commas = file, where, commas
         self.problems: list[str] = []
         self.warnings: list[str] = []
         self.kept: list[Kept] = []
         self.rows_read = 0
         self.header_line, texts, self.rows = self._find_header(rows)
-        self.header: Header = understand(self.place(self.header_line), texts, known, keep)
+        self.mapping = wanted.mapping
+        self.codes: dict[int, Mapping[str, str]] = {}
+        place = self.place(self.header_line)
+        if self.mapping is None:
+            self.header: Header = understand(place, texts, known, keep)
+        else:
+            meant, kept, self.codes = self.mapping.header(place, texts)
+            self.header = understand(place, meant, known, (*keep, *kept))
+            self.header.texts = texts
+        self.settled = {squeeze(text) for text in keep} | {squeeze(texts[i]) for i in self.header.kept if self.mapping
+            and squeeze(texts[i]) in self.mapping.columns}  # fmt: skip
+        self.known = known
+        self.tests: dict[tuple[str, ...], str] = {}
         self.keep, self.asked = bool(keep), {squeeze(name) for name in keep}
         self.qualifiers = Qualifiers(self.header)
         self.unnamed = {i: "" for i, name in enumerate(texts) if not name}
@@ -96,6 +106,20 @@ class _Table:
         self.maybe: list[Entry] = []  # of rows whose name may be a statistic or initials
         self.counted = 0  # rows whose column id goes up by one
         self.last = 0
+
+    def understood(self) -> Iterator[Understood]:
+        """Each column with what it was taken for."""
+        h = self.header
+        found: dict[int, Understood] = {}
+        for key, at in h.roles.items():
+            found |= {i: Understood(h.texts[i], key) for i in at}
+        found |= {i: Understood(h.texts[i], "keep", name=h.texts[i]) for i in h.kept}
+        for c in h.values:
+            found[c.at] = Understood(h.texts[c.at], "measured", c.unit, c.specimen, c.name)
+            found |= {i: Understood(h.texts[i], key, name=c.name) for key, i in h.attached.get(c.at, {}).items()}
+        if h.patient >= 0:
+            found[h.patient] = Understood(h.texts[h.patient], "patient")
+        return (found.get(i, Understood(text, "")) for i, text in enumerate(h.texts) if text)
 
     def place(self, number: int) -> str:
         return f"{self.file}, {self.where} {number}"
@@ -140,6 +164,8 @@ class _Table:
             joined = "".join(cells)
             if '="' in joined or "'" in joined:
                 cells = [as_text(cell) for cell in cells]
+            if self.mapping is not None:
+                cells = self._decoded(cells)
             if len(joined) > CELL and any(len(cell) > CELL for cell in cells):
                 at, long = next((i, cell) for i, cell in enumerate(cells) if len(cell) > CELL)
                 raise PanelError(
@@ -186,6 +212,17 @@ class _Table:
                 self._count(cells[counts])
             yield number, cells
 
+    def _decoded(self, cells: list[str]) -> list[str]:
+        """Cells as the map means them: codes by their words, and nothing for those that mean missing."""
+        assert self.mapping is not None
+        missing, patient = self.mapping.missing, self.header.patient
+        found = ["" if cell in missing and i != patient else cell for i, cell in enumerate(cells)]
+        for i, codes in self.codes.items():
+            if i < len(found):
+                cell = found[i]
+                found[i] = codes.get(cell, codes.get(cell.removesuffix(".0"), cell))
+        return found
+
     def _note(self, number: int, cells: list[str]) -> bool:
         """Whether a row is a note below or between the table: one cell of words."""
         filled = [cell for cell in cells if cell]
@@ -208,19 +245,16 @@ class _Table:
         kind = row_kind(name)
         if not kind:
             return ""
-        if kind in ("control?", "summary?"):
-            return (
-                "maybe"
-                if kind == "summary?"
-                else self._told("may be control samples and are read as people", name, number, "")
-            )
+        if kind == "control?":
+            return self._told("may be control samples and are read as people", name, number, "")
+        if kind in ("summary?", "laboratory"):
+            return "maybe"
         if kind in ("lod", "lloq", "uloq"):
             for analyte, text, unit in values:
                 if text.lower() not in MISSING:
                     self.limits.setdefault((analyte, unit), {})[kind] = text.lstrip("<> ")
             return self._told("give limits, which are used for the patients", name, number, "no")
-        reason = "statistics, no patients" if kind == "summary" else "samples of the laboratory, no patients"
-        return self._told(f"are {reason}; left out", name, number, "no")
+        return self._told("are statistics, no patients; left out", name, number, "no")
 
     def _told(self, reason: str, name: str, number: int, answer: str) -> str:
         names = self.aside.setdefault(reason, [])
@@ -250,7 +284,8 @@ class _Table:
             if row == "no":
                 continue
             entry = Entry(
-                f"{self.where} {number}", who, intern(cells[analyte] or cells[analytes[-1]]), intern(cells[value]),
+                f"{self.where} {number}", who,
+                self._test(cells, analytes) if len(analytes) > 1 else intern(cells[analyte]), intern(cells[value]),
                 intern(cells[unit]), cells[specimen], cells[method], self._limit(lod, cells) if limited else "",
                 cells[time], cells[confirmed], self._limit(lloq, cells) if limited else "", cells[cv], "", (),
                 self._limit(uloq, cells) if limited else "", self._visit(cells, visits) if visits else "",
@@ -267,6 +302,15 @@ class _Table:
                 self.maybe.append(entry)
             else:
                 yield entry
+
+    def _test(self, cells: list[str], at: Sequence[int]) -> str:
+        """The first name of a test that is an analyte's, else the first that is given: its code, or its words."""
+        given = tuple(cells[i] for i in at if cells[i])
+        found = self.tests.get(given)
+        if found is None:
+            found = next((name for name in given if self.known(name)), given[0] if given else "")
+            self.tests[given] = found
+        return found
 
     def _visit(self, cells: list[str], at: Sequence[int]) -> str:
         return intern(", ".join(dict.fromkeys(cells[i] for i in at if cells[i])))
@@ -395,15 +439,38 @@ class _Table:
         return [c._replace(unit=c.unit or units.get(c.at, "")) for c in columns]
 
     def held_back(self, entries: Sequence[Entry]) -> Iterator[Entry]:
-        """Rows named SD or P25: people where others are named in that way, else statistics."""
+        """Rows named SD, P25, QC1 or empty: people where others are named so or where they have what people have.
+
+        Samples of a laboratory have concentrations, and neither an age nor a score; people may lack a concentration.
+        """
         if not self.maybe:
             return
         shapes = Counter(_shape(name) for name in {e.patient for e in (*entries, *self.maybe)})
-        people = {e.patient for e in self.maybe if shapes[_shape(e.patient)] > 2}
-        for name, place in dict.fromkeys((e.patient, e.place) for e in self.maybe if e.patient not in people):
-            self.aside.setdefault("are statistics, no patients; left out", []).append(f"'{shown(name)}' ({place})")
-        statistics = {e.patient for e in self.maybe} - people
-        self.kept = [row for row in self.kept if row.patient not in statistics]
+        own: dict[str, set[str]] = {}  # kinds of the values of each
+        for e in self.maybe:
+            kinds = own.setdefault(e.patient, set())
+            if e.value.strip().lower() not in MISSING:
+                kinds.add(self.known(e.analyte) or "laboratory")
+        people = set()
+        for name, kinds in own.items():
+            if row_kind(name) != "laboratory":
+                if shapes[_shape(name)] > 2:
+                    people.add(name)
+            elif kinds != {"laboratory"}:
+                people.add(name)
+        for name, place in dict.fromkeys((e.patient, e.place) for e in self.maybe):
+            number = int(place.rpartition(" ")[2])
+            if row_kind(name) == "laboratory":
+                reason = (
+                    "have the names of samples of a laboratory and are read as people, since they have an age or a "
+                    "score, or no concentration"
+                    if name in people
+                    else "are samples of the laboratory, no patients; left out"
+                )
+                self._told(reason, name, number, "")
+            elif name not in people:
+                self._told("are statistics, no patients; left out", name, number, "")
+        self.kept = [row for row in self.kept if row.patient in people or row.patient not in own]
         yield from (e for e in self.maybe if e.patient in people)
 
     def with_limits(self, entries: list[Entry]) -> list[Entry]:
@@ -436,7 +503,7 @@ class _Table:
                 )
         # what a caller asked to keep is used there
         names = [self.header.texts[i] for i in sorted(self.header.kept)]
-        names = [name for name in names if squeeze(name) not in self.asked]
+        names = [name for name in names if squeeze(name) not in self.settled]
         if names:
             more = f" and {len(names) - 2 * LISTED} more" if len(names) > 2 * LISTED else ""
             listed = ", ".join(map(shown, names[: 2 * LISTED]))
@@ -446,10 +513,10 @@ class _Table:
             if (
                 column.unit
                 and (parted(text)[1] == column.unit or column.unit == USUAL.get(squeeze(text)))
-                and "[" not in text
+                and not {"[", "("} & {*text}
             ):
                 self.warnings.append(f"{place}: column '{shown(text)}' is taken in {shown(column.unit)}")
-        unknown = self.header.unknown
+        unknown = [c for c in self.header.unknown if squeeze(self.header.texts[c.at]) not in self.settled]
         for column in unknown[:UNREAD]:
             self.warnings.append(
                 f"{place}: column '{shown(self.header.texts[column.at])}' is no analyte that is known; kept, not used"
@@ -490,6 +557,13 @@ class _Table:
                 if squeeze(name) in self.asked:
                     texts.setdefault(text, row.place)
         comma, point = decimal_evidence(texts)
+        stated = self.mapping.decimal if self.mapping is not None else ""
+        if stated and (other := point if stated == "," else comma):
+            self.problems.append(
+                f"{self.file}: '{shown(other)}' ({texts[other]}) contradicts the decimal sign '{stated}' of the map"
+            )
+        if stated:
+            return stated
         if comma and point:
             self.problems.append(
                 f"{self.file}: '{shown(comma)}' ({texts[comma]}) has a decimal comma and '{shown(point)}' "
@@ -506,6 +580,10 @@ class _Table:
                 f"{shown(open_.replace('.', ''))} or {shown(open_)}0"
             )
         return "," if comma and not point else "."
+
+
+def _decimal(wanted: Wanted) -> str:
+    return wanted.mapping.decimal if wanted.mapping is not None else ""
 
 
 def _shape(name: str) -> str:

@@ -39,7 +39,7 @@ PHQ9 = tuple(f"DPQ0{i}0" for i in range(1, 10))
 DIFFICULTY = "DPQ100"
 REFUSED = (7, 9, 77, 99)
 SMOKED, SMOKES = "SMQ020", "SMQ040"
-DESIGN = ("SDMVSTRA", "SDMVPSU", "WTINT2YR", "WTMEC2YR", "WTINTPRP", "WTMECPRP", "WTSAF2YR", "WTSAFPRP")
+DESIGN = ("SDMVSTRA", "SDMVPSU", "WTINT2YR", "WTMEC2YR", "WTINTPRP", "WTMECPRP", "WTSAF2YR", "WTSAFPRP", "WTPH2YR")
 FASTED = ("WTSAF2YR", "WTSAFPRP")
 
 # suffix of the file names: years, their number, code of the release (SDDSRVYR)
@@ -52,6 +52,7 @@ CYCLES = {
     "I": ("2015-2016", 2.0, 9),
     "J": ("2017-2018", 2.0, 10),
     "P": ("2017-2020", 3.2, 66),
+    "L": ("2021-2023", 2.0, 12),
 }
 _NAME = re.compile(r"(?:(?P<pre>P)_)?(?P<part>[A-Z0-9]+(?:_[A-Z0-9]{2,})*?)(?:_(?P<cycle>[A-Z]))?", re.IGNORECASE)
 
@@ -333,6 +334,9 @@ def _raw(path: Path) -> Raw:
         content += [file.name.encode(), file.read_bytes()]
         if "SEQN" not in part or part["SEQN"].isna().any():
             raise PanelError(f"{file}: has no number (SEQN) for every person; is it a file of NHANES?")
+        if (nobody := part["SEQN"] < 1).any():  # records of NUL bytes that fill up the last block
+            said.append(f"{file}: {int(nobody.sum())} records without a number (SEQN) are padding; left out")
+            part = part[~nobody]
         unknown = [name for name in part.columns if name not in USED]
         wanted = [name for name in part.columns if name in USED and (name not in origin or name == "SEQN")]
         twice = [name for name in part.columns if name in origin and name not in FASTED]

@@ -14,7 +14,7 @@ from crosstalk.panel.cells import MISSING
 from crosstalk.panel.entries import Entry
 from crosstalk.panel.vocabulary import visits, words
 
-__all__ = ["CHOICES", "Choice", "choose", "lines"]
+__all__ = ["CHOICES", "Choice", "Occasion", "Said", "choose", "lines", "unclear_date"]
 
 APART_H = 14 * 24.0  # values of one occasion lie within two weeks, the recall of symptom scales (assumed)
 LASTING = ("sex", "height", "CTQ")  # of a person, not of an occasion: the nearest value is used whenever it was taken
@@ -22,7 +22,14 @@ CHOICES = "first, last, each, or nearest-to SCORE"
 LISTED = 5
 _NUMBERED = re.compile(r"([a-z]*) ?(\d+(?:[.,]\d+)?) ?([a-z]*)(?: arm \d+)?")
 _NUMBERED_VISITS = {"", "v", "t", "visit", "visite", "visita", "tp", "timepoint", "wave", "session", "besuch"}
-_ISO = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)(?:[T ]?(\d\d):?(\d\d).*)?")
+_ISO = re.compile(r"(\d{4})[-/.]?(\d\d)[-/.]?(\d\d)(?:[T ]?(\d\d):?(\d\d).*)?")
+# 5 May 2024, 05-MAY-24, 05MAY2024, May 5, 2024; months by their first letters in five languages
+_NAMED = re.compile(r"(\d{1,2})[ .-]*([a-z]{3,9})\.?[ ,-]*(\d{4}|\d\d)(?:[ T,:]+(\d{1,2}):(\d\d).*)?")
+_NAMED_FIRST = re.compile(r"([a-z]{3,9})\.? (\d{1,2}),? (\d{4})(?:[ T,]+(\d{1,2}):(\d\d).*)?")
+_MONTHS = (
+    "jan ene gen", "feb fev", "mar", "apr avr abr", "may mai mag", "jun juin giu", "jul juil lug", "aug aou ago",
+    "sep set", "oct okt ott", "nov", "dec dez dic",
+)  # fmt: skip
 _PARTS = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4}|\d\d)(?:[ T,]+(\d{1,2}):(\d\d).*)?")
 
 
@@ -52,6 +59,15 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class Occasion:
+    """Whose occasion a panel is, its name, and how many weeks after the first one; None where that cannot be told."""
+
+    person: str
+    label: str
+    weeks: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Point:
     """One value of one patient on its occasion: hours on the file's own scale, or None where there are no times."""
 
@@ -65,9 +81,10 @@ Said = dict[str, list[str]]
 
 
 def choose(
-    entries: Sequence[Entry], analytes: Mapping[str, Analyte], choice: Choice, hours: Mapping[str, float]
-) -> tuple[list[Entry], Said, Said]:
-    """Entries of one occasion for each patient; why patients are refused; what was left out.
+    entries: Sequence[Entry], analytes: Mapping[str, Analyte], choice: Choice, hours: Mapping[str, float],
+    order: str = "",
+) -> tuple[list[Entry], Said, Said, dict[str, Occasion]]:  # fmt: skip
+    """Entries of one occasion for each patient; why patients are refused; what was left out; occasions by their panel.
 
     Parameters
     ----------
@@ -77,6 +94,8 @@ def choose(
     choice : Choice
     hours : mapping of str to float
         What `Entry.time` reads as.
+    order : str
+        How dates are written, where a map says it: ``day month year`` or ``month day year``.
 
     Notes
     -----
@@ -85,14 +104,15 @@ def choose(
     """
     dated = any(e.visit or e.date or e.time for e in entries)
     if not dated:
-        return list(entries), {}, {}
-    dates, unclear = _dates({e.date for e in entries if e.date})
+        return list(entries), {}, {}, {}
+    dates, unclear = _dates({e.date for e in entries if e.date}, order)
     groups: dict[str, list[Entry]] = {}
     for e in entries:
         groups.setdefault(e.patient, []).append(e)
     found: list[Entry] = []
     refused: Said = {}
     left: Said = {}
+    named: dict[str, Occasion] = {}
     for patient, own in groups.items():
         points = [
             _Point(e, analytes[e.analyte], hours.get(e.time, 0.0) if e.time else dates.get(e.date))
@@ -107,15 +127,21 @@ def choose(
         for words_ in aside:
             left.setdefault(words_, []).append(patient)
         there = {analytes[e.analyte].id for _, kept in chosen for e in kept}
+        several = choice.how == "each" and len(chosen) > 1
+        starts = [dates[e.date] for _, kept in chosen for e in kept if e.date in dates and not unclear]
         for label, kept in chosen:
-            name = f"{patient}, {label}" if choice.how == "each" and len(chosen) > 1 else patient
+            name = f"{patient}, {label}" if several else patient
+            if several:
+                own_dates = [dates[e.date] for e in kept if e.date in dates]
+                at = (min(own_dates) - min(starts)) / 168 if own_dates and starts else None
+                named[name] = Occasion(patient, label, _weeks(label, at))
             start = min((dates[e.date] for e in kept if e.date in dates), default=0.0)
             for e in kept:
                 # whole hours, so that no decimal sign is needed
                 time = e.time or (f"{dates[e.date] - start:.0f}" if e.date in dates else "")
                 found.append(e if (name, time) == (e.patient, e.time) else e._replace(patient=name, time=time))
         found += [e for e in rest if e.analyte not in analytes or analytes[e.analyte].id not in there]
-    return found, refused, left
+    return found, refused, left, named
 
 
 def lines(file: str, said: Said) -> list[str]:
@@ -296,13 +322,30 @@ def _order(label: str) -> float | None:
     return 1e6 + number if before in ("fu", "followup") else None
 
 
-def _dates(texts: Iterable[str]) -> tuple[dict[str, float], str]:
+def _weeks(label: str, dated: float | None) -> float | None:
+    """Weeks since the start of an occasion: what its name says, else its date.
+
+    Examples
+    --------
+    >>> _weeks("Baseline", None), _weeks("week_8_arm_1", 8.4), _weeks("V2", None), _weeks("V2", 2.1)
+    (0.0, 8.0, None, 2.1)
+    """
+    plain = re.sub(r" arm \d+$", "", words(label))
+    if plain in visits()[0]:
+        return 0.0
+    match, units = _NUMBERED.fullmatch(plain), visits()[2]
+    if match is not None and (match[1] in units or match[3] in units):
+        return float(match[2].replace(",", ".")) * units.get(match[3] or match[1], 1.0)
+    return dated
+
+
+def _dates(texts: Iterable[str], order: str = "") -> tuple[dict[str, float], str]:
     """Hours of each date that can be read, and one whose day and month cannot be told apart."""
     listed = list(texts)
     parts = {text: m for text in listed if (m := _PARTS.fullmatch(text.strip()))}
     # a point means day before month; a slash means what the file shows somewhere
-    first_days = any(int(m[1]) > 12 for m in parts.values())
-    first_months = any(int(m[3]) > 12 for m in parts.values())
+    first_days = order == "day month year" or (not order and any(int(m[1]) > 12 for m in parts.values()))
+    first_months = order == "month day year" or (not order and any(int(m[3]) > 12 for m in parts.values()))
     found: dict[str, float] = {}
     unclear = ""
     for text in listed:
@@ -311,19 +354,49 @@ def _dates(texts: Iterable[str]) -> tuple[dict[str, float], str]:
             if iso:
                 moment = datetime(int(iso[1]), int(iso[2]), int(iso[3]), int(iso[4] or 0), int(iso[5] or 0), tzinfo=UTC)
             elif other:
-                day_first = other[2] == "." or first_days or not first_months
+                day_first = (other[2] == "." and not order) or first_days or not first_months
                 if other[2] != "." and first_days == first_months and other[1] != other[3]:
                     unclear = text
                     continue
                 day, month = (other[1], other[3]) if day_first else (other[3], other[1])
                 year = int(other[4]) + (2000 if len(other[4]) == 2 else 0)
                 moment = datetime(year, int(month), int(day), int(other[5] or 0), int(other[6] or 0), tzinfo=UTC)
+            elif (named := _with_name(text)) is not None:
+                moment = named
             else:
                 continue
         except ValueError:
             continue
         found[text] = moment.timestamp() / 3600
     return found, unclear
+
+
+def unclear_date(texts: Iterable[str], order: str = "") -> str:
+    """A date of which day and month cannot be told apart; "" where all can."""
+    return _dates(texts, order)[1]
+
+
+def _with_name(text: str) -> datetime | None:
+    """A date whose month is a word.
+
+    Examples
+    --------
+    >>> _with_name("05-MAY-24") == _with_name("May 5, 2024") == _with_name("5. Mai 2024")
+    True
+    """
+    plain = words(text) if ":" not in text else text.strip().lower()
+    match = _NAMED.fullmatch(plain)
+    day, name, year = (match[1], match[2], match[3]) if match else ("", "", "")
+    if match is None:
+        match = _NAMED_FIRST.fullmatch(plain)
+        if match is None:
+            return None
+        name, day, year = match[1], match[2], match[3]
+    starts = [i for i, names in enumerate(_MONTHS, 1) if any(name.startswith(n) for n in names.split())]
+    if len(starts) != 1:
+        return None
+    full = int(year) + (2000 if len(year) == 2 else 0)
+    return datetime(full, starts[0], int(day), int(match[4] or 0), int(match[5] or 0), tzinfo=UTC)
 
 
 def _people(who: Sequence[str]) -> str:

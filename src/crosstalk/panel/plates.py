@@ -213,8 +213,7 @@ def entries_of(plates: Sequence[Plate]) -> Reading:
             entries.append(_entry(of, plate, wells, found))
         problems += [
             f"{where}: {analyte}: the export gives concentrations without a unit, and none is guessed; set the unit in "
-            f"the protocol and export again, or write the concentrations as a table with the columns patient, analyte, "
-            f"value, unit"
+            f"the protocol and export again, or say it in a map: [tests] '{analyte}' = {{ is = '...', unit = 'pg/mL' }}"
             for analyte in sorted(no_unit)
         ]
         if unnamed:

@@ -13,19 +13,21 @@ from crosstalk.errors import PanelError
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.knowledge.records import Analyte
 from crosstalk.limits import shown
+from crosstalk.panel.cells import MISSING
 from crosstalk.panel.derived import derive
-from crosstalk.panel.entries import Entry, Reading
-from crosstalk.panel.formats import read_cells
+from crosstalk.panel.entries import Entry, Reading, Wanted
 from crosstalk.panel.items import sum_items
-from crosstalk.panel.occasions import Choice, choose, lines
+from crosstalk.panel.mapping import FileMap
+from crosstalk.panel.occasions import Choice, Occasion, choose, lines
 from crosstalk.panel.plausibility import CODES, codes, contradictions, disagreements
 from crosstalk.panel.records import Measurement, Panel, PanelFile
+from crosstalk.panel.registry import Format, read_cells
 from crosstalk.panel.values import Interpreter
+from crosstalk.panel.vocabulary import beside
 from crosstalk.provenance import hash_bytes
 
 __all__ = ["one_patient", "read_panel"]
 
-KITS = ("xponent", "msd", "plate")  # formats whose analytes are those of a kit, known to Crosstalk or not
 FEW = 0.05  # of the cells of an analyte: refusals of single values, beyond it a mistake of all (assumed)
 _MONTHS = "jan|feb|mar|m\u00e4r|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez"
 # a date of day and month, or a number in the notation of a spreadsheet
@@ -56,6 +58,7 @@ def read_panel(
     batch: bool = False,
     occasion: str | None = None,
     keep: Sequence[str] = (),
+    mapping: FileMap | str | Path | None = None,
 ) -> PanelFile:
     r"""Read the panels of a file; its format is recognised from its content.
 
@@ -76,6 +79,8 @@ def read_panel(
         file with several is refused without it. ``each`` gives a panel for each.
     keep : sequence of str
         Columns of a table to keep as text (`Panel.extra`), though they may bear the name of an analyte.
+    mapping : FileMap, str or Path, optional
+        What the columns, tests, codes and visits of the file mean, or the TOML file that says it.
 
     Returns
     -------
@@ -101,16 +106,23 @@ def read_panel(
     (5.2, 'left')
     """
     file = Path(path)
-    choice = Choice.read(occasion)
     known = knowledge or load_knowledge()
-    kind, reading = read_cells(file, known, keep)
-    remedy = REMEDY.get("xponent" if kind in KITS else kind, REMEDY["table"])
+    mapped = FileMap.read(mapping, known) if isinstance(mapping, (str, Path)) else mapping
+    choice = Choice.read(occasion or (mapped.occasion if mapped is not None else None))
+    kind, reading = read_cells(file, Wanted(known, keep, mapped))
+    remedy = REMEDY["xponent"] if kind.kit else REMEDY.get(kind.id, REMEDY["table"])
     interpreter = Interpreter(known, reading.decimal, remedy=remedy)
-    collected, occasions = _Collected(), _Occasions(choice)
+    collected, occasions = _Collected(), _Occasions(choice, mapped.dates if mapped is not None else "")
     entries: list[Entry] = []
     any_given = False
-    for block in _blocks(reading.entries):  # the last one completes the problems and the warnings
-        given, wrong, said = sum_items(str(file), block)
+    # the last block completes the problems and the warnings; a map speaks of all entries at once
+    for block in _blocks(reading.entries, whole=mapped is not None):
+        given = block
+        if mapped is not None:
+            given, wrong, said = mapped.apply(str(file), given)
+            reading.problems.extend(wrong)
+            reading.warnings.extend(said)
+        given, wrong, said = sum_items(str(file), given)
         reading.problems.extend(wrong)
         reading.warnings.extend(said)
         entries = occasions.chosen(file, given, interpreter)
@@ -125,7 +137,7 @@ def read_panel(
         collected.values.setdefault(patient_id, {})
     if problems or collected.refused or doubled:
         if problems or not (batch and collected.few()):
-            strange = collected.strangers(file, interpreter, kind) if kind not in KITS else []
+            strange = collected.strangers(file, interpreter, kind) if not kind.kit else []
             raise PanelError(_all([*problems, *collected.problems(), *doubled, *strange]))
         warnings += [f"left out: {words}" for words in (*collected.problems(), *doubled)]
     if reading.once and not any_given and not keep:
@@ -159,15 +171,20 @@ def read_panel(
             *computed,
         )
         cells, place = kept.get(patient_id, ({}, ""))
-        panels.append(Panel(patient_id, {**measurements, **extra}, absent, notes, refused, cells, place))
+        cells = {**cells, **collected.beside.get(patient_id, {})}
+        visit = occasions.visits.get(patient_id) or Occasion("", "", None)
+        panels.append(
+            Panel(patient_id, {**measurements, **extra}, absent, notes, refused, cells, place, visit.person,
+                  visit.label, visit.weeks)
+        )  # fmt: skip
     sha256 = reading.sha256 or hash_bytes(reading.content)
-    return PanelFile(str(file), sha256, tuple(panels), tuple(warnings), kind, reading.columns, reading.decimal)
+    return PanelFile(str(file), sha256, tuple(panels), tuple(warnings), kind.id, reading.columns, reading.decimal)
 
 
-def _blocks(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+def _blocks(entries: Iterable[Entry], *, whole: bool) -> Iterator[list[Entry]]:
     """A table as a whole; of a stream, in which the entries of a patient follow each other, some patients at a time."""
-    if isinstance(entries, list):
-        yield entries
+    if whole or isinstance(entries, list):
+        yield list(entries)
         return
     block: list[Entry] = []
     for _, own in groupby(entries, key=lambda e: e.patient):
@@ -183,9 +200,11 @@ class _Occasions:
     """The occasion of each patient, and what is to be said of them all."""
 
     choice: Choice
+    order: str = ""  # how dates are written
     problems: list[str] = field(default_factory=list)
     refused: dict[str, list[str]] = field(default_factory=dict)
     left: dict[str, list[str]] = field(default_factory=dict)
+    visits: dict[str, Occasion] = field(default_factory=dict)  # by the name of their panel
 
     def chosen(self, file: Path, given: list[Entry], interpreter: Interpreter) -> list[Entry]:
         """The entries of one occasion for each patient."""
@@ -201,8 +220,9 @@ class _Occasions:
                 except PanelError as error:
                     hours[e.time] = 0.0
                     self.problems.append(f"{file}, {e.place}, patient {shown(e.patient)}, {shown(e.analyte)}: {error}")
-        entries, *more = choose(given, analytes, self.choice, hours)
-        for whole, said in zip((self.refused, self.left), more, strict=True):
+        entries, refused, left, visits = choose(given, analytes, self.choice, hours, self.order)
+        self.visits.update(visits)
+        for whole, said in ((self.refused, refused), (self.left, left)):
             for words, who in said.items():
                 whole.setdefault(words, []).extend(who)
         return entries
@@ -262,6 +282,7 @@ class _Collected:
     coded: set[str] = field(default_factory=set)  # analytes with values that may be codes for missing
     aside: dict[str, list[str]] = field(default_factory=dict)  # why values are no values of blood: places
     places: dict[str, str] = field(default_factory=dict)  # of unknown names: the first
+    beside: dict[str, dict[str, str]] = field(default_factory=dict)  # what rows tell that is no value
 
     def refuse(self, file: Path, patient: str, analyte: str, place: str, words: str, taken: Sequence[str]) -> None:
         """Keep a refusal: told once for each kind, and for each analyte that its patient loses."""
@@ -294,13 +315,14 @@ class _Collected:
                 self.refuse(file, patient, name, m.place, words, (name,))
                 self.values[patient].pop(name, None)
 
-    def strangers(self, file: Path, interpreter: Interpreter, kind: str) -> list[str]:
+    def strangers(self, file: Path, interpreter: Interpreter, kind: Format) -> list[str]:
         """One line per name that is no analyte's, with names that it may be meant for."""
         found = []
         for name, n in self.unknown.items():
-            if kind in KITS:
+            if kind.kit:
                 found.append(
-                    f"{file}: analyte '{shown(name)}' of the kit is unknown to Crosstalk; left out ({n} values)"
+                    f"{file}: analyte '{shown(name)}' of the kit is unknown to Crosstalk; left out ({n} values); if it "
+                    f"is one, say so in a map: [tests] '{shown(name)}' = 'IL-6'"
                 )
                 continue
             more = f" (and {n - 1} more rows)" if n > 1 else ""
@@ -343,6 +365,10 @@ def _collect(file: Path, entries: Sequence[Entry], interpreter: Interpreter, fou
         places = seen.setdefault(entry.patient, {})
         found.cells[entry.analyte] = found.cells.get(entry.analyte, 0) + 1
         analyte = interpreter.find(entry.analyte)
+        if analyte is None and beside(entry.analyte):
+            if entry.value.strip().lower() not in MISSING:
+                found.beside.setdefault(entry.patient, {})[entry.analyte] = entry.value
+            continue
         if analyte is None and entry.analyte:
             found.unknown[entry.analyte] = found.unknown.get(entry.analyte, 0) + 1
             found.places.setdefault(entry.analyte, f"{entry.place}, patient {entry.patient}")

@@ -74,6 +74,10 @@ class Panel:
         Columns of the patient's rows that are no values of the panel, as text.
     place : str
         Where the patient's first row stood.
+    person, visit : str
+        Who, and which occasion, where each occasion of a person is a panel of its own.
+    weeks : float, optional
+        Since the first occasion of the person, where it can be told.
     """
 
     patient: str
@@ -83,6 +87,9 @@ class Panel:
     refused: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, str] = field(default_factory=dict)
     place: str = ""
+    person: str = ""
+    visit: str = ""
+    weeks: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from crosstalk.panel.records import Censoring, Measurement, Quality
 from crosstalk.panel.vocabulary import BLOOD, FED, also, fasting, fluid
 from crosstalk.units import is_bare, line, parse_unit
 
-__all__ = ["Interpreter", "knower"]
+__all__ = ["Interpreter", "knower", "slip"]
 
 FEMALE = {
     "f",
@@ -53,6 +52,7 @@ MALE = {
     "uomo",
     "maschio",
 }
+ANOTHER = {"inulin"}  # quantities whose names are a letter away from an analyte's
 HINTED = 20  # unknown names that are searched for alike ones; more are never shown
 YES = {"yes", "y", "true", "1"}
 QUALITY: dict[str, Quality] = {
@@ -124,11 +124,9 @@ class Interpreter:
         return ""
 
     def _near(self, name: str) -> str:
-        """At most three names that it may be meant for: alike, and with the same numbers, since IL-6 is not IL-8."""
+        """At most three names that it may be a slip of the pen for."""
         names, plain = self.knowledge.analyte_names, normal_name(name)
-        digits = re.findall(r"\d+", plain)
-        close = difflib.get_close_matches(plain, names, n=8, cutoff=0.75)
-        found = list(dict.fromkeys(names[c] for c in close if re.findall(r"\d+", c) == digits))[:3]
+        found = list(dict.fromkeys(id_ for known, id_ in names.items() if slip(plain, known)))[:3]
         return f": did you mean {' or '.join(found)}?" if found else ""
 
     @staticmethod
@@ -166,7 +164,7 @@ class Interpreter:
     def _limit(self, analyte: Analyte, text: str, what: str, rule: tuple[float, float]) -> float:
         """A limit in the analyte's unit; it may have a unit of its own behind the number."""
         number, _, unit = text.strip().partition(" ")
-        slope, intercept = self._rule(analyte, unit) if unit else rule
+        slope, intercept = self.rule(analyte, unit) if unit else rule
         return slope * self._plain(number, what) + intercept
 
     def _above(
@@ -196,7 +194,7 @@ class Interpreter:
         if cell.kind == "missing":
             return None
         unit = self._unit(entry, cell, analyte) if cell.unit else entry.unit or self._usual(entry, analyte)
-        _, intercept = rule = self._rule(analyte, unit)
+        _, intercept = rule = self.rule(analyte, unit)
         lod = self._limit(analyte, entry.lod, "lod", rule) if entry.lod else None
         lloq = self._limit(analyte, entry.lloq, "lloq", rule) if entry.lloq else None
         if lod is not None and lloq is not None and lod > lloq:
@@ -262,8 +260,14 @@ class Interpreter:
             return analyte.unit
         return ""
 
-    def _rule(self, analyte: Analyte, unit: str) -> tuple[float, float]:
-        """Slope and intercept into the analyte's unit."""
+    def rule(self, analyte: Analyte, unit: str) -> tuple[float, float]:
+        """Slope and intercept into the analyte's unit.
+
+        Raises
+        ------
+        PanelError
+            If the unit is none of this analyte's.
+        """
         key = (analyte.id, unit)
         found = self._rules.get(key)
         if found is None:
@@ -411,7 +415,37 @@ class Interpreter:
             raise PanelError(f"{words}; is the unit right? {self.remedy}")
 
 
-def knower(knowledge: Knowledge | None) -> Callable[[str], bool]:
-    """Tell whether a name is that of an analyte of these, or of the shipped ones, or of an item of a scale."""
-    knows = Interpreter(knowledge or load_knowledge()).knows
-    return lambda name: knows(name) or item_of(name) is not None
+def slip(one: str, other: str) -> bool:
+    """Whether a name is another one with a letter too many, too few, or exchanged; another quantity never is.
+
+    A digit makes another quantity (IL-6, IL-8), and so does a letter of a subtype or a receptor (IL-1a, IL-6R, RBC).
+
+    Examples
+    --------
+    >>> slip("hscpr", "hscrp"), slip("cholestrol", "cholesterol"), slip("leptine", "leptin")
+    (True, True, True)
+    >>> slip("il8", "il6"), slip("il6r", "il6"), slip("rbc", "wbc"), slip("ifnb", "ifng"), slip("cortisone", "cortisol")
+    (False, False, False, False, False)
+    """
+    if one == other or abs(len(one) - len(other)) > 1 or len(max(one, other, key=len)) < 4 or one[:1] != other[:1]:
+        return False
+    if re.findall(r"\d+", one) != re.findall(r"\d+", other) or one in ANOTHER:
+        return False
+    start = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    short, long = sorted((one[start:], other[start:]), key=len)
+    if len(short) < len(long):
+        return short == long[1:] and not (not short and long == "r")
+    if short[2:] == long[2:] and short[:2] == long[1::-1]:
+        return True
+    return short[1:] == long[1:] and len(one) > 5 and len(short) > 1
+
+
+def knower(knowledge: Knowledge | None) -> Callable[[str], str]:
+    """Tell of which kind the analyte of a name is, of these or of the shipped ones: "item" of a scale, "" for none."""
+    find = Interpreter(knowledge or load_knowledge()).find
+
+    def kind(name: str) -> str:
+        found = find(name)
+        return found.kind if found is not None else "item" if item_of(name) is not None else ""
+
+    return kind

@@ -15,9 +15,11 @@ __all__ = [
     "FED",
     "RowKind",
     "also",
+    "beside",
     "cell_is",
     "fasting",
     "fluid",
+    "is_none",
     "parted",
     "role",
     "roles",
@@ -78,6 +80,37 @@ def role(header: str) -> str:
     ('patient', 'lod', 'specimen', 'visit', '')
     """
     return _roles().get(squeeze(header), "")
+
+
+@cache
+def _beside() -> Mapping[str, str]:
+    return {squeeze(name): kind for kind, names in _lists()["beside"].items() for name in names}
+
+
+def beside(name: str) -> str:
+    """What a column tells of a patient that no verb uses: medication, contraceptives, smoking; "" for all others.
+
+    Examples
+    --------
+    >>> beside("Current medication"), beside("Pille"), beside("ad_current"), beside("hsCRP")
+    ('medication', 'contraceptives', 'medication', '')
+    """
+    return _beside().get(squeeze(name), "")
+
+
+def is_none(text: str) -> bool:
+    """Whether a cell says that there is none."""
+    return cell_is("no", text) or words(text) in (
+        "never",
+        "nie",
+        "keine",
+        "kein",
+        "aucun",
+        "ninguno",
+        "nessuno",
+        "unmedicated",
+        "0",
+    )
 
 
 @cache

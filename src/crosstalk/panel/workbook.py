@@ -16,19 +16,17 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from crosstalk.errors import PanelError
-from crosstalk.knowledge.loader import Knowledge
 from crosstalk.limits import COLUMNS, DEPTH, EXPANDED, FOLD, SHEET_ROWS, SMALL, shown
 from crosstalk.panel.cells import unclear
-from crosstalk.panel.entries import Reading
+from crosstalk.panel.entries import Reading, Wanted
 from crosstalk.panel.layout import SEARCHED, arrange, is_header
 from crosstalk.panel.number_formats import formatted
-from crosstalk.panel.values import knower
 from crosstalk.panel.vocabulary import role
 
 if TYPE_CHECKING:
     from openpyxl.workbook import Workbook
 
-__all__ = ["first_rows", "numbered", "opened", "read"]
+__all__ = ["cell_text", "first_rows", "numbered", "opened", "read"]
 
 MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
@@ -39,7 +37,7 @@ ROW = 4_000_000  # bytes of one row; the widest that a sheet holds takes some 0.
 HUGE = 1e300  # above it a number is kept as it is written
 
 
-def read(path: Path, knowledge: Knowledge | None = None, keep: Sequence[str] = ()) -> Reading:
+def read(path: Path, wanted: Wanted | None = None) -> Reading:
     """Read the one sheet of an Excel workbook (.xlsx, .xlsm) that holds a table of panels, long or wide.
 
     Raises
@@ -68,7 +66,7 @@ def read(path: Path, knowledge: Knowledge | None = None, keep: Sequence[str] = (
         cells = _Cells(book)
         rows = _Rows(path, sheets[chosen], max(map(len, heads[chosen])), set(structure.hidden_rows), cells)
         where = f"sheet '{chosen}', row"
-        reading = arrange(str(path), rows, where, commas=False, content=content, known=knower(knowledge), keep=keep)
+        reading = arrange(str(path), rows, where, commas=False, content=content, wanted=wanted or Wanted())
     notes = [
         f"{path}: sheet '{title}'{'' if title in visible else ', which is hidden,'} was not read"
         for title in sheets
@@ -248,7 +246,7 @@ def _damaged(path: Path, error: Exception) -> PanelError:
 def _head(path: Path, sheet: Any) -> Iterator[list[str]]:
     """The first rows that hold anything, of those in which a table may begin."""
     for _, row in islice(numbered(path, sheet, BEGINS), SEARCHED):
-        cells = [_text(cell) for cell in row]
+        cells = [cell_text(cell) for cell in row]
         if any(cells):
             yield cells
 
@@ -299,7 +297,7 @@ class _Cells:
             self.struck.append((cell.row, cell.coordinate))
         if isinstance(value, datetime.datetime | datetime.date):
             self.dates.append((cell.row, cell.column, cell.coordinate))
-        plain = _text(cell)
+        plain = cell_text(cell)
         if isinstance(value, bool) or not isinstance(value, int | float):
             return plain
         try:
@@ -311,7 +309,7 @@ class _Cells:
         return f"{found}0" if found == plain and unclear(plain) else found
 
 
-def _text(cell: Any) -> str:
+def cell_text(cell: Any) -> str:
     """A cell as a person would write it into a CSV."""
     value = cell.value
     if value is None:

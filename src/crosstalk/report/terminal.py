@@ -67,6 +67,7 @@ def _safe(words: str, style: str = "") -> Text:
 def render_assessment(assessment: Assessment, console: Console) -> None:
     """Print an assessment."""
     _head(f"Assessment of {assessment.patient}", assessment.provenance.calibrated, console)
+    _notes(assessment.unused, console)
     _profile(assessment.profile, console)
     _mechanisms(assessment.mechanisms, console)
     _applicability(assessment.applicability, console)
@@ -76,6 +77,7 @@ def render_assessment(assessment: Assessment, console: Console) -> None:
 def render_cohort(cohort: CohortAssessment, console: Console) -> None:
     """Print the summary of a cohort."""
     _head(f"Cohort of {len(cohort)} patients", cohort.provenance.calibrated, console)
+    _notes(cohort.unused, console)
     for table in cohort_tables(cohort):
         if table.rows:
             render_table(table.title, table.columns, table.rows, console, whole=("analyte", "status", "CRP [mg/L]"))
@@ -89,6 +91,7 @@ def render_cohort(cohort: CohortAssessment, console: Console) -> None:
 def render_forecast(forecast: Forecast, console: Console) -> None:
     """Print a forecast."""
     _head(f"Forecast for {forecast.patient}", forecast.provenance.calibrated, console)
+    _notes(forecast.unused, console)
     console.print(_safe(forecast.conclusion))
     console.print()
     _profile(forecast.profile, console)

@@ -15,6 +15,8 @@ UNCALIBRATED = (
 
 USES = {
     "fitted": "fitted", "covariate": "covariate", "score": "baseline score", "failed": "failed, not used",
+    "related": "tells of stress",
+    "history": "earlier failures",
     "shown": "shown only",
 }  # fmt: skip
 """What became of a value of a panel."""

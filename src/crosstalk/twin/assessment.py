@@ -16,6 +16,7 @@ from crosstalk.panel.references import position
 from crosstalk.twin.likelihood import tail_probability
 from crosstalk.twin.posterior import FEWEST, Posterior
 from crosstalk.twin.records import Applicability, Interval, MechanismScore, ProfileItem, Reference, Surprise
+from crosstalk.twin.relations import indications
 from crosstalk.twin.summary import log_fold_interval
 
 __all__ = ["applicability", "healthy_scores", "mechanism_scores", "profile"]
@@ -24,13 +25,20 @@ Array = NDArray[np.float64]
 
 # a score whose 90 % interval lies beyond these folds of health is called low or high
 WITHIN = (0.8, 1.25)
+BEYOND = 1.6  # times beyond `WITHIN` that an interval may reach and still be called that of health (assumed)
+ALIKE = ("age", "female", "BMI", "height_cm")  # covariates that virtual patients are given
 OUTSIDE_TAIL, EDGE_TAIL = 0.01, 0.05
 OUTSIDE_SAMPLE, EDGE_SAMPLE = FEWEST, 30.0
 
 
-def profile(panel: Panel, posterior: Posterior, knowledge: Knowledge) -> tuple[ProfileItem, ...]:
-    """Every measurement with its reference range and the posterior prediction, in the order of the knowledge base."""
-    fitted = {o.analyte: o for o in posterior.fit.observed}
+def profile(
+    panel: Panel, posterior: Posterior, knowledge: Knowledge, *, history: bool = False
+) -> tuple[ProfileItem, ...]:
+    """Every measurement with its reference range and the posterior prediction, in the order of the knowledge base.
+
+    ``history`` where earlier failures are used.
+    """
+    fitted, told = {o.analyte: o for o in posterior.fit.observed}, posterior.fit.told
     person = {k: m.value for k, m in panel.measurements.items() if m.quality != "failed"}
     items = []
     for analyte in knowledge.analytes.values():
@@ -38,7 +46,7 @@ def profile(panel: Panel, posterior: Posterior, knowledge: Knowledge) -> tuple[P
         if measurement is None:
             continue
         predicted: Interval | None = None
-        use: Literal["fitted", "covariate", "score", "failed", "shown"] = "shown"
+        use: Literal["fitted", "covariate", "score", "related", "history", "failed", "shown"] = "shown"
         if measurement.quality == "failed":
             use = "failed"
         elif analyte.id in fitted:
@@ -49,6 +57,10 @@ def profile(panel: Panel, posterior: Posterior, knowledge: Knowledge) -> tuple[P
             use = "covariate"
         elif analyte.id == posterior.scale.id:
             use = "score"
+        elif analyte.id in told:
+            use = "related"
+        elif analyte.id == "failed_trials" and history:
+            use = "history"
         placed = position(analyte, measurement, sex=person.get("sex"), age=person.get("age"), bmi=person.get("BMI"))
         found = placed.range
         reference = None
@@ -84,8 +96,14 @@ def _note(measurement: Measurement) -> str:
     return "; ".join([*words, *measurement.remarks])
 
 
-def mechanism_scores(posterior: Posterior, knowledge: Knowledge) -> tuple[MechanismScore, ...]:
-    """The five scores with their intervals, beside those of the whole virtual population."""
+def mechanism_scores(
+    posterior: Posterior, knowledge: Knowledge, panel: Panel | None = None
+) -> tuple[MechanismScore, ...]:
+    """The five scores with their intervals, beside those of the whole virtual population.
+
+    Of a panel without any value that the model predicts, nothing is said but what stands in its place.
+    """
+    alone = "" if panel is None or posterior.fit.observed else _alone(panel, knowledge)
     healthy = healthy_scores(knowledge)
     found = []
     scores = posterior.scores
@@ -95,12 +113,18 @@ def mechanism_scores(posterior: Posterior, knowledge: Knowledge) -> tuple[Mechan
         # the place in the window is read against the optimum itself, the other scores against health
         low, high = WITHIN
         reading = definition.within
-        if own.lo90 > high or (own.mean > high and own.lo90 > 1):
+        if alone:
+            reading = alone
+        elif own.lo90 > high or (own.mean > high and own.lo90 > 1):
             reading = definition.high
         elif own.hi90 < low or (own.mean < low and own.hi90 < 1):
             reading = definition.low
         elif own.lo90 < low and own.hi90 > high:
             reading = "uncertain: the interval reaches from low to high"
+        elif own.mean > high or own.hi90 > high * BEYOND:
+            reading = "uncertain: the interval reaches from that of health to high"
+        elif own.mean < low or own.lo90 < low / BEYOND:
+            reading = "uncertain: the interval reaches from low to that of health"
         found.append(
             MechanismScore(
                 definition.id, definition.name, definition.unit, own.mean, own.lo90, own.hi90,
@@ -108,6 +132,15 @@ def mechanism_scores(posterior: Posterior, knowledge: Knowledge) -> tuple[Mechan
             )
         )  # fmt: skip
     return tuple(found)
+
+
+def _alone(panel: Panel, knowledge: Knowledge) -> str:
+    """What stands in the place of a score that no laboratory value tells."""
+    names = [knowledge.analytes[a].id for a in panel.measurements if knowledge.analytes[a].covariate in ALIKE]
+    told = [*names, *indications(panel)]
+    return f"not measured; it is what {', '.join(told)} alone suggest{'s' if len(told) == 1 else ''}" if told else (
+        "not measured; it is that of the population"
+    )  # fmt: skip
 
 
 def healthy_scores(knowledge: Knowledge) -> dict[str, float]:

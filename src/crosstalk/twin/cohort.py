@@ -31,6 +31,7 @@ from crosstalk.twin.cohort_weights import Tail, Usable, Weigher
 from crosstalk.twin.likelihood import KERNEL, observations
 from crosstalk.twin.posterior import covariates_of, twin_outputs
 from crosstalk.twin.records import Provenance
+from crosstalk.twin.relations import indications
 from crosstalk.twin.summary import log_fold_interval
 from crosstalk.twin.twin import VIRTUAL_PATIENTS, how_many_worlds
 
@@ -205,7 +206,7 @@ def _usable(panels: Sequence[Panel], knowledge: Knowledge) -> tuple[list[Usable]
     usable, refused = [], {}
     for i, panel in enumerate(panels):
         try:
-            usable.append(Usable(observations(panel, knowledge), covariates_of(panel, knowledge)))
+            usable.append(Usable(observations(panel, knowledge), covariates_of(panel, knowledge), indications(panel)))
         except CrosstalkError as error:
             refused[i] = str(error)
             usable.append(Usable((), {}))

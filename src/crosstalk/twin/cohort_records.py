@@ -247,6 +247,8 @@ class CohortAssessment:
     statuses : mapping of str to int
     analytes, scores, scales, missingness, strata, clusters
         The summary.
+    unused : tuple of str
+        What was given and not used, with how many patients, in one sentence.
     warnings : tuple of str
         What reading the file gave.
     """
@@ -267,6 +269,7 @@ class CohortAssessment:
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
     provenance: Provenance
+    unused: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.patients.patient)

@@ -29,6 +29,7 @@ from crosstalk.twin.cohort_records import (
     Words,
 )
 from crosstalk.twin.records import Interval, Provenance
+from crosstalk.twin.relations import unused_of_many
 
 __all__ = ["STRATA", "stratum_of", "summarise"]
 
@@ -75,6 +76,7 @@ def summarise(
         _notes(file, columns, patients),
         file.warnings,
         provenance,
+        unused_of_many(file.panels, knowledge),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from crosstalk.knowledge.loader import Knowledge
+from crosstalk.population.latent import latent_space
 from crosstalk.population.patients import Patients
 from crosstalk.twin.likelihood import KERNEL, Observation, likeness, log_likelihood, tail_probability
+from crosstalk.twin.relations import relation_fit
 
 __all__ = ["Scores", "Tail", "Usable", "Weigher", "weighted_quantiles"]
 
@@ -31,10 +33,14 @@ CHUNK = 512  # values at a time in the tail probabilities
 
 @dataclass(frozen=True, slots=True)
 class Usable:
-    """What the weights use of one patient: values that the model predicts, and covariates by the population's name."""
+    """What the weights use of one patient.
+
+    Values that the model predicts, covariates by the population's name, and answers that tell of an unknown.
+    """
 
     observed: tuple[Observation, ...]
     known: Mapping[str, float]
+    told: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,10 @@ class Weigher:
         self._adiposity = np.log(population.parameters[ADIPOSITY])
         self._order = [np.argsort(column, kind="stable") for column in self._scores.T]
         self._limit = lru_cache(KEPT_ROWS)(lambda o: log_likelihood((o,), population.outputs, len(population)))
+        latent = latent_space(knowledge.diagnosis("mdd"))
+        self._relation = lru_cache(KEPT_ROWS)(
+            lambda name, value: relation_fit(population.coordinates, latent, {name: value})
+        )
         self._kernel = lru_cache(KEPT_ROWS)(lambda name, value: likeness(population, {name: value}))
 
     def log_weights(self, chosen: Sequence[int]) -> Array:
@@ -113,6 +123,8 @@ class Weigher:
             for name, value in self.patients[i].known.items():
                 if name in KERNEL:
                     fit[row] += self._kernel(name, value)
+            for name, value in self.patients[i].told.items():
+                fit[row] += self._relation(name, value)
         return np.asarray(fit)
 
     def scores(self, progress: Callable[[float], None] = lambda _: None) -> Scores:

@@ -28,6 +28,7 @@ from crosstalk.store import Store, cached
 from crosstalk.study.protocol import HOURS_PER_WEEK, protocol
 from crosstalk.twin.cohort_weights import Usable
 from crosstalk.twin.estimate import Estimator
+from crosstalk.twin.relations import relations
 from crosstalk.twin.summary import effective_sample
 
 __all__ = ["DIMENSIONS", "CourseLibrary", "Twins", "course_library", "scale_score"]
@@ -141,7 +142,15 @@ class CourseLibrary:
     anchor: float
     _kept: dict[str, Array] = field(default_factory=dict, repr=False)
 
-    def twins(self, log_weight: Array, fit: Usable, scale: Scale, recorded: float | None, who: str = "") -> Twins:
+    def twins(
+        self,
+        log_weight: Array,
+        fit: Usable,
+        scale: Scale,
+        recorded: float | None,
+        who: str = "",
+        history: Array | None = None,
+    ) -> Twins:
         """Weigh the library for one patient.
 
         Parameters
@@ -155,32 +164,21 @@ class CourseLibrary:
             Baseline score.
         who : str
             Begins a message.
+        history : array, shape (n,), optional
+            Log likelihood of what was before; it may speak of everything but what is known of the patient.
 
         Raises
         ------
         TwinError
             If no virtual patient can have the score.
         """
-        true = scale_score(scale, self.start["NV"], self.start["MOOD"])
-        index = self.population.index
-        if recorded is not None:
-            low, high = (float(v) for v in score_at(scale, self.anchor * np.array(SEVERITY)))
-            if not low <= recorded <= high:
-                raise TwinError(
-                    f"{who}a {scale.id} of {recorded:g} cannot be reached by the virtual patients, who have "
-                    f"{np.ceil(low):g} to {np.floor(high):g}; the model speaks of depressed patients"
-                )
-            score = np.full(len(true), recorded)
-            severity = -0.5 * ((recorded - true) / scale.rater_sd) ** 2
-        else:
-            noise = patient_normals(self.population.seed, "rater at baseline", index)
-            score = record_scale(true, scale, noise)
-            severity = self._usual(score)
+        true, score, severity = self.started(scale, recorded, who)
         fine = {
             r: np.asarray(np.isfinite(c["NV"]).all(axis=1) & np.isfinite(c["MOOD"]).all(axis=1), dtype=np.bool_)
             for r, c in self.courses.items()
         }
-        total = np.where(np.isfinite(true), log_weight + severity, -np.inf)
+        before = 0.0 if history is None else history
+        total = np.where(np.isfinite(true), log_weight + severity + before, -np.inf)
         rows = _weighty(total)
         complete = rows[np.all([f[rows] for f in fine.values()], axis=0)] if fine else rows
         if not len(complete):
@@ -189,6 +187,8 @@ class CourseLibrary:
                 f"by regimen: { ({r: int((~f[rows]).sum()) for r, f in fine.items()}) }"
             )
         features, target, fixed = self._features(complete, fit, true, recorded, scale)
+        if history is not None:
+            features, target = features[:, :fixed], target[:fixed]
         return Twins(
             self.population.take(complete),
             total[complete],
@@ -200,6 +200,24 @@ class CourseLibrary:
             target,
             fixed,
         )
+
+    def started(self, scale: Scale, recorded: float | None, who: str = "") -> tuple[Array, Array, Array]:
+        """True and recorded score at baseline, and the log likelihood of the latter, shape (n,) each; see `twins`."""
+        true = scale_score(scale, self.start["NV"], self.start["MOOD"])
+        if recorded is not None:
+            low, high = (float(v) for v in score_at(scale, self.anchor * np.array(SEVERITY)))
+            if not low <= recorded <= high:
+                raise TwinError(
+                    f"{who}a {scale.id} of {recorded:g} cannot be reached by the virtual patients, who have "
+                    f"{np.ceil(low):g} to {np.floor(high):g}; the model speaks of depressed patients"
+                )
+            score = np.full(len(true), recorded)
+            severity = -0.5 * ((recorded - true) / scale.rater_sd) ** 2
+        else:
+            noise = patient_normals(self.population.seed, "rater at baseline", self.population.index)
+            score = record_scale(true, scale, noise)
+            severity = self._usual(score)
+        return true, score, severity
 
     def _usual(self, score: Array) -> Array:
         """Log density of recorded baselines in the diagnosis; flat if it defines none."""
@@ -230,10 +248,11 @@ class CourseLibrary:
         return np.array(columns).reshape(len(columns), len(rows)).T, np.array(target), fixed
 
     def _silent(self, fit: Usable) -> NDArray[np.bool_]:
-        """Coordinates that neither the panel's values nor its covariates depend on: their mean stays zero."""
+        """Coordinates on which nothing of the panel depends: their mean stays zero."""
         n, d = self.population.coordinates.shape
         loud = np.zeros(d, dtype=np.bool_)
-        for name in (*(o.variable for o in fit.observed), *fit.known):
+        told = (relations()[name].unknown for name in fit.told)
+        for name in (*(o.variable for o in fit.observed), *fit.known, *told):
             if name not in self._kept:
                 table = {**self.population.parameters, **self.population.covariates, **self.population.outputs}
                 if name not in table:

@@ -16,6 +16,7 @@ from crosstalk.population.cache import virtual_population
 from crosstalk.population.patients import Patients
 from crosstalk.twin.cohort_weights import Scores, Usable, Weigher
 from crosstalk.twin.likelihood import observations, tail_probability
+from crosstalk.twin.relations import indications
 from crosstalk.twin.summary import effective_sample
 
 __all__ = ["FEWEST", "Posterior", "covariates_of", "infer", "scale_of", "score_of", "twin_outputs"]
@@ -128,7 +129,7 @@ def infer(
         outputs=twin_outputs(knowledge),
     )  # fmt: skip
     population = population.take(np.flatnonzero(population.ok))
-    usable = Usable(observations(panel, knowledge), covariates_of(panel, knowledge))
+    usable = Usable(observations(panel, knowledge), covariates_of(panel, knowledge), indications(panel))
     weigher = Weigher(population, [usable], knowledge)
     with np.errstate(invalid="ignore"):
         fit = weigher.log_weights([0])[0]

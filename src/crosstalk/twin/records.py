@@ -57,7 +57,8 @@ class ProfileItem:
     """One line of the panel. ``position`` is ``unknown`` where no reference range fits the assay.
 
     ``use`` tells what the twin did with it: ``fitted`` (compared with the model's prediction), ``covariate`` (fixes a
-    covariate), ``score`` (the baseline score), ``failed`` (quality control failed it), ``shown`` (not used).
+    covariate), ``score`` (the baseline score), ``related`` (tells of an unknown by a published correlation),
+    ``history`` (earlier failures), ``failed`` (quality control failed it), ``shown`` (not used).
     ``predicted`` is the posterior prediction. ``upper`` ends an interval-censored value. ``percentile_lo90 ..
     percentile_hi90`` holds the sampling error of the reference.
     """
@@ -71,7 +72,7 @@ class ProfileItem:
     position: Literal["below", "within", "above", "unknown"]
     percentile: float | None
     reference: Reference | None
-    use: Literal["fitted", "covariate", "score", "failed", "shown"]
+    use: Literal["fitted", "covariate", "score", "related", "history", "failed", "shown"]
     predicted: Interval | None
     note: str = ""
     upper: float | None = None
@@ -247,7 +248,10 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """A panel read against references, and the mechanism scores that it implies."""
+    """A panel read against references, and the mechanism scores that it implies.
+
+    ``unused`` says what was given and not used, and what stands in its place.
+    """
 
     patient: str
     seed: int
@@ -256,6 +260,7 @@ class Assessment:
     applicability: Applicability
     notes: tuple[str, ...]
     provenance: Provenance
+    unused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,3 +297,4 @@ class Forecast:
     monte_carlo: MonteCarlo
     provenance: Provenance
     update: EarlyUpdate | None = None
+    unused: tuple[str, ...] = ()

@@ -17,10 +17,12 @@ from crosstalk.population.calibrated import knowledge_state, shipped_posterior
 from crosstalk.provenance import hash_bytes, package_version
 from crosstalk.twin.assessment import applicability, mechanism_scores, profile
 from crosstalk.twin.courses import benefit, conclude, forecast_regimens
+from crosstalk.twin.history import failed_courses, resisted
 from crosstalk.twin.library import course_library
 from crosstalk.twin.next_assay import next_assays
 from crosstalk.twin.posterior import FEWEST, Posterior, infer, scale_of
 from crosstalk.twin.records import Assessment, EarlyUpdate, Forecast, MonteCarlo, Provenance, RegimenForecast
+from crosstalk.twin.relations import unused
 from crosstalk.twin.sequential import EarlyScore, Scores, early_scores, update, update_note
 from crosstalk.twin.summary import interval
 
@@ -73,10 +75,11 @@ def assess(
         panel.patient,
         seed,
         profile(panel, posterior, knowledge),
-        mechanism_scores(posterior, knowledge),
+        mechanism_scores(posterior, knowledge, panel),
         applicability(panel, posterior, knowledge),
         _notes(panel, posterior),
         _provenance(panel, posterior, knowledge, engine, virtual_patients),
+        unused(panel, knowledge, history=False),
     )
 
 
@@ -137,15 +140,20 @@ def forecast(
     early = Scores(scale_of(panel, knowledge), early_scores(scores, scale_of(panel, knowledge), knowledge, weeks=weeks))
     say("finding virtual patients who explain the panel")
     posterior = _posterior(panel, knowledge, engine, seed, virtual_patients)
-    library = course_library(posterior.population, knowledge, engine, chosen, weeks=weeks, progress=say)
     who = f"patient {panel.patient}: "
-    twins = library.twins(posterior.log_weight, posterior.fit, posterior.scale, posterior.recorded, who)
+    population, failed, before, history = posterior.population, failed_courses(panel), None, list[str]()
+    if failed:
+        found = resisted(posterior, failed, knowledge, engine, weeks=weeks, progress=say)
+        population, before, history = found.patients, found.log_likelihood, [found.note]
+    library = course_library(population, knowledge, engine, chosen, weeks=weeks, progress=say)
+    twins = library.twins(posterior.log_weight, posterior.fit, posterior.scale, posterior.recorded, who, before)
     fit, told = update(twins, early, current, who=who) if early.seen else (None, None)
     estimator = twins.estimator(fit)
     if estimator.sample < FEWEST:
         raise TwinError(
-            f"{who}with the baseline score an effective sample of {estimator.sample:.1f} virtual patients is left, "
-            f"fewer than {FEWEST:g}: too few to forecast from. Check the values, or ask for more --virtual-patients"
+            f"{who}with the baseline score{' and the failed trials' if failed else ''} an effective sample of "
+            f"{estimator.sample:.1f} virtual patients is left, fewer than {FEWEST:g}: too few to forecast from. Check "
+            "the values, or ask for more --virtual-patients"
         )
     results = forecast_regimens(twins, estimator, chosen, reference.id, early, current.id)
     first, second = _two_best(results)
@@ -155,8 +163,8 @@ def forecast(
     return Forecast(
         panel.patient,
         seed,
-        profile(panel, posterior, knowledge),
-        mechanism_scores(posterior, knowledge),
+        profile(panel, posterior, knowledge, history=failed > 0),
+        mechanism_scores(posterior, knowledge, panel),
         applicability(panel, posterior, knowledge),
         posterior.scale.id,
         interval(twins.recorded, estimator.calibrated),
@@ -164,10 +172,16 @@ def forecast(
         results,
         assays,
         conclude(results, own, posterior.scale),
-        (*_told(told, current, twins.failed), *_notes(panel, posterior), *_chance_notes(chance)),
+        (
+            *history,
+            *_told(told, current, twins.failed),
+            *_notes(panel, posterior),
+            *_chance_notes(chance),
+        ),
         chance,
         _provenance(panel, posterior, knowledge, engine, virtual_patients),
         told,
+        unused(panel, knowledge, history=True),
     )
 
 
