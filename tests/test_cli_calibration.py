@@ -188,6 +188,7 @@ def test_a_posterior_of_another_version_is_named_and_not_used(
     assert "no posterior of Crosstalk" in err
 
 
+@pytest.mark.slow
 def test_an_interrupted_calibration_keeps_what_is_done(tmp_path: Path) -> None:
     out = tmp_path / "p.nc"
     command = [sys.executable, "-m", "crosstalk", "calibrate", "--out", str(out), "--members", "20", "--effort", "0.1"]

@@ -47,7 +47,19 @@ def test_read_shows_what_is_understood(coded: Path, tmp_path: Path) -> None:
 def test_the_map_serves_every_verb(coded: Path, tmp_path: Path) -> None:
     map_ = tmp_path / "m.toml"
     map_.write_text('[columns]\nsex = { is = "sex", codes = { 1 = "female", 2 = "male" } }\n')
-    run("assess", coded, "--map", map_, "--patient", "1", "--draws", "20", "--json", tmp_path / "a.json", "-q")
+    run(
+        "assess",
+        coded,
+        "--map",
+        map_,
+        "--patient",
+        "1",
+        "--virtual-patients",
+        "1500",
+        "--json",
+        tmp_path / "a.json",
+        "-q",
+    )
     profile = {i["analyte"]: i["value"] for i in json.loads((tmp_path / "a.json").read_text())["profile"]}
     panel = read_panel(coded, mapping=map_).panels[0]
     assert profile == {a: m.value for a, m in panel.measurements.items()}

@@ -138,12 +138,14 @@ def test_vulnerability_solved_from_the_score_gives_the_score_back(scale: str) ->
     found = baseline(
         people(range(6)), load_knowledge(), get_engine(), outputs=(scale, "NV", "MOOD"), score=(scale, wanted)
     )
-    assert not found.failures
-    assert found.outputs[scale] == pytest.approx(wanted, rel=1e-6)
-    assert (found.parameters["vul"] > 0).all()
+    # a score may be out of a person's reach; such a one is told, and never given another score
+    ok = found.ok
+    assert ok.sum() >= 5
+    assert found.outputs[scale][ok] == pytest.approx(wanted[ok], rel=1e-6)
+    assert (found.parameters["vul"][ok] > 0).all()
     weights = load_knowledge().scales[scale]
     by_hand = score_at(weights, weights.weights[0] * found.outputs["NV"] + weights.weights[1] * found.outputs["MOOD"])
-    assert by_hand == pytest.approx(wanted, rel=1e-6)
+    assert by_hand[ok] == pytest.approx(wanted[ok], rel=1e-6)
 
 
 def test_the_solved_patient_stays_at_his_score() -> None:
@@ -215,7 +217,7 @@ def test_pharmacokinetics_differ_between_patients_by_the_stated_spread_only() ->
     drug = knowledge.drug("infliximab")
     found = drug_parameters(knowledge, ["infliximab"], patients)
     values = pk_parameters(drug)
-    assert len(found) == len(values)
+    assert set(found) == {f"infliximab_{name}" for name in values} | {"infliximab_tnf_binding_half"}
     for name, (value, _, key) in values.items():
         column = next(v for k, v in found.items() if k.endswith(f"_{name}"))
         spread = drug.pk[key].log_sd

@@ -130,7 +130,7 @@ def knowledge() -> Knowledge:
         mechanisms={"core": "MOOD := 0.1\nMOOD has dimensionless\nTNF_free := 2\nTNF_free has pg_per_mL\n"},
         study_files={},
         references={},
-        discounts=Discounts({}, 0, {}, 0, 0, {}, {}, {}, 0, 0, 1, {}),
+        discounts=Discounts({}, 0, {}, 0, 0, {}, {}, {}, 0, 0, 0, 1, {}),
         sha256="",
         analyte_names={"hscrp": "hsCRP", "crp": "hsCRP", "il6": "IL-6", "hamd": "HAMD17", "hamd17": "HAMD17"},
     )

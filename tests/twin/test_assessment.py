@@ -214,7 +214,8 @@ def test_assess_puts_the_parts_together(usual: Panel, assessed: Assessment) -> N
     p = assessed.provenance
     assert (p.virtual_patients, p.calibrated) == (SMALL, True)
     assert 0.9 * SMALL < p.posterior_draws <= SMALL
-    assert p.knowledge_draws == how_many_worlds(load_knowledge())
+    # in a world without a steady state for anyone no virtual patient lives
+    assert 0.95 * how_many_worlds(load_knowledge()) <= p.knowledge_draws <= how_many_worlds(load_knowledge())
     assert p.knowledge_sha256 == load_knowledge().sha256
     assert "The patient is taken as untreated at baseline." in assessed.notes
     assert not any("no symptom score" in n for n in assessed.notes)

@@ -240,7 +240,7 @@ def test_too_few_alike_means_no_score() -> None:
     }  # fmt: skip
     row = cohort((Panel("A", hopeless), Panel("B", {"hsCRP": Measurement("hsCRP", 2.0)}))).to_frame().iloc[0]
     assert row["status"] == "outside"
-    assert row["effective_sample"] < 5
+    assert row["effective_sample"] < 10
     assert np.isnan(row["metabolic_load"])
     assert "too few for a score" in row["reason"]
 

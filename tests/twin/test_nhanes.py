@@ -75,7 +75,7 @@ def test_an_inflamed_record_is_read_as_more_inflamed(shared_data: Path, tmp_path
     panels = read_panel(tmp_path / "panel.csv").panels
     predicted = []
     for panel in panels:
-        (crp,) = [item for item in assess(panel, virtual_patients=3000).profile if item.analyte == "hsCRP"]
+        (crp,) = [item for item in assess(panel, virtual_patients=12_000).profile if item.analyte == "hsCRP"]
         assert crp.predicted is not None
         assert crp.predicted.lo90 / 2 < crp.value < 2 * crp.predicted.hi90
         predicted.append(crp.predicted.mean)

@@ -67,8 +67,10 @@ def effective_samples(calibration: Calibration) -> tuple[EffectiveSample, ...]:
     and that the ensemble had to move.
     """
     c = calibration
-    known = np.isfinite(c.before).all(axis=0)
-    residual = c.before[:, known] - c.targets.values[known]
+    # worlds that hardly have a patient would leave no result that all have
+    before = c.before[np.isfinite(c.before).mean(axis=1) > 0.5]
+    known = np.isfinite(before).all(axis=0)
+    residual = before[:, known] - c.targets.values[known]
     covariance = c.targets.covariance[np.ix_(known, known)]
     fit = -0.5 * (residual * np.linalg.solve(covariance, residual.T).T).sum(axis=1)
     n = len(fit)

@@ -265,6 +265,8 @@ class TwinForecast(_TwinFeatures):
         return [*names, "log effective_sample"]
 
     def _chosen(self) -> list[Any]:
+        if self.scale is not None:  # refused here, not at the first row
+            load_knowledge().scale(self.scale)
         knowledge = load_knowledge()
         if self.regimens is None:
             return [r for r in knowledge.regimens.values() if r.reference]
