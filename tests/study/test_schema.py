@@ -391,7 +391,7 @@ def test_no_file_gets_past_as_anything_but_a_study_error(
 
 KNOWN = Knowledge(
     root=Path(), parameters={}, slots={}, drugs={}, regimens={}, analytes={}, scales={}, diagnoses={}, scores={},
-    mechanisms={}, study_files={}, references={}, discounts=Discounts({}, 0, {}, 0, 0, {}, {}, {}, 0, 0, 1, {}),
+    mechanisms={}, study_files={}, references={}, discounts=Discounts({}, 0, {}, 0, 0, {}, {}, {}, 0, 0, 0, 1, {}),
     sha256="", analyte_names={},
 )  # fmt: skip
 

@@ -237,10 +237,11 @@ def test_too_few_alike_means_no_score() -> None:
     hopeless = {
         "hsCRP": Measurement("hsCRP", 90.0, log_sd=0.01), "leptin": Measurement("leptin", 0.6, log_sd=0.01),
         "BMI": Measurement("BMI", 52.0), "age": Measurement("age", 19.0), "neopterin": Measurement("neopterin", 1.0),
+        "IL-6": Measurement("IL-6", 0.2, log_sd=0.01),
     }  # fmt: skip
     row = cohort((Panel("A", hopeless), Panel("B", {"hsCRP": Measurement("hsCRP", 2.0)}))).to_frame().iloc[0]
     assert row["status"] == "outside"
-    assert row["effective_sample"] < 10
+    assert row["effective_sample"] < 5
     assert np.isnan(row["metabolic_load"])
     assert "too few for a score" in row["reason"]
 
