@@ -81,7 +81,7 @@ def picture(found: dict[str, Profile]) -> None:
     names = {r.id: r.name for r in next(iter(found.values())).forecast.regimens}
     axis.axvline(0, color="#777777", lw=1)
     axis.set_yticks(range(len(ROWS) - 1), [names[n] for n in reversed(ROWS[1:])])
-    axis.set_xlabel("expected difference to escitalopram at week 12\n[HAMD-17 points]; left is better")
+    axis.set_xlabel("expected difference to escitalopram\nat week 12 [HAMD-17 points]; left is better")
     axis.spines[["top", "right"]].set_visible(False)
     figure.legend(frameon=False, loc="outside upper right", ncols=2, fontsize=8.5)
     (ROOT / "docs" / "images").mkdir(parents=True, exist_ok=True)

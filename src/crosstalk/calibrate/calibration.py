@@ -183,7 +183,7 @@ def calibrate(
     prior = prior_scores(known, settings.seed, settings.members)
 
     def run(scores: Array, part: Targets, label: str) -> Array:
-        worlds, anchor = (settings.worlds(known, s, "calibration") for s in (scores, _middle(scores)))
+        worlds, anchor = _anchored(settings, known, scores)
         return forward.counterparts(part, worlds, label, steps.within(label, part), anchor)
 
     scores, modules = prior, np.array([_module(u, knowledge) for u in known])
@@ -240,14 +240,14 @@ def simulate_prior(
     store = _store(work, settings, targets, knowledge, engine)
     plan = _planned(targets, known, knowledge, engine, settings, store)
     forward = Forward(knowledge, engine, seed=settings.seed, plan=plan.patients, store=store)
-    scores = prior_scores(known, settings.seed, settings.members)
-    worlds, anchor = (settings.worlds(known, s, "calibration") for s in (scores, _middle(scores)))
+    worlds, anchor = _anchored(settings, known, prior_scores(known, settings.seed, settings.members))
     return PriorPass(plan, forward.counterparts(targets, worlds, "prior", progress, anchor))
 
 
-def _middle(scores: Array) -> Array:
-    """Scores of the world amid an ensemble, shape (1, n_unknowns)."""
-    return np.asarray(scores.mean(axis=0, keepdims=True))
+def _anchored(settings: Settings, known: tuple[Unknown, ...], scores: Array) -> tuple[Worlds, Worlds]:
+    """The worlds of an ensemble, and the one amid them."""
+    middle = np.asarray(scores.mean(axis=0, keepdims=True))
+    return settings.worlds(known, scores, "calibration"), settings.worlds(known, middle, "calibration")
 
 
 def _store(
@@ -279,8 +279,7 @@ def _planned(
     kept = store.load_arrays("plan")
     if kept is not None:
         return Plan(dict(zip(kept["study"].tolist(), kept["patients"].tolist(), strict=True)), kept["chance"])
-    scores = prior_scores(known, settings.seed, settings.members)
-    worlds, anchor = (settings.worlds(known, s, "calibration") for s in (scores, _middle(scores)))
+    worlds, anchor = _anchored(settings, known, prior_scores(known, settings.seed, settings.members))
     plan = plan_patients(targets, worlds, anchor, knowledge, engine, seed=settings.seed, scale=settings.effort)
     arrays = {"study": np.array(list(plan.patients)), "patients": np.array(list(plan.patients.values()))}
     store.save_arrays({**arrays, "chance": plan.chance}, "plan")

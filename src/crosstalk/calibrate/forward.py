@@ -7,7 +7,7 @@ is left is the chance in the difference between a world and the anchor, which is
 References
 ----------
 .. [1] Control variates with common random numbers: Glasserman P. Monte Carlo Methods in Financial Engineering. Springer
-   2003, chapter 4.1. doi:10.1007/978-0-387-21617-1
+   2004, chapter 4.1. ISBN 0-387-00451-3
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ LEAST, LEAST_REGRESSED = 6, 24  # however quick the look; a regression on a mark
 CHANCE = 0.2  # largest variance by chance, as a share of the variance of the target's error
 PILOT_SETS, PILOT_WORLDS, PILOT_PATIENTS = 8, 3, 40
 ANCHOR_PATIENTS = 600
-ANOTHER = 1_000_003  # from the seed of one set of patients to that of the next
+ANOTHER = 1_000_003  # from the seed of one set of patients to that of the next; also of the halves of a validation
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from crosstalk.calibrate.domains import Domain, domain_of
-from crosstalk.calibrate.forward import Forward, Progress
+from crosstalk.calibrate.forward import ANOTHER, Forward, Progress
 from crosstalk.calibrate.heterogeneity import between_studies
 from crosstalk.calibrate.rivals import ClassMeans, TrivialPredictor, cohort_of, neutral
 from crosstalk.calibrate.scores import Prediction, crps, log_score, quantile
@@ -33,7 +33,6 @@ Array = NDArray[np.float64]
 DRAWS = 240
 PRIOR_DRAWS = 60
 PATIENTS = 100  # of each study in one world
-ANOTHER = 1_000_003  # from the seed of one half of the patients to that of the other
 FEWEST_WORLDS = 2
 Z90 = float(ndtri(0.95))
 
