@@ -70,6 +70,16 @@ def test_the_halves_give_the_spread_without_chance(true_sd: float) -> None:
     assert (found.high - found.low) / 3.92 == pytest.approx(true_sd, abs=0.02)
 
 
+def test_halves_that_contradict_each_other_leave_a_width() -> None:
+    """A negative covariance tells of a small variance, not of certainty."""
+    chance = np.random.default_rng(5).normal(size=40)
+    found = _answer("q", np.stack([chance, -chance], axis=1).ravel())
+    assert 0 < found.sd <= found.sd_high
+    assert found.low < found.mean < found.high
+    same = _answer("q", np.full(20, 0.3))
+    assert same.sd == 0
+
+
 def test_a_world_without_an_answer_is_left_out_and_none_at_all_is_nan() -> None:
     found = _answer("q", np.array([0.1, 0.1, np.nan, 0.3, 0.2, 0.2, 0.3, 0.3]))
     assert np.isnan(found.values[1])

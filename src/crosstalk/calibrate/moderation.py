@@ -23,6 +23,7 @@ from crosstalk.evidence.listing import Z95
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.knowledge.questions import CONTROL, Question, Questions
 from crosstalk.knowledge.records import Regimen
+from crosstalk.population.between import non_negative
 from crosstalk.population.run import simulate_worlds
 from crosstalk.population.worlds import Worlds
 from crosstalk.study.protocol import HOURS_PER_WEEK
@@ -245,7 +246,9 @@ def _answer(id_: str, values: Array) -> ModelAnswer:
     (one, variance), (_, two) = np.cov(first[both], second[both])
     error = sqrt((one * two + variance**2) / (both.sum() - 1))
     chance = float(np.mean((first[both] - second[both]) ** 2)) / 4
-    sd, sd_high = (sqrt(max(float(v), 0.0)) for v in (variance, variance + Z95 * error))
+    # halves that hardly agree tell of a small variance, not of none
+    likely = non_negative(float(variance), error)
+    sd, sd_high = sqrt(likely), sqrt(max(float(variance + Z95 * error), likely))
     return ModelAnswer(id_, float(whole[both].mean()), sd, sd_high, sqrt(chance), tuple(whole.tolist()))
 
 
