@@ -21,6 +21,7 @@ from crosstalk.store import Store, cached
 
 __all__ = ["compiled"]
 
+CALLED = ("calls", "hybrid")  # modules whose functions become part of those kept
 numba_compiler: Any = compiler  # without types of their own
 numba_form: Any = serialize
 
@@ -59,7 +60,7 @@ class _Kept:
         code = self.function.__code__
         return cached(
             f"jit-{code.co_name}", _versions(), _hash(code.co_filename), code.co_firstlineno, str(signature),
-            repr(codegen.magic_tuple()),
+            repr(codegen.magic_tuple()), *(_hash(str(Path(__file__).with_name(f"{name}.py"))) for name in CALLED),
         )  # fmt: skip
 
     def enable(self) -> None:

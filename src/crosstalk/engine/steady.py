@@ -136,9 +136,10 @@ class _Root:
         self.nonnegative = np.isin(np.array(system.states), list(nonnegative))
         self.residual = np.full(len(parameters), np.nan)
         self.reasons: dict[int, Failure] = {}
-        self.kernel = np.array([system.address[k] for k in ("hoist", "rhs", "outputs", "jacobian")], dtype=np.int64)
+        self.kernel = np.array([system.address[k] for k in ("hoist", "rates", "outputs", "jacobian")], dtype=np.int64)
         self.sizes = np.array(
-            [system.width, system.n_hoisted, len(system.pattern), len(system.variables)], dtype=np.int64
+            [system.width, system.n_hoisted, len(system.pattern), len(system.variables), len(system.switches)],
+            dtype=np.int64,
         )
         pattern = np.array(system.pattern, dtype=np.int64).reshape(-1, 2)
         self.rows, self.columns = pattern[:, 0], pattern[:, 1]
