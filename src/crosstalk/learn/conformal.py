@@ -65,16 +65,21 @@ def _check_groups(groups: ArrayLike | None, n: int) -> NDArray[Any]:
     return found
 
 
-def _check_table(estimator: Any, X: Any, y: Any = None, *, y_numeric: bool = False) -> tuple[Any, NDArray[Any]]:
+NO_TARGET = "no_validation"
+"""As in scikit-learn: there is no target, where None is one that is missing."""
+
+
+def _check_table(estimator: Any, X: Any, y: Any = NO_TARGET, *, y_numeric: bool = False) -> tuple[Any, NDArray[Any]]:
     """Check a table and its target; a data frame is left as it is, since the wrapped estimator may need its columns."""
-    if not hasattr(X, "iloc"):
-        if y is None:
+    predicting = isinstance(y, str) and y == NO_TARGET
+    if y is None or not hasattr(X, "iloc"):
+        if predicting:
             return validate_data(estimator, X, reset=False), np.empty(0)
         values, target = validate_data(estimator, X, y, y_numeric=y_numeric)
         return values, np.asarray(target)
-    _check_feature_names(estimator, X, reset=y is not None)
-    _check_n_features(estimator, X, reset=y is not None)
-    if y is None:
+    _check_feature_names(estimator, X, reset=not predicting)
+    _check_n_features(estimator, X, reset=not predicting)
+    if predicting:
         return X, np.empty(0)
     target = column_or_1d(y, warn=True)
     check_consistent_length(X, target)
