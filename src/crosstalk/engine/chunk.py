@@ -18,7 +18,7 @@ __all__ = ["Chunk", "Run", "floors", "invalid_patients", "place_of", "settle", "
 
 MAX_STEPS = 100_000
 STATE_FLOOR = 1e-3  # share of a state's own size below which it is judged on that scale
-SEED = 1e-8  # share of its later size that a state must have passed before its size so far counts
+SEED = 1e-8  # size, as a share of its largest, from which on a state is judged on the scale of its size so far
 PASSES = 3  # runs of a patient until the sizes that were assumed are those that were found
 
 
@@ -95,40 +95,32 @@ class Run:
         self.status[list(skipped)] = -2
         self.worst, self.last, self.final = np.full(len(start), -1), np.zeros(len(start)), start.copy()
         self.size = np.zeros(start.shape)
-        self.floor = np.full(start.shape, STATE_FLOOR) if fixed is None else np.tile(fixed, (len(start), 1))
-        self.growing = np.zeros(len(start), dtype=np.bool_)  # judged on the scale of the size so far
+        # a state that begins at 0 has no size yet: most models have states near 1
+        begun = np.where(start == 0.0, 1.0, np.minimum(np.abs(start), 1.0))
+        self.floor = SEED * STATE_FLOOR * begun if fixed is None else np.tile(fixed, (len(start), 1))
 
     def resolve(
         self, times: Array, outputs: Sequence[str], events: Sequence[Event], values: Array, *, shared: bool = False
     ) -> None:
-        """Integrate, and again for patients with states that were too small for the scale on which they were judged.
+        """Integrate, and again for patients with a state that began at 0 and stayed far below 1.
 
-        A state is judged on the scale of its own size along the course, so that units do not matter. Most models have
-        states near 1, and one run tells that they have.
+        A state is judged on the scale of its own size so far, so that units do not matter and growth from a seed is
+        followed; where it is too small for that, on a share of its largest size, which one run tells.
         """
         self.go(times, outputs, events, values, shared=shared)
         for _ in range(PASSES if self.fixed is None else 0):
-            unresolved = self.unresolved()
+            missed = (STATE_FLOOR * self.size < self.floor) & (self.size > 0) & (self.status >= 0)[:, None]
+            if self.system.clock >= 0:
+                missed[:, self.system.clock] = False
+            unresolved = missed.any(axis=1)
             if shared:
                 # the lanes of a vector take the same steps
                 unresolved = unresolved.reshape(-1, self.system.width).any(axis=1).repeat(self.system.width)
             again = np.flatnonzero(unresolved)
             if not len(again):
                 return
-            self.growing[again] = True
-            self.floor[again] = np.where(self.size[again] > 0, SEED * STATE_FLOOR * self.size[again], STATE_FLOOR)
+            self.floor = np.where(missed, SEED * STATE_FLOOR * self.size, self.floor)
             self.repeat(again, times, outputs, events, values, shared)
-
-    def unresolved(self) -> NDArray[np.bool_]:
-        """Patients with a state that was, or began, below the scale on which it was judged, shape (n_patients,)."""
-        begun = np.where(self.start != 0.0, np.abs(self.start), np.inf)
-        first = np.minimum(self.size, begun) < self.floor
-        later = STATE_FLOOR * self.size < self.floor
-        missed = np.where(self.growing[:, None], later, first) & (self.size > 0)
-        if self.system.clock >= 0:
-            missed[:, self.system.clock] = False
-        found: NDArray[np.bool_] = missed.any(axis=1) & (self.status >= 0)
-        return found
 
     def repeat(
         self,
@@ -141,7 +133,7 @@ class Run:
     ) -> None:
         """Integrate some patients once more."""
         part = Run(self.system, self.parameters[again], self.start[again], self.rtol)
-        part.nonnegative, part.floor, part.growing = self.nonnegative, self.floor[again], self.growing[again]
+        part.nonnegative, part.floor = self.nonnegative, self.floor[again]
         part.status[self.status[again] == -2] = -2
         own = [e if np.ndim(e.amount) == 0 else replace(e, amount=np.asarray(e.amount)[again]) for e in events]
         found = np.full((len(again), *values.shape[1:]), np.nan)
@@ -169,7 +161,7 @@ class Run:
             *_events(events, len(self.start), system),
             _hybrid(system),
             self.floor,
-            bool(self.growing.any()),
+            self.fixed is None,
             self.nonnegative,
             np.array(
                 [

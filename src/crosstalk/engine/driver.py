@@ -20,9 +20,12 @@ RUNNING, OK, STEP_LIMIT, NON_FINITE, NEGATIVE = -1, 0, 1, 2, 3
 CODES = {OK: "OK", STEP_LIMIT: "STEP_LIMIT", NON_FINITE: "NON_FINITE", NEGATIVE: "NEGATIVE"}
 
 SAFETY, SHRINK, GROW = 0.9, 0.2, 6.0
-FIRST_CHANGE = 0.03  # relative change that the first step after a start or an event may make
+FIRST_CHANGE = 0.03  # relative change of a state or of its slope that the first step after a start or an event may make
 NEGATIVE_TOLERANCE = 1e-6
-TINY = 1e-12  # step, relative to time, below which a patient has failed
+TINY = 1e-15  # rounding of time; step, relative to it, at which a patient whose error is still too large has failed
+BRIEF = 1e-12  # of the whole time: what a state moves in it is not judged on the scale of the state itself
+FIRST_SHARE = 0.01  # of the way to the next stop: largest first step that a straight course may take
+FIRST_TINY = 1e3  # of that: smallest first step
 EARLY = 1e-6  # of the whole time or of 1: time below which a step is judged on this scale
 FINE = 5000.0  # steps in the whole time that see a pulse of unknown width
 GROWING = 1e-3  # share of a state's size so far below which it is judged on that scale
@@ -43,7 +46,7 @@ def integrate(
     hybrid,  # None for a smooth model, for which the rest is not even compiled; or of switches (n, 3): kind, closed,
     # known; of own events (n, 5): persistent, initial, early, first assignment, their number; and their targets
     floor,  # (n_patients, n_states): size below which a state is judged absolutely
-    growing,  # that size is at least a thousandth of the largest so far
+    growing,  # that size is at least a thousandth of the largest so far of the state
     nonnegative,  # (n_states,) bool
     sizes,  # width, n_hoisted, n_work, n_variables, place of the state that is time itself or -1, n_signals, whether
     # the kernel bounds the step, whether it needs a bound of its own
@@ -64,7 +67,7 @@ def integrate(
     n_patients, n_states = start.shape
     n_parameters, n_times, n_events, n_outputs = parameters.shape[1], len(times), len(event_time), len(sources)
     y, y1 = np.ones((n_states, width)), np.ones((n_states, width))
-    point, slope = np.ones((n_states, width)), np.zeros((n_states, width))
+    point, slope, bent = np.ones((n_states, width)), np.zeros((n_states, width)), np.zeros((n_states, width))
     work, shown = np.zeros((n_work, width)), np.zeros((n_variables + 1, width))
     atol, reached = np.full((n_states, width), rtol), np.zeros((n_states, width))
     restart = np.zeros(width, np.bool_)  # switches and own events must be looked at
@@ -85,7 +88,7 @@ def integrate(
             needs_roots |= switches[k, 2] == 0 and switches[k, 0] <= FLOOR
     p, h = np.ones((n_parameters + n_switches + 1, width)), np.ones((n_hoisted + 1, width))
     dt, error, place = np.ones(width), np.zeros(width), np.zeros(width)
-    tolerance = np.full(width, rtol)
+    tolerance, growth = np.full(width, rtol), np.full(width, rtol * GROWING if growing else 0.0)
     patient = np.full(width, -1)
     t, step, before = np.zeros(width), np.zeros(width), np.ones(width)
     event, output, steps = np.zeros(width, np.int64), np.zeros(width, np.int64), np.zeros(width, np.int64)
@@ -134,7 +137,6 @@ def integrate(
                 for j in range(n_states):
                     y[j, lane] = start[i, j]
                     reached[j, lane] = 0.0
-                    atol[j, lane] = rtol * floor[i, j]
                 if hybrid is not None:
                     for e in range(n_own):
                         held[e, lane] = own[e, 1] != 0
@@ -237,12 +239,32 @@ def integrate(
         if needed:
             _call(rhs, (y.ctypes.data, h.ctypes.data, slope.ctypes.data))
             for lane in range(width):
+                fastest = 0.0
                 if patient[lane] >= 0 and fresh[lane]:
+                    # a state that is driven from 0 cannot be told better than the time at which its input begins
+                    vague = rtol * BRIEF * (end - times[0]) + TINY * abs(t[lane])
+                    for j in range(n_states):
+                        atol[j, lane] = max(rtol * floor[patient[lane], j], vague * abs(slope[j, lane]))
+                for j in range(n_states):
+                    scale = max(abs(y[j, lane]), atol[j, lane] / rtol, GROWING * reached[j, lane] if growing else 0.0)
+                    fastest = max(fastest, abs(slope[j, lane]) / scale)
+                place[lane] = FIRST_CHANGE / max(fastest, FIRST_CHANGE / max(end - t[lane], TINY * unit))
+                for j in range(n_states):
+                    point[j, lane] = y[j, lane] + place[lane] * slope[j, lane]
+            _call(rhs, (point.ctypes.data, h.ctypes.data, bent.ctypes.data))
+            for lane in range(width):
+                if patient[lane] >= 0 and fresh[lane]:
+                    # a state that is 0 until its input begins has no size yet, but moves straight for a while
                     fastest = 0.0
                     for j in range(n_states):
-                        scale = max(abs(y[j, lane]), atol[j, lane] / rtol)
-                        fastest = max(fastest, abs(slope[j, lane]) / scale)
-                    step[lane] = FIRST_CHANGE / max(fastest, FIRST_CHANGE / max(end - t[lane], TINY * unit))
+                        scale = max(abs(y[j, lane]), atol[j, lane] / rtol, GROWING * reached[j, lane] if growing else 0.0)
+                        speed = abs(slope[j, lane]) / scale
+                        if speed > fastest:
+                            turn = abs(bent[j, lane] - slope[j, lane]) / (place[lane] * abs(slope[j, lane]))
+                            fastest = max(fastest, turn if turn < speed else speed)
+                    longer = max(place[lane], FIRST_SHARE * (stop[lane] - t[lane]))
+                    step[lane] = min(longer, FIRST_CHANGE / fastest) if fastest > 0.0 else longer
+                    step[lane] = max(step[lane], FIRST_TINY * TINY * max(EARLY * unit, abs(t[lane])))
                     before[lane] = 1.0
                     fresh[lane] = False
         for lane in range(width):
@@ -271,6 +293,7 @@ def integrate(
                 dt.ctypes.data,
                 atol.ctypes.data,
                 tolerance.ctypes.data,
+                growth.ctypes.data,
                 work.ctypes.data,
                 y1.ctypes.data,
                 error.ctypes.data,
@@ -360,10 +383,6 @@ def integrate(
                             y[j, lane] = landing[j, lane]
                     if not whole or t[lane] >= known[lane]:
                         restart[lane], fresh[lane] = True, True
-                if growing:
-                    for j in range(n_states):
-                        seen = max(reached[j, lane], abs(y[j, lane]))
-                        atol[j, lane] = rtol * max(floor[i, j], GROWING * seen)
                 if clock >= 0:
                     y[clock, lane] = t[lane]
                 e = max(e, 1e-10)
@@ -388,7 +407,7 @@ def integrate(
                 fresh[lane] = False
             if status[i] == RUNNING and (
                 steps[lane] >= max_steps
-                or step[lane] < TINY * max(EARLY * unit, abs(t[lane]))
+                or (not e <= 1.0 and step[lane] < TINY * max(EARLY * unit, abs(t[lane])))
                 or step[lane] != step[lane]
             ):
                 status[i] = STEP_LIMIT
@@ -531,7 +550,7 @@ def take_step(kernel, parameters, start, duration, sizes):
         y[k, :] = start[k]
     for k in range(n_parameters):
         p[k, :] = parameters[k]
-    atol, rtol = np.full((n_states, width), 1e-6), np.full(width, 1e-6)
+    atol, rtol, growth = np.full((n_states, width), 1e-6), np.full(width, 1e-6), np.zeros(width)
     size = np.zeros((n_states, width))
     _call(kernel[0], (p.ctypes.data, h.ctypes.data))
     _call(
@@ -542,6 +561,7 @@ def take_step(kernel, parameters, start, duration, sizes):
             dt.ctypes.data,
             atol.ctypes.data,
             rtol.ctypes.data,
+            growth.ctypes.data,
             work.ctypes.data,
             y1.ctypes.data,
             error.ctypes.data,

@@ -34,9 +34,9 @@ class KernelText:
         Functions ``hoist(p, h)``, ``rhs(y, h, f)``, ``factor(y, h, c, f, lu)``, ``solve(lu, b)``, ``outputs(y, h, o)``,
         ``rates(y, h, f)`` (where it differs from ``rhs``) and ``jacobian(y, h, f, j)`` by the conditions as written,
         ``signals(y, h, s)``,
-        ``step(y, h, dt, atol, rtol, work, y1, error, size)``, and for output inside a step ``prepare(work)`` and
+        ``step(y, h, dt, atol, rtol, growth, work, y1, error, size)``, and for output inside a step ``prepare(work)`` and
         ``dense(y, y1, work, q, out)``. Every argument points to vectors of W doubles; ``size`` keeps the largest
-        magnitude of each state so far.
+        magnitude of each state so far, of which ``growth`` is the share that is allowed as an absolute error.
     variables : tuple of str
         What ``outputs`` writes.
     n_signals : int
@@ -382,7 +382,8 @@ def _combine(f: _Function, start: str, terms: Sequence[tuple[float, int]], n: in
 
 
 def _step(method: Rosenbrock, n: int, n_lu: int, width: int) -> list[str]:
-    f = _Function("step", ["y", "h", "dt", "atol", "rtol", "work", "y1", "error", "size"], width)
+    arguments = ["y", "h", "dt", "atol", "rtol", "growth", "work", "y1", "error", "size"]
+    f = _Function("step", arguments, width)
     u = f.pointer("work", STAGES * n)
     lu = f.pointer("work", (STAGES + 1) * n)
     c = f.pointer("work", (STAGES + 1) * n + n_lu)
@@ -409,7 +410,7 @@ def _step(method: Rosenbrock, n: int, n_lu: int, width: int) -> list[str]:
         f.store(_combine(f, f.load("work", at), terms, n, index, inverse), "work", at)
         f.close(n, f"c{stage}")
         f.call("solve", lu, k)
-    rtol = f.load("rtol")
+    rtol, growth = f.load("rtol"), f.load("growth")
     before = f.block
     index = f.loop(n, "e")
     worst = f"%worst = phi {f.vector} [zeroinitializer, %{before}], [%worst.n, %e]"
@@ -421,11 +422,12 @@ def _step(method: Rosenbrock, n: int, n_lu: int, width: int) -> list[str]:
     f.store(new, "y1", index)
     large = [f.new(f"call {f.vector} @llvm.fabs.v{width}f64({f.vector} {x})") for x in (old, new, error)]
     size = f.new(f"call {f.vector} @llvm.maximum.v{width}f64({f.vector} {large[0]}, {f.vector} {large[1]})")
-    floor = f.load("atol", index)
     # of accepted states alone: the state at the start of a step is one
     seen = f.load("size", index)
     kept = f.new(f"call {f.vector} @llvm.maximum.v{width}f64({f.vector} {seen}, {f.vector} {large[0]})")
     f.store(kept, "size", index)
+    grown = f.op("fmul", growth, kept)
+    floor = f.new(f"call {f.vector} @llvm.maximum.v{width}f64({f.vector} {f.load('atol', index)}, {f.vector} {grown})")
     allowed = f.op("fadd", floor, f.op("fmul", rtol, size))
     ratio = f.op("fdiv", large[2], allowed)
     f.lines.append(f"  %worst.n = call {f.vector} @llvm.maximum.v{width}f64({f.vector} %worst, {f.vector} {ratio})")

@@ -177,11 +177,34 @@ class _Root:
                 waiting[w[better]] = False
             active = active[~waiting]
             active = active[norm[active] > RESIDUAL_LIMIT * 1e-2]
+        z, f, norm = self.without_rounding(z, f, norm, start, patients)
         self.residual[patients] = norm
         if m:
             for k, name in enumerate(self.names):
                 self.parameters[patients, self.place[name]] = np.exp(np.clip(z[:, n + k], -700.0, 700.0))
         return z[:, :n], self.accept(z, f, norm, patients)
+
+    def without_rounding(
+        self, z: Array, f: Array, norm: Array, start: Array, patients: NDArray[np.intp]
+    ) -> tuple[Array, Array, Array]:
+        """Put states back to 0 that began there and that only the rounding of a linear solution moved.
+
+        They would decay through all magnitudes in every simulation that starts here. A state that is truly as small
+        has a rate at 0, and is kept.
+        """
+        n = start.shape[1]
+        moved = (start == 0.0) & (z[:, :n] != 0.0)
+        moved &= np.abs(z[:, :n]) < np.finfo(np.float64).eps * np.abs(z[:, :n]).max(axis=1, keepdims=True)
+        at = np.flatnonzero(moved.any(axis=1))
+        if not len(at):
+            return z, f, norm
+        trial = z[at]
+        trial[:, :n][moved[at]] = 0.0
+        kept = moved[at] & (np.abs(self.function(trial, patients[at])[:, :n]) > np.abs(f[at, :n]))
+        trial[:, :n] = np.where(kept, z[at, :n], trial[:, :n])
+        z[at], f[at] = trial, self.function(trial, patients[at])
+        norm[at] = self.size(f[at], trial, patients[at])
+        return z, f, norm
 
     def approach(self, start: Array, parameters: Array, patients: NDArray[np.intp]) -> tuple[Array, NDArray[np.bool_]]:
         """Solve by way of nearer targets, from where the unsolved parameters lead to the wanted outputs."""
