@@ -184,3 +184,96 @@ def test_a_user_event_says_what_it_can_do() -> None:
 
     with pytest.raises(UsageError, match="action 'multiply' is unknown; expected one of 'add', 'set'"):
         Event(1.0, "A", 2.0, "multiply")  # type: ignore[arg-type]
+
+
+UNITS = [1e-15, 1e-9, 1.0, 1e9]
+LATE = "A = 0; C = 0; r = 0; ka = 0.5; ke = 0.1; A' = r - ka*A; C' = ka*A - ke*C"
+
+
+def absorbed(t: float, ka: float = 0.5, ke: float = 0.1) -> float:
+    """Central amount at a time after the begin of an input of 1 per time into the depot."""
+    return (1 - np.exp(-ke * t)) / ke - (np.exp(-ke * t) - np.exp(-ka * t)) / (ka - ke) if t > 0 else 0.0
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("start", [1e-3, 168.0, 1e5])
+@pytest.mark.parametrize("rtol", [1e-4, 1e-8])
+def test_an_input_that_begins_late_in_a_state_that_is_0(unit: float, start: float, rtol: float) -> None:
+    from crosstalk.engine import Event
+
+    times = [0.0, start, start + 1.0, start + 24.0, start + 300.0]
+    found = run(LATE, times, "C", rtol=rtol, events=(Event(start, "r", unit, "set"),))
+    wanted = [absorbed(t - start) for t in times]
+    assert found.ok.all()
+    np.testing.assert_allclose(found["C"][0] / unit, wanted, rtol=max(20 * rtol, 1e-9 * start / 10), atol=1e-12)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_courses_of_input_with_a_pause_in_which_everything_is_washed_out(unit: float) -> None:
+    """As in a crossover: in the pause the amounts fall to 1e-40 of what they were."""
+    from crosstalk.engine import Event
+
+    periods = [(168.0, 300.0), (1300.0, 1400.0), (3000.0, 3200.0)]
+    events = [Event(t, "r", rate, "set") for period in periods for t, rate in zip(period, (unit, 0.0), strict=True)]
+    times = [0.0, 168.0, 200.0, 300.0, 320.0, 1300.0, 1301.0, 1390.0, 3150.0, 3300.0]
+    found = run(LATE, times, "C", rtol=1e-7, events=tuple(events))
+    wanted = [sum(absorbed(t - a) - absorbed(t - b) for a, b in periods) for t in times]
+    assert found.ok.all()
+    np.testing.assert_allclose(found["C"][0] / unit, wanted, rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_late_doses_in_another_unit_than_the_rest(unit: float) -> None:
+    """A drug that is 0 up to a late bolus, then dosed daily, beside a state near 1."""
+    from crosstalk.engine import Event
+
+    body = f"{LATE}; x = 1; x' = 0.3*(1 - x) - C/{unit}/(10 + C/{unit})*x"
+    doses = [168.0 + 24.0 * day for day in range(5)]
+    times = [0.0, 168.0, 169.0, 240.0, 400.0]
+    found = run(body, times, "C", "x", rtol=1e-7, events=tuple(Event(t, "A", unit) for t in doses))
+
+    def bolus(t: float) -> float:
+        return 0.5 / 0.4 * (np.exp(-0.1 * t) - np.exp(-0.5 * t)) if t > 0 else 0.0
+
+    np.testing.assert_allclose(
+        found["C"][0] / unit, [sum(bolus(t - d) for d in doses) for t in times], rtol=1e-5, atol=1e-12
+    )
+    assert found["x"][0, 0] == 1.0
+    assert found["x"][0, 1] == pytest.approx(1.0, abs=1e-9)
+    assert found["x"][0, 3] < 0.95
+
+
+@pytest.mark.parametrize("rtol", [1e-4, 1e-8])
+@pytest.mark.parametrize("start", [0.0, 168.0])
+def test_a_late_start_where_the_jacobian_is_infinite(start: float, rtol: float) -> None:
+    from crosstalk.engine import Event
+
+    body = "A = 0; r = 0; A' = r - 0.1*A^0.5"
+    found = run(body, [0.0, start + 5.0], "A", rtol=rtol, events=(Event(start, "r", 1.0, "set"),))["A"][0, 1]
+    # time as a function of s = sqrt(A): -20 s - 200 ln(1 - s/10)
+    s = np.sqrt(found)
+    assert -20 * s - 200 * np.log1p(-s / 10) == pytest.approx(5.0, rel=20 * rtol)
+
+
+@pytest.mark.parametrize("seed", [1e-9, 1e-12])
+def test_growth_from_a_seed_that_is_made_along_the_course(seed: float) -> None:
+    """Mutants arise at a small rate and multiply: a small error early is a large one later."""
+    duration = 30 - 2 * np.log(seed * 1e9)
+    for rtol in (1e-4, 1e-6):
+        alone = run(f"R = 0; R' = {seed} + 0.5*R", [0.0, duration], "R", rtol=rtol)["R"][0, 1]
+        assert alone == pytest.approx(2 * seed * np.expm1(duration / 2), rel=10 * rtol)
+        pair = f"V = 0; I = 0; V' = I - V; I' = 4*V - I + {seed}"
+        loop = run(pair, [0.0, duration], "V", rtol=rtol)["V"][0, 1]
+        exact = seed * (np.exp(duration) / 4 + np.exp(-3 * duration) / 12 - 1 / 3)
+        assert loop == pytest.approx(exact, rel=10 * rtol)
+
+
+def test_a_step_that_neighbours_bisect_further_is_the_same() -> None:
+    body = "A = 0; k = 0.1; td = 5; A' = piecewise(1, A < td, 0.9) - k*A; B = 0; B' = piecewise(1, A > td, 0)"
+    td = np.random.default_rng(6).uniform(1, 8, 16)
+    problem = Problem(sbml(body), 16, {"td": td}, np.linspace(0, 30, 7), ("A", "B"))
+    together = get_engine(jobs=1).simulate(problem)
+    assert together.ok.all()
+    for i in range(16):
+        alone = get_engine(jobs=1).simulate(problem.take(np.array([i])))
+        assert alone.values.tobytes() == together.values[i : i + 1].tobytes()

@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from crosstalk.engine.calls import call_kernel as _call
-from crosstalk.engine.hybrid import FLOOR, locate, make_queue, react
+from crosstalk.engine.hybrid import FLOOR, SAME, locate, make_queue, react
 from crosstalk.engine.jit import compiled
 
 __all__ = ["CODES", "integrate"]
@@ -27,6 +27,7 @@ BRIEF = 1e-12  # of the whole time: what a state moves in it is not judged on th
 FIRST_SHARE = 0.01  # of the way to the next stop: largest first step that a straight course may take
 FIRST_TINY = 1e3  # of that: smallest first step
 EARLY = 1e-6  # of the whole time or of 1: time below which a step is judged on this scale
+MOST_CAUGHT = 100  # changes in no time that only a course between two directions of flow makes
 FINE = 5000.0  # steps in the whole time that see a pulse of unknown width
 GROWING = 1e-3  # share of a state's size so far below which it is judged on that scale
 
@@ -92,6 +93,7 @@ def integrate(
     patient = np.full(width, -1)
     t, step, before = np.zeros(width), np.zeros(width), np.ones(width)
     event, output, steps = np.zeros(width, np.int64), np.zeros(width, np.int64), np.zeros(width, np.int64)
+    caught = np.zeros(width, np.int64)  # changes of switches one after the other in no time
     fresh = np.zeros(width, np.bool_)  # needs a first step size
     loaded = np.zeros(width, np.bool_)
     stop = np.zeros(width)
@@ -143,7 +145,7 @@ def integrate(
                     queue[0][:, lane] = -1
                     queue[5][lane] = 0
                     restart[lane] = True
-                t[lane], event[lane], output[lane], steps[lane] = times[0], 0, 0, 0
+                t[lane], event[lane], output[lane], steps[lane], caught[lane] = times[0], 0, 0, 0, 0
                 loaded[lane], changed = True, True
         if running == 0:
             return accepted, rejected
@@ -246,8 +248,7 @@ def integrate(
                     for j in range(n_states):
                         atol[j, lane] = max(rtol * floor[patient[lane], j], vague * abs(slope[j, lane]))
                 for j in range(n_states):
-                    scale = max(abs(y[j, lane]), atol[j, lane] / rtol, GROWING * reached[j, lane] if growing else 0.0)
-                    fastest = max(fastest, abs(slope[j, lane]) / scale)
+                    fastest = max(fastest, _speed(slope, y, atol, growth, reached, rtol, j, lane))
                 place[lane] = FIRST_CHANGE / max(fastest, FIRST_CHANGE / max(end - t[lane], TINY * unit))
                 for j in range(n_states):
                     point[j, lane] = y[j, lane] + place[lane] * slope[j, lane]
@@ -257,8 +258,7 @@ def integrate(
                     # a state that is 0 until its input begins has no size yet, but moves straight for a while
                     fastest = 0.0
                     for j in range(n_states):
-                        scale = max(abs(y[j, lane]), atol[j, lane] / rtol, GROWING * reached[j, lane] if growing else 0.0)
-                        speed = abs(slope[j, lane]) / scale
+                        speed = _speed(slope, y, atol, growth, reached, rtol, j, lane)
                         if speed > fastest:
                             turn = abs(bent[j, lane] - slope[j, lane]) / (place[lane] * abs(slope[j, lane]))
                             fastest = max(fastest, turn if turn < speed else speed)
@@ -377,6 +377,8 @@ def integrate(
                     for j in range(n_states):
                         y[j, lane] = y1[j, lane]
                 if hybrid is not None:
+                    short = not whole and dt[lane] * reach[lane] <= SAME * max(EARLY * unit, abs(t[lane]))
+                    caught[lane] = caught[lane] + 1 if short else 0
                     if not whole:
                         t[lane] += dt[lane] * reach[lane]
                         for j in range(n_states):
@@ -407,6 +409,7 @@ def integrate(
                 fresh[lane] = False
             if status[i] == RUNNING and (
                 steps[lane] >= max_steps
+                or caught[lane] > MOST_CAUGHT
                 or (not e <= 1.0 and step[lane] < TINY * max(EARLY * unit, abs(t[lane])))
                 or step[lane] != step[lane]
             ):
@@ -414,7 +417,7 @@ def integrate(
                 _call(rhs, (y.ctypes.data, h.ctypes.data, slope.ctypes.data))
                 largest = -1.0
                 for j in range(n_states):
-                    rate = abs(slope[j, lane]) / max(abs(y[j, lane]), atol[j, lane] / rtol)
+                    rate = _speed(slope, y, atol, growth, reached, rtol, j, lane)
                     if not np.isfinite(rate):
                         status[i], worst[i] = NON_FINITE, j
                         break
@@ -444,6 +447,13 @@ def _show(values, sources, i, k, lane, y, shown, p):
             values[i, j, k] = shown[place, lane]
         else:
             values[i, j, k] = p[place, lane]
+
+
+@njit(nogil=True, inline="always")
+def _speed(slope, y, atol, growth, reached, rtol, j, lane):
+    """Rate of change of a state, relative to the scale on which it is judged."""
+    allowed = max(rtol * abs(y[j, lane]), atol[j, lane], growth[lane] * reached[j, lane])
+    return rtol * abs(slope[j, lane]) / allowed
 
 
 @njit(nogil=True, inline="always")

@@ -254,7 +254,7 @@ def locate(
     nothing changes. ``kernel`` holds the addresses of dense and signals; ``taken`` says which lanes took their step.
     """
     width, n_states = len(t), len(y)
-    low = np.zeros(width)
+    low, wide = np.zeros(width), np.zeros(width, np.bool_)
     reach[:] = 2.0
     found = False
     for sample in range(1, SAMPLES + 1):
@@ -272,14 +272,17 @@ def locate(
         busy = False
         for lane in range(width):
             place[lane] = 1.0
-            if reach[lane] <= 1.0:
+            # a lane stops by itself: what others still need must not change it
+            gap = (reach[lane] - low[lane]) * dt[lane]
+            wide[lane] = reach[lane] <= 1.0 and gap > 1e-15 * max(abs(t[lane]), dt[lane])
+            if wide[lane]:
                 place[lane] = 0.5 * (low[lane] + reach[lane])
-                busy |= (reach[lane] - low[lane]) * dt[lane] > 1e-15 * max(abs(t[lane]), dt[lane])
+                busy = True
         if not busy:
             break
         _look(kernel, y, y1, work, h, signal, point, place, t, dt, clock)
         for lane in range(width):
-            if reach[lane] <= 1.0:
+            if wide[lane]:
                 if _differs(switches, n_parameters, p, signal, lane):
                     reach[lane] = place[lane]
                 else:

@@ -34,9 +34,9 @@ class KernelText:
         Functions ``hoist(p, h)``, ``rhs(y, h, f)``, ``factor(y, h, c, f, lu)``, ``solve(lu, b)``, ``outputs(y, h, o)``,
         ``rates(y, h, f)`` (where it differs from ``rhs``) and ``jacobian(y, h, f, j)`` by the conditions as written,
         ``signals(y, h, s)``,
-        ``step(y, h, dt, atol, rtol, growth, work, y1, error, size)``, and for output inside a step ``prepare(work)`` and
-        ``dense(y, y1, work, q, out)``. Every argument points to vectors of W doubles; ``size`` keeps the largest
-        magnitude of each state so far, of which ``growth`` is the share that is allowed as an absolute error.
+        ``step(y, h, dt, atol, rtol, growth, work, y1, error, size)``, and for output inside a step
+        ``prepare(work)`` and ``dense(y, y1, work, q, out)``. Every argument points to vectors of W doubles; ``size``
+        keeps the largest magnitude of each state so far, of which ``growth`` is the share that is allowed as an error.
     variables : tuple of str
         What ``outputs`` writes.
     n_signals : int
