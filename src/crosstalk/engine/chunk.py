@@ -217,8 +217,10 @@ def invalid_patients(problem: Problem) -> dict[int, Failure]:
     found: dict[int, Failure] = {}
     for given in (problem.parameters, problem.initial):
         for name, column in given.items():
-            for i in np.flatnonzero(~np.isfinite(column)):
-                found.setdefault(int(i), Failure(Status.INVALID_INPUT, name, 0.0))
+            finite = np.isfinite(column)
+            if not finite.all():
+                for i in np.flatnonzero(~finite):
+                    found.setdefault(int(i), Failure(Status.INVALID_INPUT, name, 0.0))
     for event in problem.events:
         for i in np.flatnonzero(~np.isfinite(np.broadcast_to(event.amount, (problem.n,)))):
             found.setdefault(int(i), Failure(Status.INVALID_INPUT, event.target, event.time_h))
