@@ -216,6 +216,6 @@ def test_no_rounding_is_left_in_a_steady_state_and_one_run_is_enough(
 
 
 def test_a_steady_state_that_is_truly_small_is_kept() -> None:
-    text = sbml("x = 0; y = 0; z = 0; x' = 1e-20 - x; y' = 100 - y; z' = 0.5*x*y - z")
+    text = sbml("x = 0; y = 0; z = 0; x' = 1e-20 - x; y' = 100 - y; z' = 50*x - z")
     found = FastEngine(jobs=1).steady_state(Problem(text, 1, {}), warm=True)
     np.testing.assert_allclose(found.values[0], [1e-20, 100.0, 5e-19], rtol=1e-9)

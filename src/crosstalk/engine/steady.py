@@ -198,12 +198,17 @@ class _Root:
         at = np.flatnonzero(moved.any(axis=1))
         if not len(at):
             return z, f, norm
-        trial = z[at]
-        trial[:, :n][moved[at]] = 0.0
-        kept = moved[at] & (np.abs(self.function(trial, patients[at])[:, :n]) > np.abs(f[at, :n]))
-        trial[:, :n] = np.where(kept, z[at, :n], trial[:, :n])
-        z[at], f[at] = trial, self.function(trial, patients[at])
-        norm[at] = self.size(f[at], trial, patients[at])
+        zero = moved[at]
+        while True:
+            trial = z[at]
+            trial[:, :n][zero] = 0.0
+            trial_f = self.function(trial, patients[at])
+            kept = zero & (np.abs(trial_f[:, :n]) > np.abs(f[at, :n]))
+            if not kept.any():
+                break
+            # what is kept may feed others
+            zero &= ~kept
+        z[at], f[at], norm[at] = trial, trial_f, self.size(trial_f, trial, patients[at])
         return z, f, norm
 
     def approach(self, start: Array, parameters: Array, patients: NDArray[np.intp]) -> tuple[Array, NDArray[np.bool_]]:
