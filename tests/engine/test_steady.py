@@ -161,10 +161,12 @@ def test_roots_follow_the_conditions_as_they_are_written() -> None:
 
 
 def test_stability_follows_the_conditions_as_they_are_written() -> None:
-    """Beyond 1 the same place is unstable."""
-    text = sbml("x = 0; x' = piecewise(c - x, c < 1, x - c); c = 0")
-    problem = Problem(text, 2, {"c": np.array([0.5, 1.5])}, initial={"x": np.array([0.5, 1.5])})
+    """The same place is stable below 1 and unstable beyond."""
+    text = sbml("x = 0; y = 0; c = 0; x' = piecewise(c - x, x < 1, x - c) + 0.1*(y - c); y' = x - y")
+    level = np.array([0.5, 1.5])
+    problem = Problem(text, 2, {"c": level}, initial={"x": level, "y": level})
     system = compile_system(text)
+    assert system.address["factor_rates"] != system.address["factor"]
     parameters, states = tables(problem, system)
     root = _Root(system, parameters, {}, ())
     np.testing.assert_array_equal(root.surely_stable(states, np.arange(2)), [True, False])
