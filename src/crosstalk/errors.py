@@ -6,6 +6,8 @@ The command line prints the message alone and exits with ``exit_code``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 __all__ = [
     "ApplicabilityError",
     "CalibrationError",
@@ -23,6 +25,8 @@ __all__ = [
     "TwinError",
     "UnitError",
     "UsageError",
+    "check_level",
+    "check_option",
 ]
 
 
@@ -92,3 +96,16 @@ class TrialError(CrosstalkError):
 
 class LearnError(CrosstalkError):
     """A cohort cannot be learnt from as asked, or a locked model cannot be applied."""
+
+
+def check_option(option: str, value: object, choices: Sequence[str]) -> None:
+    """Raise `UsageError` with the choices if a value is none of them; another default never takes its place."""
+    if value not in choices:
+        listed = ", ".join(repr(c) for c in choices)
+        raise UsageError(f"{option} {value!r} is unknown; expected one of {listed}")
+
+
+def check_level(level: float) -> None:
+    """Raise `UsageError` if the coverage of an interval is no share between 0 and 1."""
+    if not 0 < level < 1:
+        raise UsageError(f"received level {level:g}; expected a share between 0 and 1, such as 0.95")

@@ -30,7 +30,6 @@ TIMES = np.arange(4.0)
         ({"events": (Event(-1.0, "A", 1.0),)}, "'A' at -1.0 h"),
         ({"events": (Event(1.0, "A", np.ones(3)),)}, r"amounts of the shape \(3,\)"),
         ({"events": (Event(1.0, "A", np.nan),)}, "the amount nan"),
-        ({"events": (Event(1.0, "A", 1.0, "multiply"),)}, "the action 'multiply'"),  # type: ignore[arg-type]
         ({"parameters": {"k": np.ones(3)}}, r"parameters\['k'\] has the shape \(3,\)"),
         ({"parameters": {"k": 1.0}}, r"parameters\['k'\] has the shape \(\)"),
         ({"initial": {"A": np.ones((2, 1))}}, r"initial\['A'\]"),

@@ -19,6 +19,8 @@ from crosstalk.errors import ModelError
 
 ARCHIVE = "sbml_semantic_pass_ship.tar.xz"
 RTOL = 1e-8
+# 00966 tests that chance is independent; in 01506 an event assigns a compartment and a species that follow rate rules
+KNOWN = {"00966", "01506"}
 
 
 @dataclass
@@ -76,7 +78,7 @@ def passes(case: Case) -> bool:
                 scale[name] = (size, False)
     outputs = tuple(dict.fromkeys([*names, *(size for size, _ in scale.values())]))
     grid = times if start == 0 else np.concatenate([[0.0], times])
-    run = simulate_chunk(Chunk(Problem(case.sbml, 1, {}, grid, outputs), RTOL, absolute * 1e-3 / RTOL))
+    run = simulate_chunk(Chunk(Problem(case.sbml, 1, {}, grid, outputs), RTOL, absolute * 1e-3))
     wanted = case.results
     for name in names:
         course = run[name][0][-len(times) :]
@@ -91,10 +93,22 @@ def passes(case: Case) -> bool:
     return True
 
 
-def tally(archive: Path, every: int) -> tuple[Counter[str], list[str]]:
+def rewritten(case: Case, level: int, version: int) -> Case | None:
+    """The same case in another level, ``None`` if libSBML cannot write it so."""
+    document = libsbml.readSBMLFromString(case.sbml)
+    if not document.setLevelAndVersion(level, version, False):
+        return None
+    name = next(name for name in case.files if name.endswith(".xml"))
+    return Case(case.name, {**case.files, name: libsbml.writeSBMLToString(document)})
+
+
+def tally(archive: Path, every: int, *, level: tuple[int, int] | None = None) -> tuple[Counter[str], list[str]]:
     counts: Counter[str] = Counter()
     failed = []
-    for case in cases(archive, every):
+    for found in cases(archive, every):
+        case = found if level is None else rewritten(found, *level)
+        if case is None:
+            continue
         try:
             good = passes(case)
         except ModelError as refusal:
@@ -117,10 +131,19 @@ def test_a_sample_of_the_suite(shared_data: Path) -> None:
 
 @pytest.mark.shared
 @pytest.mark.slow
+@pytest.mark.parametrize("level", [(1, 2), (2, 1), (2, 2), (2, 3), (2, 4), (2, 5), (3, 1)], ids=str)
+def test_the_suite_in_other_levels(shared_data: Path, level: tuple[int, int]) -> None:
+    counts, failed = tally(shared_data / ARCHIVE, 5, level=level)
+    assert counts["passed"] > 50
+    assert set(failed) <= KNOWN, failed
+
+
+@pytest.mark.shared
+@pytest.mark.slow
 def test_the_whole_suite(shared_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """At least 95 % of the cases without unsupported features pass."""
     counts, failed = tally(shared_data / ARCHIVE, 1)
     with capsys.disabled():
         print(f"\nSBML semantic suite: {counts['passed']} passed, {counts['failed']} failed ({', '.join(failed)}), "
               f"{counts['refused']} refused by name of {counts.total()}")  # fmt: skip
-    assert counts["passed"] >= 0.95 * (counts["passed"] + counts["failed"])
+    assert set(failed) <= KNOWN, failed
+    assert counts["refused"] <= 9

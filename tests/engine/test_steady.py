@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import antimony
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -128,3 +129,46 @@ def test_patients_of_the_model_are_proved_stable_as_their_eigenvalues_say() -> N
     sure = _Root(system, parameters, {}, ()).surely_stable(states, np.arange(at.n))
     assert sure.mean() > 0.9
     assert (np.linalg.eigvals(linearize(at).jacobian).real < 0).all()
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-9, 1e-15])
+@pytest.mark.parametrize("warm", [True, False])
+def test_a_steady_state_does_not_depend_on_the_unit(unit: float, warm: bool) -> None:
+    """From a state at 0 that moves, from one that rests until another moves, and from a guess."""
+    text = sbml("a' = k*u - 0.1*a; b' = 2*a - b*b/u; c' = a - 3*c; k = 1; u = 1; a = 0; b = 0; c = 0; s := a/u + b/u")
+    start = {"b": unit * np.array([1.0, 30.0, 0.5])}
+    problem = Problem(text, 3, {"u": np.full(3, unit)}, initial=start)
+    found = FastEngine().steady_state(problem, warm=warm)
+    np.testing.assert_allclose(found.values / unit, np.tile([10.0, np.sqrt(20.0), 10 / 3], (3, 1)), rtol=1e-9)
+    solved = FastEngine().steady_state(problem, warm=warm, solve={"k": ("b", unit * np.array([1.0, 2.0, 3.0]))})
+    np.testing.assert_allclose(solved.solved["k"], np.array([1.0, 4.0, 9.0]) / 20, rtol=1e-9)
+
+
+def test_a_difference_that_rounding_leaves_is_at_rest() -> None:
+    """``d`` is 0 but for what is left of large flows, and no smaller rate can be asked of it."""
+    text = sbml("a' = 0.3*k - 3*a; d' = 1e3*a - 100*k - d; k = 1; a = 1; d = 0")
+    found = FastEngine().steady_state(Problem(text, 8, {"k": np.linspace(0.7, 1.3, 8)}), warm=True)
+    assert found.ok.all()
+    np.testing.assert_allclose(found.values[:, 1], 0.0, atol=1e-12)
+
+
+def test_roots_follow_the_conditions_as_they_are_written() -> None:
+    text = sbml("x = 3; y = 1; x' = piecewise(2 - x, x > 1, 0.5 - 2*x); y' = piecewise(x - y, y < 1.5, 3*x - 4*y + 2)")
+    for warm in (True, False):
+        found = FastEngine().steady_state(Problem(text, 2, {}, initial={"x": np.array([3.0, 0.3])}), warm=warm)
+        np.testing.assert_allclose(found.values, [[2.0, 2.0], [0.25, 0.25]], rtol=1e-9)
+        assert found.residual.max() < 1e-10
+
+
+def test_stability_follows_the_conditions_as_they_are_written() -> None:
+    """The same place is stable below 1 and unstable beyond."""
+    text = sbml("x = 0; y = 0; c = 0; x' = piecewise(c - x, x < 1, x - c) + 0.1*(y - c); y' = x - y")
+    level = np.array([0.5, 1.5])
+    problem = Problem(text, 2, {"c": level}, initial={"x": level, "y": level})
+    system = compile_system(text)
+    assert system.address["factor_rates"] != system.address["factor"]
+    parameters, states = tables(problem, system)
+    root = _Root(system, parameters, {}, ())
+    np.testing.assert_array_equal(root.surely_stable(states, np.arange(2)), [True, False])
+    np.testing.assert_array_equal(root.newton(states, np.arange(2))[1], [True, False])
+    assert root.reasons[1].status is Status.UNSTABLE

@@ -9,7 +9,7 @@ from math import atanh, exp, sqrt, tanh
 import numpy as np
 import pytest
 
-from crosstalk.errors import EvidenceError
+from crosstalk.errors import EvidenceError, UsageError
 from crosstalk.evidence.pooling import RandomEffects, pool, random_effects
 from crosstalk.evidence.records import PublishedResult, Query
 
@@ -163,3 +163,23 @@ def test_says_what_was_left_out_when_too_little_remains(rows: Rows) -> None:
         pool(rows(*texts), Query(endpoint=("smd",)))
     with pytest.raises(EvidenceError, match="no published result matches"):
         pool(rows(*texts), Query(endpoint=("remission",)))
+
+
+def test_an_interval_narrower_than_the_errors_allow_is_noted_or_widened() -> None:
+    plain = random_effects([-0.30, -0.31], [0.20, 0.25])
+    adhoc = random_effects([-0.30, -0.31], [0.20, 0.25], test="ad hoc")
+    by_weights = (0.20**-2 + 0.25**-2) ** -0.5
+    assert "agree better than their errors" in plain.note
+    assert plain.se < by_weights
+    assert adhoc.se == pytest.approx(by_weights)
+    apart = random_effects([-1.0, 1.0, 3.0], [0.2, 0.2, 0.2], test="ad hoc")
+    assert apart.note == ""
+    assert apart.se == random_effects([-1.0, 1.0, 3.0], [0.2, 0.2, 0.2]).se
+
+
+@pytest.mark.parametrize("error", [-0.1, 0.0, float("nan"), float("inf")])
+def test_a_standard_error_is_positive_and_finite(error: float) -> None:
+    with pytest.raises(EvidenceError, match="place 1; effects must be finite"):
+        random_effects([0.1, 0.2, 0.3], [0.1, error, 0.1])
+    with pytest.raises(UsageError, match="test 'knha' is unknown"):
+        random_effects([0.1, 0.2], [0.1, 0.1], test="knha")  # type: ignore[arg-type]

@@ -104,3 +104,26 @@ def test_the_quantile_is_that_of_one_more_person() -> None:
     assert conformal_quantile(np.arange(1, 9), 0.9) == np.inf
     assert least_people(0.9) == 9
     assert least_people(0.8) == 4
+
+
+def test_a_pipeline_gets_its_data_frame() -> None:
+    import pandas as pd
+    from sklearn.compose import make_column_transformer
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
+    rng = np.random.default_rng(2)
+    sex = rng.choice(["f", "m"], 80)
+    table = pd.DataFrame({"sex": sex, "age": rng.normal(40, 9, 80)})
+    y = (sex == "m") + rng.normal(0, 0.3, 80)
+    columns = make_column_transformer((OneHotEncoder(), ["sex"]), remainder="passthrough")
+    interval = ConformalRegressor(make_pipeline(columns, Ridge()), random_state=0).fit(table, y).predict_interval(table)
+    assert interval.shape == (80, 2)
+    wrapped = ConformalClassifier(make_pipeline(columns, LogisticRegression()), random_state=0)
+    sets = wrapped.fit(table, (y > 0.5).astype(int)).predict_set(table[:3])
+    assert sets.shape == (3, 2)
+    with pytest.raises(ValueError, match="feature names"):
+        wrapped.predict_set(table.rename(columns={"age": "years"}))
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        ConformalRegressor(make_pipeline(columns, Ridge())).fit(table, np.where(np.arange(80) == 0, np.nan, y))

@@ -214,3 +214,12 @@ def test_intervals_cover_roughly() -> None:
 def test_intervals_cover_as_they_say() -> None:
     for name, found in covers(2000, 150, seed=2).items():
         assert 0.935 <= found <= 0.965, name
+
+
+@pytest.mark.parametrize(
+    ("y", "p"),
+    [([0, 1, 1], [20.0, 50.0, 90.0]), ([0, 2, 1], [0.2, 0.5, 0.9]), ([0, 1, 1], [0.2, 0.5]), ([0, 1], [0.2, np.nan])],
+)
+def test_a_decision_curve_takes_probabilities_of_a_coded_outcome(y: list[int], p: list[float]) -> None:
+    with pytest.raises(LearnError):
+        decision_curve(y, p, [0.5])

@@ -1,21 +1,25 @@
-"""One chunk of patients: its tables, one call of the driver or several between the model's own events, its statuses."""
+"""One chunk of patients: its tables, one call of the driver or more until every state is resolved, its statuses."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crosstalk.engine.compiled import CompiledSystem, compile_system
 from crosstalk.engine.ensemble import Array, Ensemble, Event, Failure, Problem, Status
+from crosstalk.engine.starting import start_values, unknown
 from crosstalk.errors import ModelError
 
-__all__ = ["Chunk", "Run", "invalid_patients", "place_of", "settle", "simulate_chunk", "tables"]
+__all__ = ["Chunk", "Run", "floors", "invalid_patients", "place_of", "settle", "simulate_chunk", "tables"]
 
 MAX_STEPS = 100_000
-STATE_FLOOR = 1e-3  # states are scaled near 1; smaller ones are judged on this scale
+STATE_FLOOR = 1e-3  # share of a state's own size below which it is judged on that scale
+SEED = 1e-8  # size, as a share of its largest, from which on a state is judged on the scale of its size so far
+PASSES = 3  # runs of a patient until the sizes that were assumed are those that were found
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class Chunk:
 
     problem: Problem
     rtol: float
-    floor: float = STATE_FLOOR
+    atol: float | Mapping[str, float] | None = None
 
 
 def simulate_chunk(chunk: Chunk) -> Ensemble:
@@ -35,19 +39,44 @@ def simulate_chunk(chunk: Chunk) -> Ensemble:
     failures = invalid_patients(problem)
     times = np.asarray(problem.times_h, dtype=np.float64)
     values = np.full((problem.n, len(problem.outputs), len(times)), np.nan)
-    run = Run(system, parameters, start, chunk.rtol, chunk.floor, problem.nonnegative, list(failures))
-    if system.events:
-        go_through_events(run, problem, times, values)
-    else:
-        run.go(times, problem.outputs, problem.events, values)
+    fixed = floors(system, chunk.rtol, chunk.atol)
+    run = Run(system, parameters, start, chunk.rtol, fixed, problem.nonnegative, list(failures))
+    run.resolve(times, problem.outputs, problem.events, values)
     failures.update(run.failures())
     for i, failure in run.failures().items():
         values[i][:, times > failure.time_h] = np.nan
     return Ensemble(times, problem.outputs, values, failures)
 
 
+def floors(system: CompiledSystem, rtol: float, atol: float | Mapping[str, float] | None) -> Array | None:
+    """Sizes below which states are judged absolutely, shape (n_states,); ``None`` to find them along the course.
+
+    Raises
+    ------
+    ModelError
+        On a tolerance for something that is no state.
+    """
+    if atol is None:
+        return None
+    if not isinstance(atol, Mapping):
+        return np.full(len(system.states), float(atol) / rtol)
+    found = np.full(len(system.states), STATE_FLOOR)
+    for name, value in atol.items():
+        held = system.amounts.get(name, (name, ""))[0]
+        if held not in system.states:
+            raise unknown(name, system.states, "state")
+        found[system.states.index(held)] = float(value) / rtol
+    return found
+
+
 class Run:
-    """One call of the driver and what it leaves."""
+    """One call of the driver and what it leaves.
+
+    Parameters
+    ----------
+    fixed : array, shape (n_states,), optional
+        Sizes below which states are judged absolutely; by default they are found along the course.
+    """
 
     def __init__(
         self,
@@ -55,27 +84,74 @@ class Run:
         parameters: Array,
         start: Array,
         rtol: float,
-        floor: float = STATE_FLOOR,
+        fixed: Array | None = None,
         nonnegative: tuple[str, ...] = (),
         skipped: Sequence[int] = (),
     ) -> None:
-        self.system, self.parameters, self.start, self.rtol, self.floor = system, parameters, start, rtol, floor
+        self.system, self.parameters, self.start, self.rtol = system, parameters, start, rtol
+        self.fixed = fixed
         self.nonnegative = np.isin(np.array(system.states), list(nonnegative))
         self.status = np.full(len(start), -1, dtype=np.int64)
         self.status[list(skipped)] = -2
         self.worst, self.last, self.final = np.full(len(start), -1), np.zeros(len(start)), start.copy()
+        self.size = np.zeros(start.shape)
+        # a state that begins at 0 has no size yet: most models have states near 1
+        begun = np.where(start == 0.0, 1.0, np.minimum(np.abs(start), 1.0))
+        self.floor = SEED * STATE_FLOOR * begun if fixed is None else np.tile(fixed, (len(start), 1))
+
+    def resolve(
+        self, times: Array, outputs: Sequence[str], events: Sequence[Event], values: Array, *, shared: bool = False
+    ) -> None:
+        """Integrate, and again for patients with a state that began at 0 and stayed far below 1.
+
+        A state is judged on the scale of its own size so far, so that units do not matter and growth from a seed is
+        followed; where it is too small for that, on a share of its largest size, which one run tells.
+        """
+        self.go(times, outputs, events, values, shared=shared)
+        for _ in range(PASSES if self.fixed is None else 0):
+            missed = (STATE_FLOOR * self.size < self.floor) & (self.size > 0) & (self.status >= 0)[:, None]
+            if self.system.clock >= 0:
+                missed[:, self.system.clock] = False
+            unresolved = missed.any(axis=1)
+            if shared:
+                # the lanes of a vector take the same steps
+                unresolved = unresolved.reshape(-1, self.system.width).any(axis=1).repeat(self.system.width)
+            again = np.flatnonzero(unresolved)
+            if not len(again):
+                return
+            self.floor = np.where(missed, SEED * STATE_FLOOR * self.size, self.floor)
+            self.repeat(again, times, outputs, events, values, shared)
+
+    def repeat(
+        self,
+        again: NDArray[np.intp],
+        times: Array,
+        outputs: Sequence[str],
+        events: Sequence[Event],
+        values: Array,
+        shared: bool,
+    ) -> None:
+        """Integrate some patients once more."""
+        part = Run(self.system, self.parameters[again], self.start[again], self.rtol)
+        part.nonnegative, part.floor = self.nonnegative, self.floor[again]
+        part.status[self.status[again] == -2] = -2
+        own = [e if np.ndim(e.amount) == 0 else replace(e, amount=np.asarray(e.amount)[again]) for e in events]
+        found = np.full((len(again), *values.shape[1:]), np.nan)
+        part.go(times, outputs, own, found, shared=shared)
+        values[again], self.size[again], self.status[again] = found, part.size, part.status
+        self.worst[again], self.last[again], self.final[again] = part.worst, part.last, part.final
 
     def go(
         self, times: Array, outputs: Sequence[str], events: Sequence[Event], values: Array, *, shared: bool = False
     ) -> None:
-        """Integrate; fill ``values``, shape (n_patients, n_outputs, n_times).
+        """Integrate once; fill ``values``, shape (n_patients, n_outputs, n_times).
 
         ``shared``: each vector of patients, in order, takes the same steps.
         """
         from crosstalk.engine.driver import integrate
 
         system = self.system
-        names = ("hoist", "rhs", "outputs", "step", "prepare", "dense")
+        names = ("hoist", "rhs", "outputs", "step", "prepare", "dense", "signals")
         integrate(
             np.array([system.address[name] for name in names], dtype=np.int64),
             self.parameters,
@@ -83,10 +159,16 @@ class Run:
             times,
             np.array([place_of(o, system) for o in outputs], dtype=np.int64).reshape(-1, 2),
             *_events(events, len(self.start), system),
-            np.full(len(system.states), self.rtol * self.floor),
+            _hybrid(system),
+            self.floor,
+            self.fixed is None,
             self.nonnegative,
             np.array(
-                [system.width, system.n_hoisted, system.n_work, len(system.variables), system.clock], dtype=np.int64
+                [
+                    system.width, system.n_hoisted, system.n_work, len(system.variables), system.clock,
+                    system.n_signals, system.bounded, system.fine,
+                ],
+                dtype=np.int64,
             ),
             float(self.rtol),
             MAX_STEPS,
@@ -96,7 +178,8 @@ class Run:
             self.worst,
             self.last,
             self.final,
-        )
+            self.size,
+        )  # fmt: skip
 
     def failures(self) -> dict[int, Failure]:
         """By place, without patients who were skipped."""
@@ -105,17 +188,18 @@ class Run:
         found = {}
         for i in np.flatnonzero(self.status > 0):
             state = self.system.states[self.worst[i]] if self.worst[i] >= 0 else ""
-            found[int(i)] = Failure(Status[CODES[int(self.status[i])]], state, float(self.last[i]))
+            status = Status[CODES[int(self.status[i])]]
+            found[int(i)] = Failure(status, state, float(self.last[i]), self.system.time_unit)
         return found
 
 
 def settle(
     system: CompiledSystem, parameters: Array, start: Array, duration_h: float, rtol: float
-) -> tuple[Array, dict[int, Failure]]:
-    """States after a long time, shape (n_patients, n_states), and who did not get there."""
+) -> tuple[Array, Array, dict[int, Failure]]:
+    """States after a long time and their sizes on the way, shape (n_patients, n_states), and who did not get there."""
     run = Run(system, parameters, start, rtol)
-    run.go(np.array([0.0, duration_h]), (), (), np.empty((len(start), 0, 2)))
-    return run.final, run.failures()
+    run.resolve(np.array([0.0, duration_h]), (), (), np.empty((len(start), 0, 2)))
+    return run.final, run.size, run.failures()
 
 
 def tables(problem: Problem, system: CompiledSystem) -> tuple[Array, Array]:
@@ -124,11 +208,7 @@ def tables(problem: Problem, system: CompiledSystem) -> tuple[Array, Array]:
     start = np.tile(np.array(system.initial, dtype=np.float64), (problem.n, 1))
     columns = {name: parameters[:, j] for j, name in enumerate(system.parameters)}
     columns.update({name: start[:, j] for j, name in enumerate(system.states)})
-    for given in (problem.parameters, problem.initial):
-        for name, column in given.items():
-            if name not in columns:
-                raise ModelError(f"the model has no parameter or state '{name}' that can be set")
-            columns[name][:] = column
+    start_values({**problem.parameters, **problem.initial}, columns, system.amounts, system.starting)
     return parameters, start
 
 
@@ -152,61 +232,55 @@ def place_of(output: str, system: CompiledSystem) -> tuple[int, int]:
     for table, names in enumerate((system.states, system.variables, tuple(system.parameters))):
         if output in names:
             return table, names.index(output)
-    raise ModelError(f"the model has no variable '{output}'")
+    names = (*system.states, *system.variables, *system.parameters)
+    near = get_close_matches(output, names, 3)
+    hint = f"; did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+    raise ModelError(f"the model has no variable '{output}'{hint}")
 
 
 def _events(
     events: Sequence[Event], n: int, system: CompiledSystem
-) -> tuple[Array, NDArray[np.int64], NDArray[np.bool_], Array]:
-    """Events as arrays: times, targets, whether they set, and amounts of shape (n_events, n_patients)."""
+) -> tuple[Array, NDArray[np.int64], NDArray[np.bool_], Array, NDArray[np.int64]]:
+    """Events as arrays: times, targets, whether they set, amounts of shape (n_events, n_patients), and sizes.
+
+    A size is the table and place of the compartment that makes an amount of a concentration; -1 if there is none.
+    """
     ordered = sorted(events, key=lambda e: e.time_h)
-    places = {name: len(system.states) + j for j, name in enumerate(system.parameters)}
-    places.update({name: j for j, name in enumerate(system.states)})
+    places = _places(system)
     amounts = np.empty((len(ordered), n))
+    sizes = np.full((len(ordered), 2), -1, dtype=np.int64)
+    targets = np.empty(len(ordered), dtype=np.int64)
     for k, event in enumerate(ordered):
-        if event.target not in places:
-            raise ModelError(f"the model has no parameter or state '{event.target}' that can be set")
-        amounts[k] = event.amount
+        target = event.target
+        if target in system.amounts:
+            target, compartment = system.amounts[target]
+            sizes[k] = place_of(compartment, system)
+        if target not in places:
+            raise unknown(target, (*places, *system.amounts), "parameter or state")
+        targets[k], amounts[k] = places[target], event.amount
     return (
         np.array([e.time_h for e in ordered], dtype=np.float64),
-        np.array([places[e.target] for e in ordered], dtype=np.int64),
+        targets,
         np.array([e.action == "set" for e in ordered], dtype=np.bool_),
         amounts,
+        sizes,
     )
 
 
-def go_through_events(run: Run, problem: Problem, times: Array, values: Array) -> None:
-    """Integrate with the events that the model itself holds; fill ``values``, shape (n_patients, n_outputs, n_times).
-
-    All assignments of an event are evaluated before any is made. An output at the time of an event shows the value
-    after it if the trigger includes that time, as in ``time >= 1``, and the value before if not.
-    """
-    now, end, shown = float(times[0]), float(times[-1]), 0
-    events = [e for e in run.system.events if now <= e.time_h <= end]
-    for event in (*events, None):
-        stop = end if event is None else event.time_h
-        changes = () if event is None else event.assignments
-        before = event is not None and event.inclusive
-        until = int(np.searchsorted(times, stop, side="left" if before else "right"))
-        grid = np.unique(np.concatenate([[now], times[shown:until], [stop]]))
-        outputs = (*problem.outputs, *(variable for _, variable in changes))
-        found = np.full((len(values), len(outputs), len(grid)), np.nan)
-        due = [e for e in problem.events if e.time_h < stop or event is None]
-        due = [e for e in due if e.time_h >= now or now == times[0]]
-        run.status[run.status == 0] = -1
-        run.go(grid, outputs, due, found)
-        values[:, :, shown:until] = found[:, : len(problem.outputs)][:, :, np.searchsorted(grid, times[shown:until])]
-        run.start = run.final.copy()
-        _assign(run, changes, found[:, len(problem.outputs) :, -1])
-        now, shown = stop, until
+def _places(system: CompiledSystem) -> dict[str, int]:
+    """What can be set: states, then parameters."""
+    return {name: j for j, name in enumerate((*system.states, *system.parameters))}
 
 
-def _assign(run: Run, changes: Sequence[tuple[str, str]], values: Array) -> None:
-    parameters = {name: j for j, name in enumerate(run.system.parameters)}
-    states = {name: j for j, name in enumerate(run.system.states)}
-    for k, (target, _) in enumerate(changes):
-        if target in states:
-            run.start[:, states[target]] = values[:, k]
-        else:
-            run.parameters[:, parameters[target]] = values[:, k]
-    run.final = run.start.copy()
+def _hybrid(system: CompiledSystem) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]] | None:
+    """Switches, the model's own events and their targets as the driver takes them; ``None`` for a smooth model."""
+    if not (system.switches or system.events or system.bounded):
+        return None
+    places = _places(system)
+    switches = np.array(system.switches, dtype=np.int64).reshape(-1, 3)
+    own = np.empty((len(system.events), 5), dtype=np.int64)
+    targets: list[int] = []
+    for k, event in enumerate(system.events):
+        own[k] = event.persistent, event.initial, event.early, len(targets), len(event.targets)
+        targets += [places[t] for t in event.targets]
+    return switches, own, np.array(targets, dtype=np.int64)

@@ -15,14 +15,32 @@ from pathlib import Path
 from typing import Any
 
 from crosstalk.engine.rodas import RODAS5P, Rosenbrock
-from crosstalk.engine.sbml import TIME, TimedEvent
+from crosstalk.engine.sbml import TIME
+from crosstalk.engine.starting import Starting
 from crosstalk.provenance import hash_bytes
 from crosstalk.store import cached
 
 __all__ = ["CompiledSystem", "compile_system"]
 
-FUNCTIONS = ("hoist", "rhs", "outputs", "jacobian", "factor", "solve", "step", "prepare", "dense")
-SOURCES = ("expressions", "mathematics", "sbml", "factorization", "rodas", "kernel", "compiled")
+FUNCTIONS = (
+    "hoist", "rhs", "outputs", "rates", "jacobian", "signals", "factor", "factor_rates", "solve", "step", "prepare",
+    "dense",
+)  # fmt: skip
+WITHOUT = {"rates": "rhs", "factor_rates": "factor"}  # one function where no condition is held
+SOURCES = (
+    "document", "nesting", "expressions", "mathematics", "sbml", "switches", "starting", "factorization", "rodas",
+    "kernel", "compiled",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CompiledEvent:
+    """The flags of an event, see `crosstalk.engine.sbml.ModelEvent`, and its targets."""
+
+    persistent: bool
+    initial: bool
+    early: bool
+    targets: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -36,13 +54,20 @@ class CompiledSystem:
         Initial values of the states.
     parameters : mapping of str to float
         The model's own values.
-    events : tuple of TimedEvent
-        The model's own events at fixed times.
+    starting : Starting
+        How initial values follow from other values.
+    amounts : mapping of str to (str, str)
+        Species held as amounts: by which state or parameter, and in which compartment.
+    switches : tuple of (kind, closed, known)
+    bounded, fine : bool
+        Whether the kernel bounds the step, and whether the driver must, for what depends on time alone.
+    events : tuple of CompiledEvent
+    time_unit : str
     pattern : tuple of (row, column)
         Entries of the Jacobian, in the order in which the kernel writes them.
     width : int
         Patients per vector.
-    n_hoisted, n_work : int
+    n_signals, n_hoisted, n_work : int
         Sizes of the kernel's work space, in vectors.
     address : mapping of str to int
         Of the kernel's functions.
@@ -52,9 +77,16 @@ class CompiledSystem:
     variables: tuple[str, ...]
     initial: tuple[float, ...]
     parameters: Mapping[str, float]
-    events: tuple[TimedEvent, ...]
+    starting: Starting
+    amounts: Mapping[str, tuple[str, str]]
+    switches: tuple[tuple[int, bool, bool], ...]
+    bounded: bool
+    fine: bool
+    events: tuple[CompiledEvent, ...]
+    time_unit: str
     pattern: tuple[tuple[int, int], ...]
     width: int
+    n_signals: int
     n_hoisted: int
     n_work: int
     address: Mapping[str, int]
@@ -98,12 +130,19 @@ def compile_system(sbml: str, method: Rosenbrock = RODAS5P) -> CompiledSystem:
         tuple(header["variables"]),
         tuple(float(x) for x in header["initial"]),
         {k: float(v) for k, v in header["parameters"].items()},
-        tuple(TimedEvent(float(t), bool(i), tuple((a, b) for a, b in items)) for t, i, items in header["events"]),
+        Starting.of(header["following"]),
+        {k: (held, size) for k, (held, size) in header["amounts"].items()},
+        tuple((k, c, w) for k, c, w in header["switches"]),
+        header["bounded"],
+        header["fine"],
+        tuple(CompiledEvent(p, i, e, tuple(t)) for p, i, e, t in header["events"]),
+        header["time_unit"],
         tuple((i, j) for i, j in header["pattern"]),
         width,
+        header["n_signals"],
         header["n_hoisted"],
         header["n_work"],
-        {name: engine.get_function_address(name) for name in FUNCTIONS},
+        {name: engine.get_function_address(name) or engine.get_function_address(WITHOUT[name]) for name in FUNCTIONS},
         header["states"].index(TIME) if TIME in header["states"] else -1,
         engine,
     )
@@ -132,8 +171,15 @@ def _compile(sbml: str, method: Rosenbrock, width: int, machine: Any) -> tuple[d
         # text keeps NaN and every digit
         "initial": [repr(x) for x in system.initial],
         "parameters": {k: repr(v) for k, v in system.parameters.items()},
-        "events": [(repr(e.time_h), e.inclusive, e.assignments) for e in system.events],
+        "following": Starting.from_graph(system.graph, system.following).as_json(),
+        "amounts": system.amounts,
+        "switches": [(s.kind, s.closed, s.known) for s in system.switches],
+        "bounded": system.graph.value(system.longest) != float("inf"),
+        "fine": system.fine,
+        "events": [(e.persistent, e.initial, e.early, [t for t, _ in e.assignments]) for e in system.events],
+        "time_unit": system.time_unit,
         "pattern": kernel.pattern,
+        "n_signals": kernel.n_signals,
         "n_hoisted": kernel.n_hoisted,
         "n_work": kernel.n_work,
     }

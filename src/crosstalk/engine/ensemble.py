@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from crosstalk.errors import SimulationError, UsageError
+from crosstalk.errors import SimulationError, UsageError, check_option
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,15 +37,16 @@ class Status(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why one patient failed: status, the state concerned (may be empty) and the last good time [h]."""
+    """Why one patient failed: status, the state concerned (may be empty), the last good time and the unit of time."""
 
     status: Status
     state: str = ""
     time_h: float = float("nan")
+    unit: str = "h"
 
     def __str__(self) -> str:
         where = f" (state {self.state})" if self.state else ""
-        when = f" at {self.time_h:g} h" if np.isfinite(self.time_h) else ""
+        when = f" at {self.time_h:g} {self.unit}" if np.isfinite(self.time_h) else ""
         return f"{self.status.value}{where}{when}"
 
 
@@ -66,6 +67,9 @@ class Event:
     target: str
     amount: float | Array
     action: Literal["add", "set"] = "add"
+
+    def __post_init__(self) -> None:
+        check_option(f"event of '{self.target}': action", self.action, ("add", "set"))
 
 
 @dataclass(frozen=True)
@@ -145,8 +149,6 @@ class Problem:
             )
         if np.ndim(event.amount) == 0 and not np.isfinite(event.amount):
             raise UsageError(f"{where} has the amount {event.amount}; expected a finite one")
-        if event.action not in ("add", "set"):
-            raise UsageError(f"{where} has the action '{event.action}'; expected 'add' or 'set'")
 
     def take(self, index: NDArray[np.intp]) -> Problem:
         """The same problem for some of its patients, in the order of ``index``."""
@@ -186,12 +188,15 @@ class Ensemble:
         NaN from the time of failure on.
     failures : mapping of int to Failure
         Index of the patient to the reason; patients that are not listed are fine.
+    engine : str
+        Which engine made them: the reference engine stands in for what the fast one does not support.
     """
 
     times_h: Array
     outputs: tuple[str, ...]
     values: Array
     failures: Mapping[int, Failure]
+    engine: str = "fast"
 
     @property
     def ok(self) -> NDArray[np.bool_]:
@@ -260,8 +265,19 @@ class SteadyStates:
 class Engine(Protocol):
     """What every engine offers."""
 
-    def simulate(self, problem: Problem, *, rtol: float = 1e-6, strict: bool = False) -> Ensemble:
-        """Integrate every patient; a failure is a status, or `SimulationError` if ``strict``."""
+    def simulate(
+        self,
+        problem: Problem,
+        *,
+        rtol: float = 1e-6,
+        atol: float | Mapping[str, float] | None = None,
+        strict: bool = False,
+    ) -> Ensemble:
+        """Integrate every patient; a failure is a status, or `SimulationError` if ``strict``.
+
+        ``atol`` is the absolute tolerance of every state, or by state; by default a thousandth of ``rtol`` on the scale
+        of each state's own size along the course.
+        """
         ...
 
     def steady_state(

@@ -8,10 +8,10 @@ are gathered while building, so that they can be computed once per patient.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["BOOLEAN", "Graph"]
+__all__ = ["BOOLEAN", "COMPARE", "Graph"]
 
 CONSTANT, PATIENT, STATE = 0, 1, 2
 COMPARE = ("lt", "le", "gt", "ge", "eq", "ne")
@@ -257,6 +257,34 @@ class Graph:
                 stack.extend(self.children(node))
         # a node is always made after its children
         return sorted(seen)
+
+    def symbols(self, node: int) -> set[str]:
+        """Names that a node reads."""
+        return {str(self.args[n][0]) for n in self.needed([node]) if self.ops[n] == "sym"}
+
+    def make(self, op: str, args: Sequence[int]) -> int:
+        """Node of an operation by its name."""
+        if op in COMPARE:
+            return self.compare(op, *args)
+        if op in ("and", "or", "not"):
+            return self.logic(op, args)
+        if op in UNARY:
+            return self.call(op, *args)
+        plain: dict[str, Callable[..., int]] = {
+            "add": self.add, "sub": self.sub, "neg": self.neg, "mul": self.mul, "recip": self.recip,
+            "pow": self.power, "select": self.select,
+        }  # fmt: skip
+        return plain[op](*args)
+
+    def substitute(self, node: int, given: Mapping[int, int]) -> int:
+        """Put other nodes in the place of some."""
+        found = dict(given)
+        for n in self.needed([node]):
+            if n not in found:
+                args = self.children(n)
+                new = tuple(found[a] for a in args)
+                found[n] = n if new == args else self.make(self.ops[n], new)
+        return found[node]
 
     def derivatives(self, roots: Sequence[int], symbols: Sequence[str]) -> list[dict[str, int]]:
         """Partial derivatives of some nodes by some symbols; zeros are left out.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -12,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosstalk.engine.chunk import Chunk, simulate_chunk
-from crosstalk.engine.ensemble import Array, Ensemble, Failure, Problem, SteadyStates, check_rtol
+from crosstalk.engine.compiled import compile_system
+from crosstalk.engine.document import Unsupported
+from crosstalk.engine.ensemble import Array, Engine, Ensemble, Failure, Problem, SteadyStates, check_rtol
 from crosstalk.engine.sensitivity import Sensitivities, SensitivityChunk, join, sensitivity_chunk
 from crosstalk.engine.steady import SteadyChunk, join_steady_states, steady_chunk
 
@@ -40,7 +43,13 @@ class FastEngine:
         self.jobs, self.executor = jobs, executor
 
     def simulate(
-        self, problem: Problem, *, rtol: float = 1e-6, strict: bool = False, out: Path | None = None
+        self,
+        problem: Problem,
+        *,
+        rtol: float = 1e-6,
+        atol: float | Mapping[str, float] | None = None,
+        strict: bool = False,
+        out: Path | None = None,
     ) -> Ensemble:
         """Integrate every patient; a failure is a status, or `SimulationError` if ``strict``.
 
@@ -51,6 +60,10 @@ class FastEngine:
             ensemble's values are then read from it as needed.
         """
         check_rtol(rtol)
+        try:
+            compile_system(problem.sbml)
+        except Unsupported as reason:
+            return self._stand_in(reason).simulate(problem, rtol=rtol, atol=atol, strict=strict)
         shape = (problem.n, len(problem.outputs), len(problem.times_h))
         if out is None:
             values: Array = np.empty(shape)
@@ -58,7 +71,7 @@ class FastEngine:
             values = np.lib.format.open_memmap(out, mode="w+", dtype=np.float64, shape=shape)
         failures: dict[int, Failure] = {}
         chunks = self._chunks(problem.n)
-        parts = self._map(simulate_chunk, (Chunk(problem.take(i), rtol) for i in chunks))
+        parts = self._map(simulate_chunk, (Chunk(problem.take(i), rtol, atol) for i in chunks))
         for index, part in zip(chunks, parts, strict=True):
             values[index[0] : index[-1] + 1] = part.values
             failures.update({int(index[0]) + i: f for i, f in part.failures.items()})
@@ -75,6 +88,10 @@ class FastEngine:
         self, problem: Problem, *, solve: Mapping[str, tuple[str, Array]] | None = None, warm: bool = False
     ) -> SteadyStates:
         """Find the steady state of every patient, see `crosstalk.engine.ensemble.Engine.steady_state`."""
+        try:
+            compile_system(problem.sbml)
+        except Unsupported as reason:
+            return self._stand_in(reason).steady_state(problem, solve=solve, warm=warm)
 
         def piece(index: NDArray[np.intp]) -> SteadyChunk:
             part = {k: (output, np.asarray(value)[index]) for k, (output, value) in (solve or {}).items()}
@@ -112,6 +129,17 @@ class FastEngine:
             return SensitivityChunk(problem.take(index), names, rtol, relative_step, from_steady_state)
 
         return join(list(self._map(sensitivity_chunk, map(piece, self._chunks(problem.n)))))
+
+    def _stand_in(self, reason: Unsupported) -> Engine:
+        """Return the reference engine, for a model that this one refuses; says so, or raises if there is none."""
+        try:
+            from crosstalk.engine.parallel import ReferenceEngine
+        except ImportError:
+            raise Unsupported(
+                f"{reason} by the fast engine; the reference engine may do it: pip install 'crosstalk-mdd[reference]'"
+            ) from reason
+        warnings.warn(f"{reason} by the fast engine; libRoadRunner takes its place", stacklevel=3)
+        return ReferenceEngine(jobs=1)
 
     def close(self) -> None:
         """Nothing to release; a given executor belongs to its owner."""

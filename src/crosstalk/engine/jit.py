@@ -23,6 +23,7 @@ from crosstalk.store import Store, cached
 
 __all__ = ["call", "compiled"]
 
+CALLED = (str(Path(__file__).with_name("hybrid.py")),)  # sources whose functions become part of those kept
 numba_compiler: Any = compiler  # without types of their own
 numba_form: Any = serialize
 
@@ -74,8 +75,8 @@ class _Kept:
     def _store(self, signature: Any, codegen: Any) -> Store:
         code = self.function.__code__
         return cached(
-            f"jit-{code.co_name}", _versions(), _hash(__file__), _hash(code.co_filename), code.co_firstlineno,
-            str(signature), repr(codegen.magic_tuple()),
+            f"jit-{code.co_name}", _versions(), *(_hash(source) for source in (__file__, *CALLED, code.co_filename)),
+            code.co_firstlineno, str(signature), repr(codegen.magic_tuple()),
         )  # fmt: skip
 
     def enable(self) -> None:

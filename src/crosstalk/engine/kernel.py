@@ -10,7 +10,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from crosstalk.engine.expressions import BOOLEAN, STATE, Graph
+from crosstalk.engine.expressions import BOOLEAN, PATIENT, STATE, Graph
 from crosstalk.engine.factorization import Plan, plan_factorization
 from crosstalk.engine.rodas import STAGES, Rosenbrock
 from crosstalk.engine.sbml import OdeSystem
@@ -19,6 +19,8 @@ __all__ = ["KernelText", "write_kernel"]
 
 _INTRINSIC = {"sqrt": "sqrt", "abs": "fabs", "floor": "floor", "ceil": "ceil"}
 _ARITHMETIC = {"add": "fadd", "sub": "fsub", "mul": "fmul"}
+# their derivatives, or those of what holds them, are infinite somewhere in their domain
+SINGULAR = ("sqrt", "pow", "log", "asin", "acos", "acosh", "atanh")
 _ORDER = {"lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge", "eq": "oeq", "ne": "une"}
 
 
@@ -30,11 +32,17 @@ class KernelText:
     ----------
     text : str
         Functions ``hoist(p, h)``, ``rhs(y, h, f)``, ``factor(y, h, c, f, lu)``, ``solve(lu, b)``, ``outputs(y, h, o)``,
-        ``jacobian(y, h, f, j)``, ``step(y, h, dt, atol, rtol, work, y1, error)``, and for output inside a step
-        ``prepare(work)`` and ``dense(y, y1, work, q, out)``. Every argument points to vectors of W doubles, except
-        ``atol`` to doubles.
+        ``rates(y, h, f)`` and ``factor_rates(y, h, c, f, lu)`` (where they differ from ``rhs`` and ``factor``) and
+        ``jacobian(y, h, f, j)`` by the conditions as written, ``signals(y, h, s)``,
+        ``step(y, h, dt, atol, rtol, growth, work, y1, error, size)``, and for output inside a step
+        ``prepare(work)`` and ``dense(y, y1, work, q, out)``. Every argument points to vectors of W doubles; ``size``
+        keeps the largest magnitude of each state so far, of which ``growth`` is the share that is allowed as an error.
     variables : tuple of str
         What ``outputs`` writes.
+    n_signals : int
+        What ``signals`` writes: of each switch its value, then the time of its next change, then its slope; of each
+        event whether it is triggered, then whether its trigger holds as written, its priority, its delay; then what the
+        events assign, one after the other; last the longest step.
     pattern : tuple of (row, column)
         Entries that ``jacobian`` writes.
     n_hoisted, n_work : int
@@ -44,6 +52,7 @@ class KernelText:
     text: str
     variables: tuple[str, ...]
     pattern: tuple[tuple[int, int], ...]
+    n_signals: int
     n_hoisted: int
     n_work: int
 
@@ -80,6 +89,12 @@ class _Function:
 
     def op(self, name: str, a: str, b: str) -> str:
         return self.new(f"{name} contract {self.vector} {a}, {b}")
+
+    def finite(self, a: str) -> str:
+        """The same number, 0 where it is infinite or NaN."""
+        size = self.new(f"call {self.vector} @llvm.fabs.v{self.width}f64({self.vector} {a})")
+        mask = self.new(f"fcmp olt {self.vector} {size}, {self.constant(float('inf'))}")
+        return self.new(f"select {self.mask} {mask}, {self.vector} {a}, {self.vector} {self.constant(0.0)}")
 
     def reciprocal(self, a: str) -> str:
         return self.op("fdiv", self.constant(1.0), a)
@@ -181,17 +196,18 @@ class _Nodes:
 def write_kernel(system: OdeSystem, method: Rosenbrock, width: int) -> KernelText:
     """Write the assembly of a model for vectors of ``width`` patients."""
     graph, n = system.graph, len(system.states)
-    rows = graph.derivatives(system.rates, system.states)
-    place = {name: i for i, name in enumerate(system.states)}
-    jacobian = {(i, place[name]): node for i, row in enumerate(rows) for name, node in row.items()}
-    pattern = tuple(sorted(jacobian))
+    jacobian, exact = _jacobian(system, system.rates), _jacobian(system, system.exact)
+    pattern = tuple(sorted({*jacobian, *exact}))
     plan = plan_factorization(n, pattern)
+    jacobian, exact = ({e: j.get(e, graph.zero) for e in pattern} for j in (jacobian, exact))
     variables = tuple(system.variables)
-    roots = [*system.rates, *jacobian.values(), *system.variables.values()]
+    signals = _signals(system)
+    roots = [*system.rates, *jacobian.values(), *system.variables.values(), *system.exact, *exact.values(), *signals]
     hoisted = _hoisted(graph, roots)
     states = {graph.symbol(s, STATE): ("y", i) for i, s in enumerate(system.states)}
     kept = {node: ("h", i) for i, node in enumerate(hoisted)}
-    parameters = {graph.symbol(s, 1): ("p", i) for i, s in enumerate(system.parameters)}
+    settable = [*system.parameters, *(switch.symbol for switch in system.switches)]
+    parameters = {graph.symbol(s, PATIENT): ("p", i) for i, s in enumerate(settable)}
     libm: set[str] = set()
 
     def function(name: str, arguments: str, places: Mapping[int, tuple[str, int]]) -> tuple[_Function, _Nodes]:
@@ -209,9 +225,19 @@ def write_kernel(system: OdeSystem, method: Rosenbrock, width: int) -> KernelTex
     f, nodes = function("outputs", "y h o", {**states, **kept})
     _store_each(f, nodes, list(system.variables.values()), "o")
     lines += f.finish()
+    if system.exact != system.rates:
+        f, nodes = function("rates", "y h f", {**states, **kept})
+        _store_each(f, nodes, system.exact, "f")
+        lines += f.finish()
+        f, nodes = function("factor_rates", "y h c f lu", {**states, **kept})
+        _factor(f, nodes, system.exact, exact, plan)
+        lines += f.finish()
+    f, nodes = function("signals", "y h s", {**states, **kept})
+    _store_each(f, nodes, signals, "s")
+    lines += f.finish()
     f, nodes = function("jacobian", "y h f j", {**states, **kept})
-    _store_each(f, nodes, system.rates, "f")
-    _store_each(f, nodes, [jacobian[e] for e in pattern], "j")
+    _store_each(f, nodes, system.exact, "f")
+    _store_each(f, nodes, list(exact.values()), "j")
     lines += f.finish()
     f, nodes = function("factor", "y h c f lu", {**states, **kept})
     _factor(f, nodes, system.rates, jacobian, plan)
@@ -233,7 +259,29 @@ def write_kernel(system: OdeSystem, method: Rosenbrock, width: int) -> KernelTex
     lines.append(f"declare {vector} @llvm.maximum.v{width}f64({vector}, {vector})")
     bits = 64 * width
     lines.append(f'attributes #0 = {{ nounwind "prefer-vector-width"="{bits}" "min-legal-vector-width"="{bits}" }}')
-    return KernelText("\n".join(lines) + "\n", variables, pattern, len(hoisted), n_work + 3 * n)
+    return KernelText("\n".join(lines) + "\n", variables, pattern, len(signals), len(hoisted), n_work + 3 * n)
+
+
+def _jacobian(system: OdeSystem, rates: Sequence[int]) -> dict[tuple[int, int], int]:
+    place = {name: i for i, name in enumerate(system.states)}
+    rows = system.graph.derivatives(rates, system.states)
+    return {(i, place[name]): node for i, row in enumerate(rows) for name, node in row.items()}
+
+
+def _signals(system: OdeSystem) -> list[int]:
+    switches, events = system.switches, system.events
+    return [
+        *(s.value for s in switches), *(s.following for s in switches), *(s.slope for s in switches),
+        *(e.trigger for e in events), *(e.holds for e in events),
+        *(e.priority for e in events), *(e.delay for e in events),
+        *(node for e in events for _, node in e.assignments),
+        system.longest,
+    ]  # fmt: skip
+
+
+def _may_diverge(graph: Graph, node: int) -> bool:
+    """Whether a derivative can be infinite where the rate is finite, as that of a root at 0."""
+    return any(graph.ops[n] in SINGULAR for n in graph.needed([node]))
 
 
 def _hoisted(graph: Graph, roots: Sequence[int]) -> list[int]:
@@ -284,6 +332,9 @@ def _factor(
         if node is None:
             return diagonal if e[0] == e[1] else None
         name = nodes.emit([node])[0]
+        if _may_diverge(nodes.graph, node):
+            # a step with the entry left out is right, only less stable; with an infinite one nothing would move
+            name = f.finite(name)
         return f.op("fsub", diagonal, name) if e[0] == e[1] else f.new(f"fneg {f.vector} {name}")
 
     for pivot, below, right in zip(plan.order, plan.below, plan.right, strict=True):
@@ -335,7 +386,8 @@ def _combine(f: _Function, start: str, terms: Sequence[tuple[float, int]], n: in
 
 
 def _step(method: Rosenbrock, n: int, n_lu: int, width: int) -> list[str]:
-    f = _Function("step", ["y", "h", "dt", "atol", "rtol", "work", "y1", "error"], width)
+    arguments = ["y", "h", "dt", "atol", "rtol", "growth", "work", "y1", "error", "size"]
+    f = _Function("step", arguments, width)
     u = f.pointer("work", STAGES * n)
     lu = f.pointer("work", (STAGES + 1) * n)
     c = f.pointer("work", (STAGES + 1) * n + n_lu)
@@ -362,7 +414,7 @@ def _step(method: Rosenbrock, n: int, n_lu: int, width: int) -> list[str]:
         f.store(_combine(f, f.load("work", at), terms, n, index, inverse), "work", at)
         f.close(n, f"c{stage}")
         f.call("solve", lu, k)
-    rtol = f.load("rtol")
+    rtol, growth = f.load("rtol"), f.load("growth")
     before = f.block
     index = f.loop(n, "e")
     worst = f"%worst = phi {f.vector} [zeroinitializer, %{before}], [%worst.n, %e]"
@@ -374,10 +426,12 @@ def _step(method: Rosenbrock, n: int, n_lu: int, width: int) -> list[str]:
     f.store(new, "y1", index)
     large = [f.new(f"call {f.vector} @llvm.fabs.v{width}f64({f.vector} {x})") for x in (old, new, error)]
     size = f.new(f"call {f.vector} @llvm.maximum.v{width}f64({f.vector} {large[0]}, {f.vector} {large[1]})")
-    spot = f.new(f"getelementptr double, ptr %atol, i64 {index}")
-    scalar = f.new(f"load double, ptr {spot}, align 8")
-    single = f.new(f"insertelement {f.vector} poison, double {scalar}, i32 0")
-    floor = f.new(f"shufflevector {f.vector} {single}, {f.vector} poison, <{width} x i32> zeroinitializer")
+    # of accepted states alone: the state at the start of a step is one
+    seen = f.load("size", index)
+    kept = f.new(f"call {f.vector} @llvm.maximum.v{width}f64({f.vector} {seen}, {f.vector} {large[0]})")
+    f.store(kept, "size", index)
+    grown = f.op("fmul", growth, kept)
+    floor = f.new(f"call {f.vector} @llvm.maximum.v{width}f64({f.vector} {f.load('atol', index)}, {f.vector} {grown})")
     allowed = f.op("fadd", floor, f.op("fmul", rtol, size))
     ratio = f.op("fdiv", large[2], allowed)
     f.lines.append(f"  %worst.n = call {f.vector} @llvm.maximum.v{width}f64({f.vector} %worst, {f.vector} {ratio})")

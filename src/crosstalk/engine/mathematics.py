@@ -8,6 +8,7 @@ from functools import reduce
 from itertools import pairwise
 from typing import Any
 
+from crosstalk.engine.document import refuse
 from crosstalk.engine.expressions import Graph
 from crosstalk.errors import ModelError
 
@@ -57,7 +58,7 @@ class Mathematics:
         for prefix in ("FUNCTION_", "RELATIONAL_", "LOGICAL_", "CONSTANT_"):
             if kind.startswith(prefix):
                 return self._named(kind.removeprefix(prefix), prefix, tree)
-        raise ModelError(f"the model uses '{tree.getName() or kind}' in a formula, which is not supported")
+        raise refuse(f"'{tree.getName() or kind}' in a formula")
 
     def _arguments(self, tree: Any) -> list[int]:
         return [self.node(tree.getChild(i)) for i in range(tree.getNumChildren())]
@@ -79,7 +80,7 @@ class Mathematics:
             return graph.recip(graph.call(_RECIPROCAL_OF[name], x[0]))
         if name in _OF_RECIPROCAL:
             return graph.call(_OF_RECIPROCAL[name], graph.recip(x[0]))
-        raise ModelError(f"the model uses the function '{name.lower()}', which is not supported")
+        raise refuse(f"the function '{name.lower()}'")
 
     def _logical(self, name: str, x: list[int]) -> int:
         graph = self.graph
@@ -95,7 +96,7 @@ class Mathematics:
             return result
         if name == "IMPLIES":
             return graph.logic("or", [graph.logic("not", [x[0]]), x[1]])
-        raise ModelError(f"the model uses the logical operator '{name.lower()}', which is not supported")
+        raise refuse(f"the logical operator '{name.lower()}'")
 
     def _integer(self, tree: Any) -> int:
         return self.graph.const(float(tree.getInteger()))
@@ -169,9 +170,7 @@ class Mathematics:
     def _function_factorial(self, tree: Any) -> int:
         n = self.graph.value(self._arguments(tree)[0])
         if n is None or n < 0 or n != int(n):
-            raise ModelError(
-                "the model uses the factorial of something that is no whole number, which is not supported"
-            )
+            raise refuse("the factorial of something that is no whole number")
         return self.graph.const(float(math.factorial(int(n))))
 
     def _function_piecewise(self, tree: Any) -> int:
@@ -185,7 +184,7 @@ class Mathematics:
         return self.rate_of(tree.getChild(0).getName())
 
     def _function_delay(self, tree: Any) -> int:
-        raise ModelError("the model uses a delay, which is not supported")
+        raise refuse("a delay")
 
     def _function(self, tree: Any) -> int:
         raise ModelError(f"the model calls the function '{tree.getName()}', which it does not define")

@@ -18,30 +18,36 @@ LOG_STEP = 1.5  # largest change of the logarithm of a solved parameter in one s
 SHIFT = 1e-6  # of finite differences: of a logarithm, or relative to the states
 LARGEST_LOG = 700.0
 LEAST_LOG = 1e-12  # parameter whose logarithm stands for that of 0
+LARGEST_JUMP = 1e3  # of a state, relative to its own size, that finite differences take into account
+EPSILON = 2.2e-16  # rounding of a number
+ROUNDING = 2e-3  # [time] of what flows in and out of a state: with the limit, what rounding leaves of a rate of 0
 INACCURATE = 1e-3  # residual of a linear system, relative to its right side, from which pivots are chosen with care
 
 
 @compiled(error_model="numpy")
 def find_roots(
-    kernel,  # addresses of hoist, rhs, outputs, jacobian, factor, solve
+    kernel,  # addresses of hoist, rates, outputs, jacobian, factor_rates, solve
     pattern,  # (n_entries, 2): row and column of the Jacobian's entries
-    sizes,  # width, n_hoisted, n_entries, n_variables, n_work
+    sizes,  # width, n_hoisted, n_entries, n_variables, n_switches, n_work
     columns,  # (n_solved,): places of the parameters to solve for
     sources,  # (n_solved, 2): table (0 state, 1 variable, 2 parameter) and place of the outputs
     wanted,  # (n_patients, n_solved)
     parameters,  # (n_patients, n_parameters), solved columns are replaced
     states,  # (n_patients, n_states), replaced
-    floor,  # states and outputs below are judged on this scale
+    size,  # (n_patients, n_states): largest magnitude so far, 0 if not known; replaced
+    floor,  # share of that (or of 1) below which a state is judged on this scale
     limit,  # relative rate of change and gap at which a root is found
     most,  # steps
 ):
     """Improve states (and solved parameters) until nothing changes; returns the norms that are left."""
-    width, n_hoisted, n_variables, n_work = sizes[0], sizes[1], sizes[3], sizes[4]
+    width, n_hoisted, n_variables, n_switches, n_work = sizes[0], sizes[1], sizes[3], sizes[4], sizes[5]
     n_patients, n, m = states.shape[0], states.shape[1], len(columns)
     n_parameters, n_entries = parameters.shape[1], len(pattern)
     norms = np.full(n_patients, np.inf)
     y, trial = np.ones((n, width)), np.ones((n, width))
-    p, q = np.ones((n_parameters + 1, width)), np.ones((n_parameters + 1, width))
+    # switches are held in steps of time alone
+    n_held = n_parameters + n_switches + 1
+    p, q = np.ones((n_held, width)), np.ones((n_held, width))
     h, h1 = np.ones((n_hoisted + 1, width)), np.ones((n_hoisted + 1, width))
     f, spare, entries = np.empty((n, width)), np.empty((n, width)), np.empty((n_entries + 1, width))
     lu, zero = np.empty((n_work, width)), np.zeros(width)
@@ -54,6 +60,7 @@ def find_roots(
     dense, vector = np.empty((n, n)), np.empty(n)
     patient, steps, level = np.full(width, -1), np.zeros(width, np.int64), np.zeros(width, np.int64)
     norm, reach = np.ones(width), np.ones(width)
+    scale, noise = np.ones((n, width)), np.zeros((n, width))
     good = np.zeros(width, np.bool_)
     hoist, rhs, outputs, jacobian, factor, solve = kernel[0], kernel[1], kernel[2], kernel[3], kernel[4], kernel[5]
     following, running = 0, 0
@@ -79,6 +86,8 @@ def find_roots(
             # an idle lane keeps its last patient
             call(hoist, (p.ctypes.data, h.ctypes.data))
         call(factor, (y.ctypes.data, h.ctypes.data, zero.ctypes.data, f.ctypes.data, lu.ctypes.data))
+        call(jacobian, (y.ctypes.data, h.ctypes.data, spare.ctypes.data, entries.ctypes.data))
+        _flows(noise, entries, pattern, y)
         if m > 0 or changed:
             call(outputs, (y.ctypes.data, h.ctypes.data, o.ctypes.data))
             for lane in range(width):
@@ -86,7 +95,8 @@ def find_roots(
         if changed:
             for lane in range(width):
                 if patient[lane] >= 0 and norm[lane] < 0:
-                    norm[lane] = _norm(f, y, gap, wanted, patient[lane], floor, lane)
+                    _judge(scale, size, f, y, patient[lane], floor, lane)
+                    norm[lane] = _norm(f, y, gap, wanted, patient[lane], scale, noise, floor, lane)
                     if norm[lane] <= limit:
                         running -= _store(norms, states, parameters, columns, patient, y, p, norm, lane)
             if running == 0:
@@ -104,7 +114,6 @@ def find_roots(
             for lane in range(width):
                 _gaps(gap1, sources, wanted, patient[lane], y, above, q, lane)
             by_log[:, k] = (gap1 - gap) / SHIFT
-        call(jacobian, (y.ctypes.data, h.ctypes.data, spare.ctypes.data, entries.ctypes.data))
         good[:] = True
         for k in range(1 + m):
             u[k] = right[k]
@@ -122,7 +131,9 @@ def find_roots(
             for lane in range(width):
                 largest = 0.0
                 for j in range(n):
-                    largest = max(largest, abs(u[k, j, lane]) / max(abs(y[j, lane]), floor))
+                    if u[k, j, lane] != 0.0:
+                        own = max(abs(y[j, lane]), scale[j, lane], abs(u[k, j, lane]) / LARGEST_JUMP)
+                        largest = max(largest, abs(u[k, j, lane]) / own)
                 reach[lane] = SHIFT / largest if largest > 0.0 else 1.0
                 for j in range(n):
                     trial[j, lane] = y[j, lane] + reach[lane] * u[k, j, lane]
@@ -173,7 +184,7 @@ def find_roots(
             if i < 0:
                 continue
             _gaps(gap1, sources, wanted, i, trial, above, q, lane)
-            found = _norm(f, trial, gap1, wanted, i, floor, lane)
+            found = _norm(f, trial, gap1, wanted, i, scale, noise, floor, lane)
             better = found < norm[lane]
             if m > 0 and level[lane] == 0:
                 # far from the targets fast states may fall behind a little: they follow within the next step
@@ -183,6 +194,7 @@ def find_roots(
                     y[j, lane] = trial[j, lane]
                 for k in range(m):
                     logs[k, lane], p[columns[k], lane] = logs1[k, lane], q[columns[k], lane]
+                _judge(scale, size, f, y, i, floor, lane)
                 norm[lane], level[lane] = found, 0
                 steps[lane] += 1
             else:
@@ -207,14 +219,44 @@ def _gaps(gap, sources, wanted, i, y, o, p, lane):
 
 
 @njit(nogil=True)
-def _norm(f, y, gap, wanted, i, floor, lane):
+def _flows(noise, entries, pattern, y):
+    """What the rounding of all that flows in and out of each state may leave of its rate, as a scale for the state."""
+    noise[:] = 0.0
+    for e in range(len(pattern)):
+        for lane in range(y.shape[1]):
+            flow = ROUNDING * abs(entries[e, lane] * y[pattern[e, 1], lane])
+            if flow < np.inf:
+                noise[pattern[e, 0], lane] += flow
+
+
+@njit(nogil=True)
+def _judge(scale, size, f, y, i, floor, lane):
+    """Set the scales of one lane by the sizes so far, so that units do not matter.
+
+    A state at 0 that moves is not near a root whatever its rate. One that lies below the rounding of others is judged
+    on the scale of 1: where it is not 0, the solution of a linear system may have moved it.
+    """
+    largest = 0.0
+    for j in range(len(y)):
+        size[i, j] = max(size[i, j], abs(y[j, lane]))
+        largest = max(largest, size[i, j])
+    for j in range(len(y)):
+        if size[i, j] > EPSILON * largest:
+            scale[j, lane] = floor * min(1.0, size[i, j])
+        else:
+            scale[j, lane] = 0.0 if y[j, lane] == 0.0 and f[j, lane] != 0.0 else floor
+
+
+@njit(nogil=True, error_model="numpy")
+def _norm(f, y, gap, wanted, i, scale, noise, floor, lane):
     """Largest relative rate of change and relative gap; infinite if one is not a number."""
     largest = 0.0
     for j in range(len(f)):
-        rate = abs(f[j, lane]) / max(abs(y[j, lane]), floor)
-        largest = max(largest, rate) if rate < np.inf else np.inf
+        if f[j, lane] != 0.0:
+            rate = abs(f[j, lane]) / max(abs(y[j, lane]), scale[j, lane], noise[j, lane])
+            largest = max(largest, rate) if rate < np.inf else np.inf
     for k in range(len(gap)):
-        rate = abs(gap[k, lane]) / max(abs(wanted[i, k]), floor)
+        rate = abs(gap[k, lane]) / (abs(wanted[i, k]) if wanted[i, k] != 0.0 else floor)
         largest = max(largest, rate) if rate < np.inf else np.inf
     return largest
 

@@ -36,20 +36,30 @@ class ReferenceEngine:
         self.jobs = jobs
         self._pool: ProcessPoolExecutor | None = None
 
-    def simulate(self, problem: Problem, *, rtol: float = 1e-6, strict: bool = False) -> Ensemble:
-        """Integrate every patient, see `Engine.simulate`."""
+    def simulate(
+        self,
+        problem: Problem,
+        *,
+        rtol: float = 1e-6,
+        atol: float | Mapping[str, float] | None = None,
+        strict: bool = False,
+    ) -> Ensemble:
+        """Integrate every patient, see `Engine.simulate`; CVODE takes the smallest of several absolute tolerances."""
         check_rtol(rtol)
+        if isinstance(atol, Mapping):
+            atol = min(atol.values(), default=None)
         if self.jobs == 1 or problem.n <= CHUNK:
-            result = simulate_serial(problem, rtol)
+            result = simulate_serial(problem, rtol, atol)
         else:
             chunks = _chunks(problem.n)
-            futures = [self._workers().submit(simulate_serial, problem.take(c), rtol) for c in chunks]
+            futures = [self._workers().submit(simulate_serial, problem.take(c), rtol, atol) for c in chunks]
             parts = [f.result() for f in futures]
             result = Ensemble(
                 parts[0].times_h,
                 problem.outputs,
                 np.concatenate([p.values for p in parts]),
                 {int(c[i]): f for c, p in zip(chunks, parts, strict=True) for i, f in p.failures.items()},
+                "reference",
             )
         if strict:
             result.raise_for_status()

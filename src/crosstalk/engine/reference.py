@@ -11,8 +11,11 @@ import numpy as np
 import roadrunner
 from numpy.typing import NDArray
 
+from crosstalk.engine.document import Unsupported, read_model, time_unit
 from crosstalk.engine.ensemble import Array, Ensemble, Event, Failure, Problem, Status, SteadyStates
 from crosstalk.engine.nesting import check_nesting
+from crosstalk.engine.sbml import read_sbml
+from crosstalk.engine.starting import Starting, start_values
 from crosstalk.errors import ModelError
 
 __all__ = ["compile_model", "simulate_serial", "steady_state_serial"]
@@ -51,52 +54,110 @@ class CompiledModel:
         symbols = self.runner.getRatesOfChangeNamedArray().colnames
         self.states: tuple[str, ...] = tuple(s.rstrip("'") for s in symbols)
         ids = self.model.getGlobalParameterIds()
-        self._index = np.array([ids.index(s) for s in self.states], dtype=np.int32)
+        # one call reads all states where all are parameters; species are read one by one, as amounts
+        self._index = np.array([ids.index(s) if s in ids else -1 for s in self.states], dtype=np.int32)
         self._origin = np.array(self.model.getGlobalParameterValues(), dtype=np.float64)
+        self._selection = _concentrations(sbml)
+        # an autonomous model may start each piece at time 0, where CVODE is at its best
+        self.autonomous = "symbols/time" not in sbml and "<event" not in sbml
+        self._assigned = "<initialAssignment" in sbml
+        self.unit = time_unit(read_model(sbml).getModel()) if self._selection is not None else "time units"
+        try:
+            system = read_sbml(sbml)
+            self.parameters: dict[str, float] | None = dict(system.parameters)
+            self.initial = dict(zip(system.states, system.initial, strict=True))
+            self.starting = Starting.from_graph(system.graph, system.following)
+            self.amounts = system.amounts
+        except Unsupported:
+            self.parameters, self.initial, self.starting, self.amounts = None, {}, Starting((), {}), {}
         self.runner.setIntegrator("cvode")
         self.integrator = self.runner.getIntegrator()
         self.integrator.setValue("maximum_num_steps", MAX_STEPS)
 
-    def tolerate(self, rtol: float) -> None:
-        """Set the tolerances of the integrator; states are scaled near 1."""
+    def tolerate(self, rtol: float, atol: float | None = None) -> None:
+        """Set the tolerances of the integrator; by default for states near 1, or as small as they are now."""
+        if atol is None:
+            size = np.abs(self.vector)
+            smallest = size[size > 0].min() if (size > 0).any() else 1.0
+            atol = rtol * STATE_FLOOR * min(1.0, float(smallest) if smallest < STATE_FLOOR else 1.0)
         self.integrator.setValue("relative_tolerance", rtol)
-        self.integrator.setValue("absolute_tolerance", rtol * STATE_FLOOR)
+        self.integrator.setValue("absolute_tolerance", atol)
 
-    def start(self, parameters: Mapping[str, float], initial: Mapping[str, float]) -> None:
-        """Go back to the model as loaded, then set parameters and, if any are given, states."""
+    def follow(self, problem: Problem) -> dict[str, Array]:
+        """Values that follow from what the patients were given, and those given, each of shape (n_patients,).
+
+        Raises
+        ------
+        ModelError
+            On an unknown name, or if initial values would have to follow in a model that cannot be read for it.
+        """
+        given = {**problem.parameters, **problem.initial}
+        if self.parameters is not None:
+            own = {**self.parameters, **self.initial}
+            columns = {name: np.full(problem.n, value) for name, value in own.items()}
+            touched = start_values(given, columns, self.amounts, self.starting, lenient=True)
+            return {**given, **{name: columns[name] for name in touched if name in columns and name not in given}}
+        if given and (self._assigned or set(given) & set(self.model.getCompartmentIds())):
+            raise Unsupported(
+                "the model has initial values that follow from others, and uses what the fast engine does not support; "
+                "give no parameters or initial values"
+            )
+        return dict(given)
+
+    def start(self, values: Mapping[str, float]) -> None:
+        """Go back to the model as loaded, then set parameters, compartments and states."""
         self.runner.resetToOrigin()
-        for name, value in parameters.items():
-            self.set(name, value)
-        for name, value in initial.items():
-            self.set(name, value)
+        species = self._selection or {}
+        # a concentration needs its compartment first
+        for name in sorted(values, key=lambda n: n.removesuffix("__amount") in species):
+            self.set(name, values[name])
 
     def origin(self, name: str) -> float:
         """Value of a parameter in the model as loaded."""
         ids = self.model.getGlobalParameterIds()
         return float(self._origin[ids.index(name)])
 
+    def select(self, name: str) -> str:
+        """Name by which libRoadRunner knows what SBML calls so: a species is a concentration unless it says amount."""
+        if self._selection is None:
+            return name
+        if name.endswith("__amount") and name.removesuffix("__amount") in self._selection:
+            return name.removesuffix("__amount")
+        return self._selection.get(name, name)
+
     def set(self, name: str, value: float) -> None:
         """Set a parameter or a state."""
         try:
-            self.model.setValue(name, float(value))
+            self.model.setValue(self.select(name), float(value))
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"the model has no parameter or state '{name}' that can be set: {error}") from error
 
     def get(self, name: str) -> float:
         """Value of a parameter, state or assigned variable now."""
         try:
-            return float(self.model.getValue(name))
+            return float(self.model.getValue(self.select(name)))
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"the model has no variable '{name}': {error}") from error
 
     @property
     def vector(self) -> Array:
-        """All states, shape (n_states,)."""
-        return np.asarray(self.model.getGlobalParameterValues(self._index), dtype=np.float64)
+        """All states, shape (n_states,); species as amounts."""
+        if (self._index >= 0).all():
+            return np.asarray(self.model.getGlobalParameterValues(self._index), dtype=np.float64)
+        return np.array([self.model.getValue(s) for s in self.states], dtype=np.float64)
 
     @vector.setter
     def vector(self, values: Array) -> None:
-        self.model.setGlobalParameterValues(self._index, values)
+        if (self._index >= 0).all():
+            self.model.setGlobalParameterValues(self._index, values)
+        else:
+            for state, value in zip(self.states, values, strict=True):
+                self.model.setValue(state, float(value))
+
+    @property
+    def named(self) -> Array:
+        """All states as SBML means their names, shape (n_states,)."""
+        return np.array([self.get(s) for s in self.states]) if (self._index < 0).any() else self.vector
 
     def rates(self) -> Array:
         """Rates of change of all states, shape (n_states,) [1/h times the state's unit]."""
@@ -108,29 +169,46 @@ class CompiledModel:
         if ((state != 0.0) & (np.abs(state) < UNDERFLOW)).any():
             # a state that has decayed to a denormal number makes CVODE fail at its first step
             self.vector = np.where(np.abs(state) < UNDERFLOW, 0.0, state)
-        self.runner.timeCourseSelections = ["time", *outputs]
-        relative = [float(t) for t in times_h - times_h[0]]
-        return np.array(self.runner.simulate(times=relative), dtype=np.float64)[:, 1:]
+        self.runner.timeCourseSelections = ["time", *(self.select(o) for o in outputs)]
+        times = times_h - times_h[0] if self.autonomous else times_h
+        return np.array(self.runner.simulate(times=[float(t) for t in times]), dtype=np.float64)[:, 1:]
 
 
-def simulate_serial(problem: Problem, rtol: float) -> Ensemble:
+def _concentrations(sbml: str) -> dict[str, str] | None:
+    """Names of species as libRoadRunner selects them, ``None`` if libSBML cannot read the model on its own."""
+    try:
+        model = read_model(sbml).getModel()
+    except ModelError:
+        return None
+    found = {}
+    for i in range(model.getNumSpecies()):
+        species = model.getSpecies(i)
+        compartment = model.getCompartment(species.getCompartment())
+        flat = compartment is not None and compartment.getSpatialDimensions() == 0
+        name = species.getId()
+        found[name] = name if species.getHasOnlySubstanceUnits() or flat else f"[{name}]"
+    return found
+
+
+def simulate_serial(problem: Problem, rtol: float, atol: float | None = None) -> Ensemble:
     """Integrate every patient of a problem, one after the other."""
     model = compile_model(problem.sbml)
-    model.tolerate(rtol)
+    started = model.follow(problem)
     values = np.full((problem.n, len(problem.outputs), len(problem.times_h)), np.nan)
     failures: dict[int, Failure] = {}
     events = sorted(problem.events, key=lambda e: e.time_h)
     for i in range(problem.n):
-        failure = _invalid(problem, i) or _run(model, problem, events, i, values[i], rtol)
+        own = {k: float(v[i]) for k, v in started.items()}
+        failure = _invalid(problem, i) or _run(model, problem, own, events, i, values[i], rtol, atol)
         if failure is not None and failure.status is Status.STEP_LIMIT:
             # CVODE now and then loses its step right after a dose; at a smaller tolerance it takes another path
-            model.tolerate(rtol * TIGHTER)
             values[i] = np.nan
-            failure = _run(model, problem, events, i, values[i], rtol)
-            model.tolerate(rtol)
+            failure = _run(
+                model, problem, own, events, i, values[i], rtol * TIGHTER, None if atol is None else atol * TIGHTER
+            )
         if failure is not None:
             failures[i] = failure
-    return Ensemble(np.asarray(problem.times_h, dtype=np.float64), problem.outputs, values, failures)
+    return Ensemble(np.asarray(problem.times_h, dtype=np.float64), problem.outputs, values, failures, "reference")
 
 
 def _invalid(problem: Problem, i: int) -> Failure | None:
@@ -150,13 +228,19 @@ def _amount(event: Event, i: int) -> float:
 
 
 def _run(
-    model: CompiledModel, problem: Problem, events: list[Event], i: int, out: Array, rtol: float
+    model: CompiledModel,
+    problem: Problem,
+    started: Mapping[str, float],
+    events: list[Event],
+    i: int,
+    out: Array,
+    rtol: float,
+    atol: float | None,
 ) -> Failure | None:
     """Integrate patient ``i`` from event to event; fill ``out``, shape (n_outputs, n_times)."""
     times = np.asarray(problem.times_h, dtype=np.float64)
-    model.start(
-        {k: float(v[i]) for k, v in problem.parameters.items()}, {k: float(v[i]) for k, v in problem.initial.items()}
-    )
+    model.start(started)
+    model.tolerate(rtol, atol)
     outputs = problem.outputs + problem.nonnegative
     n_out = len(problem.outputs)
     now, pending = 0.0, 0
@@ -173,13 +257,15 @@ def _run(
             if not np.isfinite(rows).all():
                 row = int(np.argmax(~np.isfinite(rows).all(axis=1)))
                 state = outputs[int(np.argmax(~np.isfinite(rows[row])))]
-                return Failure(Status.NON_FINITE, state, float(grid[max(row - 1, 0)]))
+                return Failure(Status.NON_FINITE, state, float(grid[max(row - 1, 0)]), model.unit)
             # the solver's error is relative to what a state was: a dose of 50 mg may end a hair below zero
             states = rows[:, n_out:]
             negative = states < -(NEGATIVE_TOLERANCE + rtol * np.abs(states).max(axis=0))
             if negative.any():
                 row = int(np.argmax(negative.any(axis=1)))
-                return Failure(Status.NEGATIVE, problem.nonnegative[int(np.argmax(negative[row]))], float(grid[row]))
+                return Failure(
+                    Status.NEGATIVE, problem.nonnegative[int(np.argmax(negative[row]))], float(grid[row]), model.unit
+                )
             out[:, inside] = rows[np.searchsorted(grid, times[inside]), :n_out].T
             now = stop
         while pending < len(events) and events[pending].time_h <= now:
@@ -196,9 +282,9 @@ def _diagnose(model: CompiledModel, message: str, segment_start: float) -> Failu
     rates = model.rates()
     bad = ~np.isfinite(rates)
     if bad.any():
-        return Failure(Status.NON_FINITE, model.states[int(np.argmax(bad))], time_h)
+        return Failure(Status.NON_FINITE, model.states[int(np.argmax(bad))], time_h, model.unit)
     worst = int(np.argmax(np.abs(rates) / np.maximum(np.abs(model.vector), STATE_FLOOR)))
-    return Failure(Status.STEP_LIMIT, model.states[worst], time_h)
+    return Failure(Status.STEP_LIMIT, model.states[worst], time_h, model.unit)
 
 
 def steady_state_serial(
@@ -206,7 +292,7 @@ def steady_state_serial(
 ) -> SteadyStates:
     """Steady state of every patient: long integration, then Newton, then a check of residual and eigenvalues."""
     model = compile_model(problem.sbml)
-    model.tolerate(1e-6)
+    started = model.follow(problem)
     solve = solve or {}
     values = np.full((problem.n, len(model.states)), np.nan)
     solved = {name: np.full(problem.n, np.nan) for name in solve}
@@ -216,9 +302,9 @@ def steady_state_serial(
         failure = _invalid(problem, i)
         if failure is None:
             targets = {name: (output, float(value[i])) for name, (output, value) in solve.items()}
-            failure, residual[i] = _settle(model, problem, i, targets, warm)
+            failure, residual[i] = _settle(model, problem, {k: float(v[i]) for k, v in started.items()}, targets, warm)
         if failure is None:
-            values[i] = model.vector
+            values[i] = model.named
             for name in solve:
                 solved[name][i] = model.get(name)
         else:
@@ -227,15 +313,19 @@ def steady_state_serial(
 
 
 def _settle(
-    model: CompiledModel, problem: Problem, i: int, targets: dict[str, tuple[str, float]], warm: bool
+    model: CompiledModel,
+    problem: Problem,
+    started: Mapping[str, float],
+    targets: dict[str, tuple[str, float]],
+    warm: bool,
 ) -> tuple[Failure | None, float]:
-    parameters = {k: float(v[i]) for k, v in problem.parameters.items()}
-    model.start(parameters, {k: float(v[i]) for k, v in problem.initial.items()})
+    model.start(started)
+    model.tolerate(1e-6)
     if warm:
         failure, residual = _newton(model, targets, problem.nonnegative)
         if failure is None:
             return failure, residual
-        model.start(parameters, {k: float(v[i]) for k, v in problem.initial.items()})
+        model.start(started)
     try:
         model.integrate(np.array([0.0, SETTLING_H]), ())
     except RuntimeError as error:
@@ -246,7 +336,7 @@ def _settle(
         return failure, residual
     # by way of nearer targets, from where the unsolved parameters lead
     for name in targets:
-        model.set(name, parameters.get(name, model.origin(name)))
+        model.set(name, started.get(name, model.origin(name)))
     model.vector = settled
     failure, residual = _newton(model, {}, problem.nonnegative)
     now = {name: model.get(output) for name, (output, _) in targets.items()}

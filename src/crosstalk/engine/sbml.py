@@ -1,30 +1,54 @@
 """SBML to a system of ordinary differential equations as an expression graph. Knows SBML and nothing of biology.
 
 Supported: species, compartments of any size, parameters, rate and assignment rules, reactions, function definitions,
-initial assignments, conversion factors, stoichiometries that vary, events at fixed times. Everything else is refused by
-name, never ignored.
+initial assignments, conversion factors, stoichiometries that vary, discontinuities, events. Everything else is refused
+by name, never ignored.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from crosstalk.engine.document import read_model, refuse, time_unit
 from crosstalk.engine.expressions import PATIENT, STATE, Graph
 from crosstalk.engine.mathematics import TIME, Mathematics
-from crosstalk.engine.nesting import TOO_DEEP, check_calls, check_nesting
+from crosstalk.engine.nesting import TOO_DEEP
+from crosstalk.engine.starting import given
+from crosstalk.engine.switches import Switch, Switches
 from crosstalk.errors import ModelError
 
-__all__ = ["TIME", "OdeSystem", "TimedEvent", "read_sbml"]
+__all__ = ["TIME", "ModelEvent", "OdeSystem", "read_sbml"]
 
 
 @dataclass(frozen=True)
-class TimedEvent:
-    """At ``time_h`` each target takes the value of a hidden variable; ``inclusive``: the trigger holds at that time."""
+class ModelEvent:
+    """An event of the model; everything but the flags and the targets is a node.
 
-    time_h: float
-    inclusive: bool
-    assignments: tuple[tuple[str, str], ...]
+    Attributes
+    ----------
+    trigger : int
+        By the switches, so that it changes exactly where the integration stops.
+    holds : int
+        The trigger as written: whether it holds at the very time of the change.
+    delay, priority : int
+    persistent : bool
+        Stays due though the trigger falls back before it is carried out.
+    initial : bool
+        What the trigger was before time 0.
+    early : bool
+        Assigned are the values at the time of the trigger, not of the end of the delay.
+    assignments : tuple of (state or parameter, node)
+    """
+
+    trigger: int
+    holds: int
+    delay: int
+    priority: int
+    persistent: bool
+    initial: bool
+    early: bool
+    assignments: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True)
@@ -34,24 +58,42 @@ class OdeSystem:
     Attributes
     ----------
     states : tuple of str
-    rates : tuple of int
-        Nodes, one per state.
+    rates, exact : tuple of int
+        Nodes, one per state: with conditions held between their changes, and as written.
     initial : tuple of float
         Initial values of the states at the model's own parameters.
     parameters : dict of str to float
         What a patient may change, with the model's own values.
+    following : dict of str to int
+        Initial values that follow from other values, each after what it reads; for a species that is held as an amount
+        also the amount by the value of the name `given`.
+    amounts : dict of str to (str, str)
+        Species that are held as amounts: the state or parameter that holds it, and the compartment.
     variables : dict of str to int
         Nodes of everything else that has a name.
-    events : tuple of TimedEvent
+    switches : tuple of Switch
+    longest : int
+        Node of the longest step that sees the sines of time in the rates and switches.
+    fine : bool
+        Whether they hold other curves in time.
+    events : tuple of ModelEvent
+    time_unit : str
     """
 
     graph: Graph
     states: tuple[str, ...]
     rates: tuple[int, ...]
+    exact: tuple[int, ...]
     initial: tuple[float, ...]
     parameters: dict[str, float]
+    following: dict[str, int]
+    amounts: dict[str, tuple[str, str]]
     variables: dict[str, int]
-    events: tuple[TimedEvent, ...]
+    switches: tuple[Switch, ...]
+    longest: int
+    fine: bool
+    events: tuple[ModelEvent, ...]
+    time_unit: str
 
 
 def read_sbml(text: str) -> OdeSystem:
@@ -60,33 +102,16 @@ def read_sbml(text: str) -> OdeSystem:
     Raises
     ------
     ModelError
-        If the text is no valid SBML or uses a feature that is not supported; the message names it.
+        If the text is no valid SBML.
+    Unsupported
+        If the model uses a feature that is not supported; the message names it.
     """
-    import libsbml
-
-    check_nesting(text)
-    document = libsbml.readSBMLFromString(text)
-    if document.getNumErrors(libsbml.LIBSBML_SEV_ERROR) or document.getModel() is None:
-        reason = document.getError(0).getMessage().strip() if document.getNumErrors() else "no model"
-        raise ModelError(f"this is no valid SBML: {reason}")
-    for i in range(document.getNumPlugins()):
-        package = document.getPlugin(i).getPackageName()
-        if package != "l3v2extendedmath" and document.getPackageRequired(package):
-            raise ModelError(f"the model needs the SBML package '{package}', which is not supported")
-    check_calls(document.getModel())
-    for converter in ("expandFunctionDefinitions", "promoteLocalParameters"):
-        options = libsbml.ConversionProperties()
-        options.addOption(converter, True)
-        if document.convert(options) != libsbml.LIBSBML_OPERATION_SUCCESS:
-            raise ModelError(f"libSBML could not apply '{converter}' to the model")
+    # the document owns the model
+    document = read_model(text)
     try:
         return _Reader(document.getModel()).system()
     except RecursionError:
         raise ModelError(TOO_DEEP) from None
-
-
-def _refuse(feature: str) -> ModelError:
-    return ModelError(f"the model uses {feature}, which is not supported")
 
 
 class _Reader:
@@ -100,6 +125,7 @@ class _Reader:
         self.rate_rules: dict[str, Any] = {}
         self.variables: dict[str, int] = {}
         self.amounts: dict[str, str] = {}
+        self.changed_by_events = self.event_targets()
         self.flux: dict[str, int] = {}
         self.uses_time = False
         self._open: list[str] = []
@@ -111,11 +137,11 @@ class _Reader:
         model = self.model
         for i in range(model.getNumRules()):
             if model.getRule(i).isAlgebraic():
-                raise _refuse("an algebraic rule")
+                raise refuse("an algebraic rule")
         for i in range(model.getNumReactions()):
             reaction = model.getReaction(i)
             if reaction.isSetFast() and reaction.getFast():
-                raise _refuse(f"the fast reaction '{reaction.getId()}'")
+                raise refuse(f"the fast reaction '{reaction.getId()}'")
 
     def collect_rules(self) -> None:
         for i in range(self.model.getNumRules()):
@@ -156,8 +182,13 @@ class _Reader:
         return bool(species.getHasOnlySubstanceUnits()) or compartment.getSpatialDimensions() == 0
 
     def moves(self, compartment: str) -> bool:
-        """Whether the size of a compartment can change."""
-        return not self.model.getCompartment(compartment).getConstant()
+        """Whether the size of a compartment can change; Level 1 has no flag for it, and libSBML answers no."""
+        ruled = compartment in self.rules or compartment in self.rate_rules or compartment in self.changed_by_events
+        return ruled or not self.model.getCompartment(compartment).getConstant()
+
+    def event_targets(self) -> set[str]:
+        events = [self.model.getEvent(i) for i in range(self.model.getNumEvents())]
+        return {e.getEventAssignment(j).getVariable() for e in events for j in range(e.getNumEventAssignments())}
 
     def changed_species(self) -> set[str]:
         found = set()
@@ -224,7 +255,7 @@ class _Reader:
             )
         if name in self.parameters:
             return self.graph.zero
-        raise _refuse(f"the rate of '{name}', which is set by a rule")
+        raise refuse(f"the rate of '{name}', which is set by a rule")
 
     def rate(self, state: str) -> int:
         if state in self.rate_rules:
@@ -261,31 +292,47 @@ class _Reader:
             self.symbol(name)
         for i in range(self.model.getNumReactions()):
             self.symbol(self.model.getReaction(i).getId())
-        events = tuple(self.events())
-        start = self.initial_values()
+        events = self.events()
+        start, following = self.initial_values()
         self.parameters = {name: start[name] for name in self.parameters}
         states = self.states
         if self.uses_time or not states:
             # a model without a state still has its time
             states, rates[TIME], start[TIME] = (*states, TIME), graph.one, 0.0
+        still = {s for s in states if graph.value(rates[s]) == 0.0}
+        switches = Switches(graph, still)
+        exact = tuple(rates[s] for s in states)
+        held = switches.hold(exact)
+        events = tuple(replace(e, trigger=switches.hold([e.trigger], equalities=True)[0]) for e in events)
+        seen = [*held, *(s.value for s in switches.found)]
+        longest, fine = switches.resolution(seen) if self.uses_time else (graph.const(float("inf")), False)
         return OdeSystem(
             graph,
             states,
-            tuple(rates[s] for s in states),
+            tuple(held),
+            exact,
             tuple(start[s] for s in states),
             self.parameters,
+            following,
+            {k: (v, self.model.getSpecies(k).getCompartment()) for k, v in self.amounts.items()},
             {k: v for k, v in self.variables.items() if k not in self.parameters},
+            tuple(switches.found),
+            longest,
+            fine,
             events,
+            time_unit(self.model),
         )
 
-    def initial_values(self) -> dict[str, float]:
-        """Values of all states and parameters at time 0."""
+    def initial_values(self) -> tuple[dict[str, float], dict[str, int]]:
+        """Values of all states and parameters at time 0, and how they follow from each other."""
+        graph = self.graph
         assigned: dict[str, Any] = {}
         for i in range(self.model.getNumInitialAssignments()):
             item = self.model.getInitialAssignment(i)
             if item.getMath() is not None:
                 assigned[item.getSymbol()] = item.getMath()
         known: dict[str, float] = {TIME: 0.0}
+        following: dict[str, int] = {}
         opened: list[str] = []
 
         def value(name: str) -> float:
@@ -294,70 +341,88 @@ class _Reader:
             if name in opened:
                 raise ModelError(f"initial values define '{name}' by itself: {' -> '.join([*opened, name])}")
             opened.append(name)
-            known[name] = found = compute(name)
+            node = define(name)
+            names = graph.symbols(node)
+            known[name] = graph.evaluate([node], {n: value(n) for n in sorted(names)})[0]
+            if names - {TIME}:
+                following[name] = node
             opened.pop()
-            return found
+            return known[name]
 
-        def evaluate(node: int) -> float:
-            graph = self.graph
-            names = {str(graph.args[n][0]) for n in graph.needed([node]) if graph.ops[n] == "sym"}
-            return graph.evaluate([node], {n: value(n) for n in names})[0]
-
-        def compute(name: str) -> float:
+        def define(name: str) -> int:
             if name in assigned:
-                return evaluate(self.mathematics.node(assigned[name]))
+                return self.mathematics.node(assigned[name])
             if name in self.amounts.values():
                 species = self.model.getSpecies(name.removesuffix("__amount"))
                 if species.getId() in assigned:
-                    return value(species.getId()) * value(species.getCompartment())
-                return self.species_value(species, value, amount=True)
-            if name in self.variables:
-                return evaluate(self.variables[name])
+                    size = self.symbol(species.getCompartment())
+                    return graph.mul(self.mathematics.node(assigned[species.getId()]), size)
+                return self.species_value(species, amount=True)
             species = self.model.getSpecies(name)
             if species is not None:
-                return self.species_value(species, value, amount=self.is_amount(species))
+                return self.species_value(species, amount=self.is_amount(species))
             if name in self.parameters:
-                return self.parameters[name]
-            item = self.model.getElementBySId(name)
-            return _number(item)
+                return graph.const(self.parameters[name])
+            return graph.const(_number(self.model.getElementBySId(name)))
 
-        return {name: value(name) for name in (*self.states, *self.parameters)}
+        found = {name: value(name) for name in (*self.states, *self.parameters)}
+        for species, held in self.amounts.items():
+            size = self.symbol(self.model.getSpecies(species).getCompartment())
+            following[given(species)] = graph.mul(graph.symbol(given(species), PATIENT), size)
+            assert held in found
+        return found, following
 
-    def species_value(self, species: Any, value: Any, *, amount: bool) -> float:
+    def species_value(self, species: Any, *, amount: bool) -> int:
+        graph, size = self.graph, species.getCompartment()
         if species.isSetInitialAmount():
-            size = 1.0 if amount else value(species.getCompartment())
-            return float(species.getInitialAmount()) / size
+            number = graph.const(float(species.getInitialAmount()))
+            return number if amount else graph.div(number, self.symbol(size))
         if species.isSetInitialConcentration():
-            size = value(species.getCompartment()) if amount else 1.0
-            return float(species.getInitialConcentration()) * size
-        return float("nan")
+            number = graph.const(float(species.getInitialConcentration()))
+            return graph.mul(number, self.symbol(size)) if amount else number
+        return graph.const(float("nan"))
 
-    def events(self) -> list[TimedEvent]:
-        found = []
+    def events(self) -> tuple[ModelEvent, ...]:
+        graph, found = self.graph, []
         for i in range(self.model.getNumEvents()):
             event = self.model.getEvent(i)
-            time = self.trigger_time(event)
-            assignments = []
+            trigger = event.getTrigger()
+            if trigger is None or trigger.getMath() is None:
+                continue
+            condition = graph.truth(self.mathematics.node(trigger.getMath()))
+            assignments: dict[str, int] = {}
             for j in range(event.getNumEventAssignments()):
                 item = event.getEventAssignment(j)
                 if item.getMath() is None:
                     continue
                 target, node = item.getVariable(), self.mathematics.node(item.getMath())
-                changes = {target: node}
                 if target in self.amounts:
                     size = self.symbol(self.model.getSpecies(target).getCompartment())
-                    changes = {self.amounts[target]: self.graph.mul(node, size)}
-                elif self.model.getCompartment(target) is not None:
-                    changes.update(self.diluted(target, node))
-                for k, (name, value) in enumerate(changes.items()):
-                    hidden = f"__event{i}_{j}_{k}"
-                    self.variables[hidden] = value
-                    assignments.append((name, hidden))
-            if time is not None:
-                found.append(TimedEvent(*time, tuple(assignments)))
-        if len({e.time_h for e in found}) < len(found):
-            raise _refuse("several events at the same time")
-        return sorted(found, key=lambda e: e.time_h)
+                    assignments[self.amounts[target]] = graph.mul(node, size)
+                    continue
+                assignments[target] = node
+                if self.model.getCompartment(target) is not None:
+                    assignments = {**self.diluted(target, node), **assignments}
+            modern = self.model.getLevel() > 2
+            found.append(
+                ModelEvent(
+                    condition,
+                    condition,
+                    self.optional(event.getDelay(), 0.0),
+                    self.optional(event.getPriority(), float("-inf")),
+                    not modern or bool(trigger.getPersistent()),
+                    not modern or bool(trigger.getInitialValue()),
+                    bool(event.getUseValuesFromTriggerTime()),
+                    tuple(assignments.items()),
+                )
+            )
+        return tuple(found)
+
+    def optional(self, item: Any, default: float) -> int:
+        """Node of the formula of a delay or priority."""
+        if item is None or item.getMath() is None:
+            return self.graph.const(default)
+        return self.mathematics.node(item.getMath())
 
     def diluted(self, compartment: str, size: int) -> dict[str, int]:
         """Concentrations in a compartment whose size jumps: amounts stay."""
@@ -370,39 +435,6 @@ class _Reader:
             if species.getCompartment() == compartment and not held_as_amount and name not in self.rules:
                 found[name] = self.graph.mul(self.symbol(name), ratio)
         return found
-
-    def trigger_time(self, event: Any) -> tuple[float, bool] | None:
-        """Time at which an event fires and whether the trigger holds then, ``None`` if never."""
-        name = event.getId() or "without an id"
-        trigger = event.getTrigger()
-        if trigger is None or trigger.getMath() is None:
-            return None
-        node = self.mathematics.node(trigger.getMath())
-        graph = self.graph
-        delay = 0.0
-        if event.getDelay() is not None and event.getDelay().getMath() is not None:
-            delay_node = self.mathematics.node(event.getDelay().getMath())
-            fixed = graph.value(delay_node)
-            if fixed is None:
-                raise _refuse(f"the event '{name}' with a delay that is no number")
-            delay = fixed
-        if delay:
-            raise _refuse(f"the event '{name}' with a delay")
-        truth = graph.value(node)
-        if truth is not None:
-            if truth and self.model.getLevel() > 2 and not trigger.getInitialValue():
-                return 0.0, True
-            return None
-        if graph.ops[node] in ("gt", "ge", "lt", "le"):
-            a, b = graph.args[node]
-            if graph.ops[node] in ("lt", "le"):
-                a, b = b, a
-            limit = graph.value(b)
-            if graph.ops[a] == "sym" and graph.args[a][0] == TIME and limit is not None:
-                if limit > 0.0 or (limit == 0.0 and graph.ops[node] in ("gt", "lt")):
-                    return float(limit), graph.ops[node] in ("ge", "le")
-                return (0.0, True) if self.model.getLevel() > 2 and not trigger.getInitialValue() else None
-        raise _refuse(f"the event '{name}', whose trigger is not a fixed time")
 
 
 def _number(item: Any) -> float:

@@ -57,8 +57,6 @@ def sensitivity_chunk(chunk: SensitivityChunk) -> Sensitivities:
     """Derivatives for the patients of one chunk, in this thread."""
     problem, names = chunk.problem, chunk.parameters
     system = compile_system(problem.sbml)
-    if system.events:
-        raise ModelError("sensitivities of a model with events of its own are not supported; give the events as doses")
     known, _ = tables(replace(problem, initial={}), system)
     places = {name: j for j, name in enumerate(system.parameters)}
     for name in names:
@@ -87,7 +85,7 @@ def sensitivity_chunk(chunk: SensitivityChunk) -> Sensitivities:
     run = Run(system, parameters, start, chunk.rtol, nonnegative=problem.nonnegative, skipped=list(failures))
     times = np.asarray(problem.times_h, dtype=np.float64)
     values = np.full((lanes, len(problem.outputs), len(times)), np.nan)
-    run.go(times, problem.outputs, wide.events, values, shared=True)
+    run.resolve(times, problem.outputs, wide.events, values, shared=True)
     failures.update(run.failures())
     derivatives = np.stack(
         [(values[up] - values[down]) / (2 * step[name])[:, None, None] for name, (up, down) in slots.items()], axis=1

@@ -25,21 +25,21 @@ ACCURATE = 1e-8  # residual of a linear system, relative to its right side
 
 @compiled(error_model="numpy")
 def prove_stable(
-    kernel,  # addresses of hoist, rhs, outputs, jacobian, factor, solve
+    kernel,  # addresses of hoist, rates, outputs, jacobian, factor_rates, solve
     pattern,  # (n_entries, 2): row and column of the Jacobian's entries
-    sizes,  # width, n_hoisted, n_entries, n_variables, n_work
+    sizes,  # width, n_hoisted, n_entries, n_variables, n_switches, n_work
     parameters,  # (n_patients, n_parameters)
     states,  # (n_patients, n_states)
     blocks,  # (n_states,): states with one number act on each other in circles
     floor,  # states below are judged on this scale
 ):
     """Which Jacobians are stable for sure; of the others nothing is said."""
-    width, n_hoisted, n_work = sizes[0], sizes[1], sizes[4]
+    width, n_hoisted, n_switches, n_work = sizes[0], sizes[1], sizes[4], sizes[5]
     n_patients, n = states.shape
     n_parameters, n_entries = parameters.shape[1], len(pattern)
     sure = np.zeros(n_patients, np.bool_)
     y, f = np.ones((n, width)), np.ones((n, width))
-    p, h = np.ones((n_parameters + 1, width)), np.ones((n_hoisted + 1, width))
+    p, h = np.ones((n_parameters + n_switches + 1, width)), np.ones((n_hoisted + 1, width))
     entries, lu = np.ones((n_entries + 1, width)), np.ones((n_work, width))
     c, slow, fast = np.ones(width), np.ones(width), np.ones(width)
     product, column = np.ones((n, n, width)), np.ones((n, width))

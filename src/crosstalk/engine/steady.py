@@ -95,7 +95,7 @@ def steady_chunk(chunk: SteadyChunk) -> SteadyStates:
     rest = np.flatnonzero(~found)
     if len(rest):
         root.parameters[rest] = parameters[rest]
-        settled, lost = settle(system, parameters[rest], start[rest], SETTLING_H, SETTLING_RTOL)
+        settled, root.size[rest], lost = settle(system, parameters[rest], start[rest], SETTLING_H, SETTLING_RTOL)
         for k, failure in lost.items():
             failures.setdefault(int(rest[k]), failure)
         there = np.setdiff1d(np.arange(len(rest)), list(lost))
@@ -133,10 +133,14 @@ class _Root:
         self.wanted = np.stack([np.asarray(v, dtype=np.float64) for _, v in solve.values()], axis=1) if solve else None
         self.nonnegative = np.isin(np.array(system.states), list(nonnegative))
         self.residual = np.full(len(parameters), np.nan)
+        self.size = np.zeros((len(parameters), len(system.states)))  # largest magnitudes so far
         self.reasons: dict[int, Failure] = {}
-        names = ("hoist", "rhs", "outputs", "jacobian", "factor", "solve")
+        names = ("hoist", "rates", "outputs", "jacobian", "factor_rates", "solve")
         self.kernel = np.array([system.address[name] for name in names], dtype=np.int64)
-        sizes = (system.width, system.n_hoisted, len(system.pattern), len(system.variables), system.n_work)
+        sizes = (
+            system.width, system.n_hoisted, len(system.pattern), len(system.variables), len(system.switches),
+            system.n_work,
+        )  # fmt: skip
         self.sizes = np.array(sizes, dtype=np.int64)
         self.pattern = np.array(system.pattern, dtype=np.int64).reshape(-1, 2)
         self.blocks = strong_blocks(len(system.states), system.pattern)
@@ -146,19 +150,48 @@ class _Root:
 
     def newton(self, start: Array, patients: NDArray[np.intp]) -> tuple[Array, NDArray[np.bool_]]:
         """Solve from a start for some patients; returns their states and which of them are steady states."""
-        from crosstalk.engine.newton import find_roots
-
-        states, parameters = start.copy(), self.parameters[patients]
-        wanted = np.empty((len(start), 0)) if self.wanted is None else self.wanted[patients]
-        columns = np.array([self.place[name] for name in self.names], dtype=np.int64)
-        sources = np.array(self.outputs[: len(self.names)], dtype=np.int64).reshape(-1, 2)
-        norm = find_roots(
-            self.kernel, self.pattern, self.sizes, columns, sources, wanted, parameters, states, STATE_FLOOR,
-            RESIDUAL_LIMIT * 1e-2, NEWTON_STEPS,
-        )  # fmt: skip
-        self.parameters[patients] = parameters
+        states = start.copy()
+        self.improve(states, patients, RESIDUAL_LIMIT * 1e-2, NEWTON_STEPS)
+        self.clear_rounding(states, start, patients)
+        norm = self.improve(states, patients, np.inf, 0)
         self.residual[patients] = norm
         return states, self.accept(states, norm, patients)
+
+    def improve(self, states: Array, patients: NDArray[np.intp], limit: float, steps: int) -> Array:
+        """Newton steps until nothing changes; replaces states and solved parameters and returns the norms left."""
+        from crosstalk.engine.newton import find_roots
+
+        parameters, size = self.parameters[patients], self.size[patients]
+        wanted = np.empty((len(states), 0)) if self.wanted is None else self.wanted[patients]
+        columns = np.array([self.place[name] for name in self.names], dtype=np.int64)
+        sources = np.array(self.outputs[: len(self.names)], dtype=np.int64).reshape(-1, 2)
+        norm: Array = find_roots(
+            self.kernel, self.pattern, self.sizes, columns, sources, wanted, parameters, states, size, STATE_FLOOR,
+            limit, steps,
+        )  # fmt: skip
+        self.parameters[patients], self.size[patients] = parameters, size
+        return norm
+
+    def clear_rounding(self, states: Array, start: Array, patients: NDArray[np.intp]) -> None:
+        """Put states back to 0 that began there and that only the rounding of a linear solution moved.
+
+        They would decay through all magnitudes in every simulation that starts here. A state that is truly as small
+        has a rate at 0, and is kept.
+        """
+        moved = (start == 0.0) & (states != 0.0)
+        moved &= np.abs(states) < np.finfo(np.float64).eps * np.abs(states).max(axis=1, keepdims=True)
+        at = np.flatnonzero(moved.any(axis=1))
+        if not len(at):
+            return
+        zero, rates = moved[at], self.evaluate(states[at], patients[at])[0]
+        while True:
+            cleared = np.where(zero, 0.0, states[at])
+            kept = zero & (np.abs(self.evaluate(cleared, patients[at])[0]) > np.abs(rates))
+            if not kept.any():
+                break
+            # what is kept may feed others
+            zero &= ~kept
+        states[at] = cleared
 
     def approach(self, start: Array, parameters: Array, patients: NDArray[np.intp]) -> tuple[Array, NDArray[np.bool_]]:
         """Solve by way of nearer targets, from where the unsolved parameters lead to the wanted outputs."""
@@ -166,7 +199,7 @@ class _Root:
         assert wanted is not None
         self.parameters[patients] = parameters
         self.names, self.wanted = (), None
-        settled, lost = settle(self.system, parameters, start, SETTLING_H, SETTLING_RTOL)
+        settled, self.size[patients], lost = settle(self.system, parameters, start, SETTLING_H, SETTLING_RTOL)
         states, found = self.newton(settled, patients)
         found[list(lost)] = False
         self.names, self.wanted = names, wanted
@@ -187,7 +220,9 @@ class _Root:
         good = np.asarray(norm < RESIDUAL_LIMIT, dtype=np.bool_)
         if len(missed := np.flatnonzero(~good)):
             rates, _, _ = self.evaluate(values[missed], patients[missed])
-            rates = np.abs(rates) / np.maximum(np.abs(values[missed]), STATE_FLOOR)
+            size = self.size[patients[missed]]
+            own = STATE_FLOOR * np.where(size > 0, np.minimum(size, 1.0), 1.0)
+            rates = np.abs(rates) / np.maximum(np.abs(values[missed]), own)
             worst = np.argmax(np.where(np.isfinite(rates), rates, np.inf), axis=1)
             for k, j in zip(missed, worst, strict=True):
                 self.reasons[int(patients[k])] = Failure(Status.NO_STEADY_STATE, states[int(j)])

@@ -136,16 +136,10 @@ def pooled(slopes: Sequence[CohortSlope]) -> Direct:
         only = slopes[0]
         low, high = only.value - Z95 * only.se, only.value + Z95 * only.se
         return Direct(1, only.value, only.se, low, high, nan, nan, nan, nan, nan, (_member(only, 100.0),))
-    from scipy.stats import t
-
-    fit = random_effects([s.value for s in slopes], [s.se for s in slopes])
-    by_weights = sqrt(1 / sum(1 / (s.se**2 + fit.tau2) for s in slopes))
-    se = max(fit.se, by_weights)
-    quantile = float(t.ppf(0.975, len(slopes) - 1))
-    spread = quantile * sqrt(fit.tau2 + se * se)
+    fit = random_effects([s.value for s in slopes], [s.se for s in slopes], test="ad hoc")
     return Direct(
-        len(slopes), fit.estimate, se, fit.estimate - quantile * se, fit.estimate + quantile * se,
-        fit.estimate - spread, fit.estimate + spread, sqrt(fit.tau2), fit.i2, fit.q_p,
+        len(slopes), fit.estimate, fit.se, fit.low, fit.high, fit.prediction_low, fit.prediction_high, sqrt(fit.tau2),
+        fit.i2, fit.q_p,
         tuple(_member(s, 100 * w) for s, w in zip(slopes, fit.weights, strict=True)),
     )  # fmt: skip
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crosstalk.errors import EvidenceError
+from crosstalk.errors import EvidenceError, check_option
 from crosstalk.evidence.arms import compare_arms
 from crosstalk.evidence.comparable import Comparable, Effect, comparable, too_few
 from crosstalk.evidence.listing import Z95, resolve, select, stratum_text, time_text
@@ -23,6 +23,7 @@ from crosstalk.study.records import Endpoint
 __all__ = ["RandomEffects", "pool", "random_effects"]
 
 Array = NDArray[np.float64]
+HartungKnapp = Literal["hartung-knapp", "ad hoc"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +44,13 @@ class RandomEffects:
     q_p: float
     weights: tuple[float, ...]
     pymare: str
+    note: str = ""
+    """What a reader of the interval must know; empty if nothing."""
 
 
-def random_effects(values: Sequence[float], errors: Sequence[float]) -> RandomEffects:
+def random_effects(
+    values: Sequence[float], errors: Sequence[float], *, test: HartungKnapp = "hartung-knapp"
+) -> RandomEffects:
     """Fit a random-effects model by REML with the interval of Hartung and Knapp.
 
     Parameters
@@ -54,6 +59,9 @@ def random_effects(values: Sequence[float], errors: Sequence[float]) -> RandomEf
         Effects, of independent groups of patients; at least two.
     errors : sequence of float, length k
         Their standard errors.
+    test : {"hartung-knapp", "ad hoc"}
+        "ad hoc" never takes a standard error below that of the weights [6]_, so that effects that agree by chance do
+        not give an interval narrower than the errors of the studies allow. `RandomEffects.note` says where it matters.
 
     Returns
     -------
@@ -67,7 +75,10 @@ def random_effects(values: Sequence[float], errors: Sequence[float]) -> RandomEf
     Raises
     ------
     EvidenceError
-        If PyMARE is not installed, or there are fewer than two effects.
+        If PyMARE is not installed, there are fewer than two effects, one is not finite, or a standard error is not
+        positive and finite.
+    UsageError
+        On an unknown test.
 
     References
     ----------
@@ -80,6 +91,8 @@ def random_effects(values: Sequence[float], errors: Sequence[float]) -> RandomEf
        2003. doi:10.1002/sim.1482
     .. [5] Partlett C, Riley RD. Random effects meta-analysis: coverage performance of 95% confidence and prediction
        intervals following REML estimation. Stat Med 2017. doi:10.1002/sim.7140
+    .. [6] Röver C, Knapp G, Friede T. Hartung-Knapp-Sidik-Jonkman approach and its modification for random-effects
+       meta-analysis with few studies. BMC Med Res Methodol 2015. doi:10.1186/s12874-015-0091-1
 
     Examples
     --------
@@ -89,6 +102,14 @@ def random_effects(values: Sequence[float], errors: Sequence[float]) -> RandomEf
 
     if len(values) < 2 or len(values) != len(errors):
         raise EvidenceError(f"received {len(values)} effects and {len(errors)} errors, expected two or more of each")
+    check_option("test", test, get_args(HartungKnapp))
+    for what, numbers in (("effect", values), ("standard error", errors)):
+        for i, number in enumerate(numbers):
+            if not np.isfinite(number) or (what == "standard error" and number <= 0):
+                raise EvidenceError(
+                    f"received the {what} {number:g} at place {i}; effects must be finite, standard errors "
+                    "positive and finite"
+                )
     dataset_of, estimator_of, version = _pymare()
     y, v = np.asarray(values, float), np.asarray(errors, float) ** 2
     k = len(y)
@@ -98,8 +119,17 @@ def random_effects(values: Sequence[float], errors: Sequence[float]) -> RandomEf
     tau2 = float(random["tau^2"][0, 0])
     estimate, se = float(fixed["est"][0, 0]), float(fixed["se"][0, 0])
     weights = 1 / (v + tau2)
+    by_weights, note = float(weights.sum() ** -0.5), ""
     if not se > 0:
-        se = float(weights.sum() ** -0.5)
+        se = by_weights
+    elif se < by_weights * (1 - 1e-6) and test == "ad hoc":
+        note = f"standard error raised from {se:.3g} to that of the weights, {by_weights:.3g}"
+        se = by_weights
+    elif se < by_weights * (1 - 1e-6):
+        note = (
+            f"the effects agree better than their errors let expect: the error of Hartung and Knapp, {se:.3g}, is "
+            f"below that of the weights, {by_weights:.3g}; the ad hoc interval (test='ad hoc') is not"
+        )
     quantile = float(t.ppf(0.975, k - 1))
     spread = quantile * float(np.sqrt(tau2 + se * se))
     alone = 1 / v
@@ -120,6 +150,7 @@ def random_effects(values: Sequence[float], errors: Sequence[float]) -> RandomEf
         q_p=float(chi2.sf(q, k - 1)),
         weights=tuple(float(w) for w in weights / weights.sum()),
         pymare=version,
+        note=note,
     )
 
 
@@ -194,7 +225,7 @@ def pool(
         q_p=fit.q_p,
         members=members,
         left_out=found.left_out,
-        notes=found.notes,
+        notes=(*found.notes, *([fit.note] if fit.note else [])),
         crosstalk=package_version(),
         pymare=fit.pymare,
         knowledge_sha256=known.sha256,

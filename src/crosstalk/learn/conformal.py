@@ -21,10 +21,11 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.utils import _safe_indexing, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_feature_names, _check_n_features, check_is_fitted, validate_data
 
-from crosstalk.errors import LearnError
+from crosstalk.errors import LearnError, check_level
 
 __all__ = ["ConformalClassifier", "ConformalRegressor", "conformal_quantile", "least_people"]
 
@@ -39,6 +40,7 @@ def least_people(level: float) -> int:
     >>> least_people(0.9), least_people(0.95)
     (9, 19)
     """
+    check_level(level)
     return ceil(round(1 / (1 - level), 9)) - 1
 
 
@@ -50,6 +52,7 @@ def conformal_quantile(residuals: ArrayLike, level: float) -> float:
     >>> conformal_quantile(range(1, 20), 0.9), conformal_quantile([1.0, 2.0], 0.9)
     (18.0, inf)
     """
+    check_level(level)
     ordered = np.sort(np.asarray(residuals, dtype=float))
     k = ceil(round((len(ordered) + 1) * level, 9))
     return float(ordered[k - 1]) if k <= len(ordered) else float("inf")
@@ -60,6 +63,31 @@ def _check_groups(groups: ArrayLike | None, n: int) -> NDArray[Any]:
     if found.shape != (n,):
         raise LearnError(f"received {found.shape} groups for {n} people")
     return found
+
+
+NO_TARGET = "no_validation"
+"""As in scikit-learn: there is no target, where None is one that is missing."""
+
+
+def _check_table(estimator: Any, X: Any, y: Any = NO_TARGET, *, y_numeric: bool = False) -> tuple[Any, NDArray[Any]]:
+    """Check a table and its target; a data frame is left as it is, since the wrapped estimator may need its columns."""
+    predicting = isinstance(y, str) and y == NO_TARGET
+    if y is None or not hasattr(X, "iloc"):
+        if predicting:
+            return validate_data(estimator, X, reset=False), np.empty(0)
+        values, target = validate_data(estimator, X, y, y_numeric=y_numeric)
+        return values, np.asarray(target)
+    _check_feature_names(estimator, X, reset=not predicting)
+    _check_n_features(estimator, X, reset=not predicting)
+    if predicting:
+        return X, np.empty(0)
+    target = column_or_1d(y, warn=True)
+    check_consistent_length(X, target)
+    if y_numeric:
+        target = np.asarray(target, dtype=float)
+    if np.asarray(target).dtype.kind == "f" and not np.isfinite(target).all():
+        raise ValueError("Input y contains NaN or infinity; leave these people out")
+    return X, np.asarray(target)
 
 
 class ConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -102,7 +130,7 @@ class ConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # 
         LearnError
             If a group is too small for the level.
         """
-        values, target = validate_data(self, X, y, y_numeric=True)
+        values, target = _check_table(self, X, y, y_numeric=True)
         base = Ridge() if self.estimator is None else self.estimator
         self.group_ = _check_groups(mondrian, len(target))
         self.estimator_ = clone(base).fit(values, target)
@@ -111,15 +139,15 @@ class ConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # 
         if count < 2:
             raise ValueError(f"received {len(target)} sample; an interval needs two or more")
         for k, (train, test) in enumerate(KFold(count, shuffle=True, random_state=self.random_state).split(values)):
-            self.models_.append(clone(base).fit(values[train], target[train]))
+            self.models_.append(clone(base).fit(_safe_indexing(values, train), target[train]))
             self.model_of_[test] = k
-            self.residual_[test] = np.abs(target[test] - self.models_[k].predict(values[test]))
+            self.residual_[test] = np.abs(target[test] - self.models_[k].predict(_safe_indexing(values, test)))
         return self
 
     def predict(self, X: ArrayLike) -> Array:
         """Prediction of the model of all, shape (n,)."""
         check_is_fitted(self)
-        return np.asarray(self.estimator_.predict(validate_data(self, X, reset=False)), dtype=float)
+        return np.asarray(self.estimator_.predict(_check_table(self, X)[0]), dtype=float)
 
     def predict_interval(self, X: ArrayLike, *, mondrian: ArrayLike | None = None) -> Array:
         """Lower and upper ends, shape (n, 2).
@@ -130,7 +158,7 @@ class ConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # 
             If a group was not seen in fit, or holds too few people for the level.
         """
         check_is_fitted(self)
-        values = validate_data(self, X, reset=False)
+        values = _check_table(self, X)[0]
         group = _check_groups(mondrian, len(values))
         predicted = np.stack([m.predict(values) for m in self.models_])
         ends = np.empty((len(values), 2))
@@ -166,7 +194,7 @@ class ConformalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):  
 
     def fit(self, X: ArrayLike, y: ArrayLike, *, mondrian: ArrayLike | None = None) -> Self:
         """Fit on all, and on all but each fold for the scores (one less the probability of the true class)."""
-        values, target = validate_data(self, X, y)
+        values, target = _check_table(self, X, y)
         check_classification_targets(target)
         base = LogisticRegression(max_iter=1000) if self.estimator is None else self.estimator
         self.classes_, codes = np.unique(target, return_inverse=True)
@@ -181,16 +209,16 @@ class ConformalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):  
         self.models_, self.model_of_ = [], np.zeros(len(codes), dtype=int)
         splitter = StratifiedKFold(min(self.folds, rarest), shuffle=True, random_state=self.random_state)
         for k, (train, test) in enumerate(splitter.split(values, codes)):
-            self.models_.append(clone(base).fit(values[train], codes[train]))
+            self.models_.append(clone(base).fit(_safe_indexing(values, train), codes[train]))
             self.model_of_[test] = k
-            chance = self.models_[k].predict_proba(values[test])
+            chance = self.models_[k].predict_proba(_safe_indexing(values, test))
             self.score_[test] = 1 - chance[np.arange(len(test)), codes[test]]
         return self
 
     def predict_proba(self, X: ArrayLike) -> Array:
         """Probabilities of the model of all, shape (n, n_classes)."""
         check_is_fitted(self)
-        return np.asarray(self.estimator_.predict_proba(validate_data(self, X, reset=False)), dtype=float)
+        return np.asarray(self.estimator_.predict_proba(_check_table(self, X)[0]), dtype=float)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """The most probable class, shape (n,)."""
@@ -200,7 +228,7 @@ class ConformalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):  
     def p_values(self, X: ArrayLike, *, mondrian: ArrayLike | None = None) -> Array:
         """Share of held-out people of each class and group that conform no better, shape (n, n_classes)."""
         check_is_fitted(self)
-        values = validate_data(self, X, reset=False)
+        values = _check_table(self, X)[0]
         group = _check_groups(mondrian, len(values))
         chance = np.stack([m.predict_proba(values) for m in self.models_])
         found = np.empty((len(values), len(self.classes_)))

@@ -25,13 +25,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import nan, sqrt
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 
-from crosstalk.errors import LearnError
+from crosstalk.errors import LearnError, check_option
 from crosstalk.learn.metrics import Z95, Estimate
 
 __all__ = [
@@ -160,8 +160,11 @@ def rate(scores: ArrayLike, priority: ArrayLike, *, target: Target = "AUTOC", se
     >>> round(rate([4.0, 3, 2, 1, 0, 1, 2, 3, 4, 5], [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]).value, 4)
     0.0413
     """
+    check_option("target", target, get_args(Target))
     gamma, rank = np.asarray(scores, dtype=float), np.asarray(priority, dtype=float)
     n = len(gamma)
+    if rank.shape != gamma.shape or gamma.ndim != 1 or not np.isfinite([gamma, rank]).all():
+        raise LearnError(f"received scores {gamma.shape} and priorities {rank.shape}; expected a finite one of each")
     if n < 10:
         raise LearnError(f"{n} people; a RATE needs 10 or more")
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from crosstalk.errors import LearnError
-from crosstalk.learn.metrics import Estimate, mean_estimate
+from crosstalk.learn.metrics import Estimate, check_binary, mean_estimate
 
 __all__ = ["THRESHOLDS", "NetBenefit", "contributions", "decision_curve"]
 
@@ -57,10 +57,17 @@ def contributions(y: ArrayLike, p: ArrayLike, threshold: float) -> Array:
     p : array, shape (n,) or (repeats, n)
     threshold : float
         Between 0 and 1; who has this risk or more is treated.
+
+    Raises
+    ------
+    LearnError
+        On outcomes other than 0 and 1, probabilities outside 0 to 1, or lengths that differ.
     """
     if not 0 < threshold < 1:
         raise LearnError(f"received the threshold {threshold:g}; expected a probability between 0 and 1")
     target, chance = np.asarray(y, dtype=float), np.atleast_2d(np.asarray(p, dtype=float))
+    for repeat in chance:
+        check_binary(target, repeat)
     worth = np.where(target > 0.5, 1.0, -threshold / (1 - threshold))
     return np.asarray((chance >= threshold).mean(axis=0) * worth, dtype=float)
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from crosstalk.errors import PanelError
+from crosstalk.errors import PanelError, check_level
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,6 +55,7 @@ class Estimate:
         """Symmetric interval by Student's t."""
         from scipy.stats import t
 
+        check_level(level)
         half = float(t.ppf(0.5 + level / 2, self.df)) * self.se
         return self.value - half, self.value + half
 

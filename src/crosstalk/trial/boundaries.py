@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil, exp, inf, log, log1p, sqrt
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
-from crosstalk.errors import UsageError
+from crosstalk.errors import UsageError, check_option
 
 __all__ = ["Boundaries", "Kind", "Operation", "Spending", "boundaries", "drift_for_power", "operation"]
 
@@ -110,7 +110,8 @@ def boundaries(
     Raises
     ------
     UsageError
-        Rates that do not ascend to 1, error rates outside of (0, 0.5), or futility with two sides.
+        An unknown kind or function, rates that do not ascend to 1, error rates outside of (0, 0.5), or futility with
+        two sides.
 
     Examples
     --------
@@ -118,6 +119,10 @@ def boundaries(
     >>> [round(c, 3) for c in boundaries((0.5, 1.0)).efficacy]
     [2.963, 1.969]
     """
+    check_option("kind", kind, get_args(Kind))
+    check_option("spending", spending, get_args(Spending))
+    if futility is not None:
+        check_option("futility", futility, get_args(Spending))
     times = np.asarray(rates, dtype=float)
     if times.ndim != 1 or not len(times) or times[0] <= 0 or (np.diff(times) <= 0).any() or abs(times[-1] - 1) > 1e-12:
         raise UsageError(f"received information rates {list(rates)}; expected ascending fractions that end with 1")
@@ -209,10 +214,8 @@ def _spend(family: Spending, total: float, gamma: float, times: Array) -> Array:
         result: Array = 2 * ndtr(ndtri(total / 2) / np.sqrt(times))
     elif family == "pocock":
         result = np.array([total * log1p((exp(1) - 1) * t) for t in times])
-    elif family == "power":
-        result = total * times**gamma
     else:
-        raise UsageError(f"spending '{family}' is unknown; expected 'obrien-fleming', 'pocock' or 'power'")
+        result = total * times**gamma
     return result
 
 

@@ -8,6 +8,8 @@ from math import exp, inf, isfinite, nan
 import numpy as np
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
+from crosstalk.errors import check_level
+
 __all__ = ["Estimate", "wald"]
 
 
@@ -68,6 +70,7 @@ def wald(estimate: float, se: float, *, n: int, df: float = inf, level: float = 
     >>> round(found.lower, 2), round(found.upper, 2), round(found.p, 3)
     (-3.99, -0.01, 0.049)
     """
+    check_level(level)
     if not (isfinite(estimate) and isfinite(se) and se > 0 and df > 0):
         return Estimate(float(estimate), float(se), float(df), nan, nan, nan, n, note)
     tail = (1 - level) / 2

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from crosstalk.errors import UsageError
+from crosstalk.errors import UsageError, check_level, check_option
 from crosstalk.trial.estimates import Estimate, wald
 from crosstalk.trial.reml import Derivatives, maximise, satterthwaite
 from crosstalk.trial.structures import FALLBACK, Covariance, Structure, covariance, starting_values
@@ -28,6 +28,10 @@ __all__ = ["MmrmFit", "mmrm"]
 
 Array = NDArray[np.floating[Any]]
 Method = Literal["kenward-roger", "satterthwaite"]
+MOST_VISITS = 30
+"""Most visits of an unstructured covariance: its derivatives hold the fourth power of their number."""
+BATCH = 2_000_000
+"""Numbers in the largest work array of the derivatives."""
 SINGULAR = 1e-7
 """Least share of a visit's variance that earlier visits may leave; with too few complete patients it runs to zero."""
 
@@ -79,7 +83,8 @@ def mmrm(
     baseline : array, shape (n_patients,) or (n_patients, k), optional
         Covariates whose slope differs by visit: the baseline score, also a prognostic score.
     covariates : array, shape (n_patients,) or (n_patients, k), optional
-        Covariates with one slope for all visits, such as indicators of strata.
+        Covariates with one slope for all visits, such as indicators of strata; a column of texts, such as names of
+        sites, becomes an indicator of each but the first in order of the alphabet.
     method : str
         "kenward-roger" adjusts the standard errors, "satterthwaite" leaves them as they are. For one contrast
         both take Satterthwaite's formula, the first with the expected, the second with the observed information.
@@ -92,7 +97,8 @@ def mmrm(
     Raises
     ------
     UsageError
-        Shapes that do not agree, a missing covariate, an arm without data at a visit, or collinear covariates.
+        Shapes that do not agree, a missing covariate, an arm without data at a visit, a visit at which everybody has
+        the same outcome, collinear covariates, an unknown method or structure, or too many visits for it.
 
     Examples
     --------
@@ -109,7 +115,17 @@ def mmrm(
     """
     if method not in ("kenward-roger", "satterthwaite"):
         raise UsageError(f"method '{method}' is unknown; expected 'kenward-roger' or 'satterthwaite'")
+    check_level(level)
+    if isinstance(structures, str) or not structures:
+        raise UsageError(f"structures is {structures!r}; expected a tuple of names, such as ('unstructured',)")
+    for name in structures:
+        check_option("covariance structure", name, get_args(Structure))
     data = _Data.of(outcome, arm, baseline, covariates)
+    if "unstructured" in structures and data.visits > MOST_VISITS:
+        raise UsageError(
+            f"{data.visits} visits; an unstructured covariance is fitted with at most {MOST_VISITS}. Choose structures "
+            "with fewer parameters, such as ('compound symmetry',), or fewer visits"
+        )
     start = data.start()
     tried: list[Structure] = []
     for structure in structures:
@@ -172,6 +188,11 @@ class _Data:
         for a in range(arms):
             for t in np.flatnonzero(~seen[group == a].any(axis=0)):
                 raise UsageError(f"arm {a} has no outcome at visit {t}; leave the visit or the arm out")
+        for visit, (outcomes, there) in enumerate(zip(y.T, seen.T, strict=True)):
+            if there.sum() > 1 and np.ptp(outcomes[there]) == 0:
+                raise UsageError(
+                    f"visit {visit} has the same outcome for everybody, {outcomes[there][0]:g}; leave it out"
+                )
         y, group, seen = y[used], group[used], seen[used]
         varying, constant = varying[used] - varying[used].mean(axis=0), constant[used] - constant[used].mean(axis=0)
         design = np.column_stack([np.ones(len(y)), group[:, None] == np.arange(1, arms), varying, constant])
@@ -181,8 +202,10 @@ class _Data:
                 f"variance; leave covariates or the visit out"
             )
         y = np.where(seen, y, 0.0)
-        codes = seen @ (1 << np.arange(seen.shape[1]))
-        _, first, pattern = np.unique(codes, return_index=True, return_inverse=True)
+        # as bytes: there may be more visits than a number has bits
+        codes = np.packbits(seen, axis=1)
+        _, first, pattern = np.unique(codes, axis=0, return_index=True, return_inverse=True)
+        pattern = pattern.ravel()
         size = len(first)
         member = (pattern == np.arange(size)[:, None]).astype(float)
         both = np.column_stack([design, y])
@@ -221,7 +244,9 @@ class _Data:
 
     def start(self) -> Array:
         """Positive definite covariance of the residuals of ordinary least squares."""
-        point = _Point(self, covariance("unstructured", np.eye(self.visits)[np.tril_indices(self.visits)], self.visits))
+        first, second = np.triu_indices(self.visits)
+        empty = np.empty((len(first), 0))
+        point = _Point(self, Covariance((first == second).astype(float), empty, empty[:, :, None]))
         pairs = np.einsum("s,st,su->tu", self.counts, self.masks, self.masks)
         matrix = point.scatter.sum(axis=0) / np.maximum(pairs, 1)
         scale = np.diag(matrix).mean() or 1.0
@@ -318,57 +343,75 @@ class _Point:
         return float(constant + self._inverted[1] + np.linalg.slogdet(self.information)[1] + misfit)
 
     @cached_property
-    def doubled(self) -> Array:
-        """Basis of the symmetric matrices, vec(E_j) as columns, shape (t * t, j)."""
+    def directions(self) -> Array:
+        """Derivatives of the covariance by the parameters of its structure, symmetric, shape (k, t, t)."""
         t = self.data.visits
         first, second = np.triu_indices(t)
-        basis = np.zeros((t, t, len(first)))
-        basis[first, second, np.arange(len(first))] = basis[second, first, np.arange(len(first))] = 1.0
-        return basis.reshape(t * t, -1)
+        found = np.zeros((self.shape.jacobian.shape[1], t, t))
+        found[:, first, second] = found[:, second, first] = self.shape.jacobian.T
+        return found
 
     @cached_property
     def derivatives(self) -> Derivatives:
-        """Derivatives by the upper triangle of the covariance."""
-        data, weights, basis = self.data, self.weights, self.doubled
+        """Derivatives along the parameters of the structure, as if the covariance were linear in them."""
+        data, weights, along = self.data, self.weights, self.directions
         s, t = data.masks.shape
-        f, j = data.designs.shape[1], basis.shape[1]
-        spread = data.spread
+        f, k = data.designs.shape[1], len(along)
+        spread, flat = data.spread, along.reshape(len(along), t * t)
+
+        # some patterns at a time: all at once would take memory, one by one time
+        step = max(1, BATCH // (k * t * t))
+        batches = [slice(i, i + step) for i in range(0, s, step)]
 
         def second(left: Array) -> Array:
-            """Sum over patterns of tr(E_j W E_k A), symmetrised."""
-            product = (left.reshape(s, -1).T @ weights.reshape(s, -1)).reshape(t, t, t, t)
-            full = basis.T @ product.transpose(1, 2, 3, 0).reshape(t * t, t * t) @ basis
-            result: Array = (full + full.T) / 2
-            return result
+            """Sum over patterns of tr(D_k W D_l A_s), symmetrised."""
+            full = np.zeros((k, k))
+            for batch in batches:
+                own = along[:, None] @ weights[batch]
+                other = (along[:, None] @ left[batch]).transpose(0, 1, 3, 2)
+                full += own.reshape(k, -1) @ other.reshape(k, -1).T
+            return (full + full.T) / 2
 
-        # W e_t e_u' W for each pattern, contracted with the basis: (s, t, t, j)
-        turned = (weights[:, :, None, :, None] * weights[:, None, :, None, :]).reshape(s, t * t, t * t) @ basis
-        slopes = (turned.reshape(s, -1).T @ data.designs.reshape(s, -1)).reshape(t, t, j, f, f)
-        slopes = spread.T @ slopes.transpose(2, 0, 3, 1, 4).reshape(j, t * f, t * f) @ spread
+        slopes, cross = np.zeros((k * t * t, f * f)), np.zeros((k, t, f))
+        for batch in batches:
+            turned = weights[batch] @ along[:, None] @ weights[batch]
+            designs = data.designs[batch].reshape(-1, f * f)
+            slopes += turned.transpose(0, 2, 3, 1).reshape(k * t * t, -1) @ designs
+            cross += (turned @ self.leaning[batch].transpose(0, 2, 1)).sum(axis=1)
+        shaped = slopes.reshape(k, t, t, f, f).transpose(0, 1, 3, 2, 4).reshape(k, t * f, t * f)
         expanded = (spread @ self.fixed @ spread.T).reshape(t, f, t, f).transpose(0, 2, 1, 3).reshape(t * t, f * f)
         leverage = (data.designs.reshape(s, -1) @ expanded.T).reshape(s, t, t)
-        # sum of W E_j W r d' = (W E_j W) (sum of r d') for each pattern
-        cross = np.einsum("satj,sft->jaf", turned.reshape(s, t, t, j), self.leaning, optimize=True)
         return Derivatives(
             self.fixed,
-            slopes,
-            basis.T @ (data.counts @ weights.reshape(s, -1)),
+            spread.T @ shaped @ spread,
+            flat @ (data.counts @ weights.reshape(s, -1)),
             second(weights * data.counts[:, None, None]),
             second(weights @ leverage @ weights),
-            basis.T @ (weights @ self.scatter @ weights).sum(axis=0).ravel(),
+            flat @ (weights @ self.scatter @ weights).sum(axis=0).ravel(),
             second(weights @ self.scatter @ weights),
-            cross.reshape(j, -1) @ spread,
+            cross.reshape(k, -1) @ spread,
         )
 
     @cached_property
+    def by_entry(self) -> Array:
+        """Gradient by the entries of the upper triangle of the covariance, shape (j,)."""
+        data, weights = self.data, self.weights
+        s, t = data.masks.shape
+        f = data.designs.shape[1]
+        expanded = (data.spread @ self.fixed @ data.spread.T).reshape(t, f, t, f).transpose(0, 2, 1, 3)
+        leverage = (data.designs.reshape(s, -1) @ expanded.reshape(t * t, f * f).T).reshape(s, t, t)
+        full = np.einsum("s,stu->tu", data.counts, weights) - (weights @ (self.scatter + leverage) @ weights).sum(
+            axis=0
+        )
+        full = full + full.T - np.diag(np.diag(full))
+        result: Array = full[np.triu_indices(t)]
+        return result
+
+    @cached_property
     def _slope(self) -> tuple[Array, Array, Array]:
-        jacobian, curvature = self.shape.jacobian, self.shape.curvature
         found = self.derivatives
-        gradient = found.gradient()
-        observed = jacobian.T @ found.hessian() @ jacobian
-        expected = jacobian.T @ found.hessian(expected=True) @ jacobian
-        observed = observed + np.einsum("j,jkl->kl", gradient, curvature)
-        return jacobian.T @ gradient, observed, expected
+        bend = np.einsum("j,jkl->kl", self.by_entry, self.shape.curvature)
+        return found.gradient(), found.hessian() + bend, found.hessian(expected=True)
 
     def slope(self) -> tuple[Array, Array, Array]:
         """Gradient, Hessian and expected Hessian by the parameters of the structure."""
@@ -385,13 +428,12 @@ class _Point:
         covariance_of : array, shape (k, k)
             Covariance of the parameters of the structure.
         """
-        weights, basis, t = self.weights, self.doubled, self.data.visits
-        found, jacobian = self.derivatives, self.shape.jacobian
-        lifted = jacobian @ covariance_of @ jacobian.T
-        pairs = (basis @ lifted @ basis.T).reshape(t, t, t, t)
-        middle = np.einsum("bcde,scd->sbe", pairs, weights, optimize=True)
+        weights, along = self.weights, self.directions
+        found = self.derivatives
+        other = np.tensordot(covariance_of, along, 1)
+        middle = np.array([np.tensordot(along @ own, other, ((0, 2), (0, 1))) for own in weights])
         bias = self.data.information(weights @ middle @ weights)
-        mixed = np.tensordot(lifted, found.slopes, 1)
+        mixed = np.tensordot(covariance_of, found.slopes, 1)
         bias = bias - np.einsum("jab,jbc->ac", found.slopes, self.fixed @ mixed, optimize=True)
         result: Array = self.fixed + 2 * self.fixed @ bias @ self.fixed
         return result
@@ -423,8 +465,7 @@ def _contrasts(point: _Point, rows: Array, method: Method, level: float, note: s
     restricted = method == "kenward-roger"
     spread = 2 * np.linalg.inv(expected if restricted else observed)
     fixed = point.adjusted(spread) if restricted else point.fixed
-    lifted = point.shape.jacobian @ spread @ point.shape.jacobian.T
-    df = satterthwaite(flat, point.fixed, point.derivatives.slopes, lifted)
+    df = satterthwaite(flat, point.fixed, point.derivatives.slopes, spread)
     se = np.sqrt(np.einsum("mp,pq,mq->m", flat, fixed, flat))
     found = [
         wald(estimate, error, df=degrees, n=point.data.n, level=level, note=note)
@@ -437,7 +478,10 @@ def _contrasts(point: _Point, rows: Array, method: Method, level: float, note: s
 def _columns(values: ArrayLike | None, name: str, patients: int) -> Array:
     if values is None:
         return np.empty((patients, 0))
-    table = np.asarray(values, dtype=float)
+    given = np.asarray(values)
+    if given.dtype.kind not in "biuf":
+        given = _indicators(given, name)
+    table = np.asarray(given, dtype=float)
     table = table[:, None] if table.ndim == 1 else table
     if table.ndim != 2 or len(table) != patients:
         raise UsageError(f"{name} has shape {np.shape(values)}; expected {patients} rows, one a patient")
@@ -445,3 +489,19 @@ def _columns(values: ArrayLike | None, name: str, patients: int) -> Array:
     if len(missing):
         raise UsageError(f"{name} is missing for {len(missing)} patients, first in row {missing[0]}; impute it before")
     return table
+
+
+def _indicators(values: NDArray[Any], name: str) -> Array:
+    """Numbers of a table in which columns of texts become indicators of each label but the first."""
+    columns = []
+    for column in (values[:, None] if values.ndim == 1 else values).T:
+        try:
+            columns.append(column.astype(float))
+            continue
+        except (TypeError, ValueError):
+            labels = np.array([str(v).strip() for v in column])
+        blank = np.flatnonzero((labels == "") | (labels == "nan") | (labels == "None"))
+        if len(blank):
+            raise UsageError(f"{name} is missing for {len(blank)} patients, first in row {blank[0]}; impute it before")
+        columns += [(labels == label).astype(float) for label in np.unique(labels)[1:]]
+    return np.column_stack(columns) if columns else np.empty((len(values), 0))
