@@ -14,7 +14,7 @@ from crosstalk.engine import Failure, Problem, Status, get_engine
 from crosstalk.errors import PopulationError
 from crosstalk.knowledge.loader import load_knowledge
 from crosstalk.model.assembly import assemble
-from crosstalk.model.pharmacokinetics import pk_parameters, prefix, uncertain_effect
+from crosstalk.model.pharmacokinetics import pk_parameters, prefix
 from crosstalk.model.scales import score_at
 from crosstalk.population.latent import latent_space, patient_normals
 from crosstalk.population.patients import (
