@@ -75,7 +75,7 @@ def test_remains_of_another_calibration_are_not_used(
     (work / "key").write_text("another")
     (work / "notes").mkdir()
     (work / "notes" / "thesis.txt").write_text("precious")
-    monkeypatch.setattr(module, "JOINT_WEIGHTS", ())
+    monkeypatch.setattr(module, "STEPS", (1.0,))
     found = calibrate(replace(SMALL, members=20), knowledge=knowledge, engine=engine, targets=targets, work=work)
     assert np.isfinite(found.scores).all()
     assert (work / "key").read_text() == "another"

@@ -1,16 +1,12 @@
-"""What is judged is not among what it is compared with; errors are not divided; a stage moves its own unknowns."""
+"""What is judged is not among what it is compared with; errors are not divided."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import pytest
 
-from crosstalk.calibrate import calibration
-from crosstalk.calibrate.forward import Plan
 from crosstalk.calibrate.rivals import ClassMeans, _Effect
-from crosstalk.calibrate.targets import Targets, gather
+from crosstalk.calibrate.targets import gather
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.study.schema import read_study
 
@@ -40,43 +36,3 @@ def test_many_results_of_a_study_do_not_share_one_error(knowledge: Knowledge) ->
     assert (own >= [t.sampling for t in targets.items]).all()
     sampled = [t.sampling**2 for t in targets.items]
     assert np.trace(targets.covariance) >= np.sum(sampled)
-
-
-def test_each_stage_moves_the_unknowns_of_its_module_and_the_joint_steps_all(
-    knowledge: Knowledge, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    studies = [read_study(name, knowledge) for name in ("windoloski2024", "osimo2020", "uher2014")]
-    targets = gather(studies, knowledge)
-    moved: list[Any] = []
-
-    class Still:
-        def __init__(self, *_: Any, **__: Any) -> None: ...
-
-        def counterparts(self, part: Targets, worlds: Any, *_: Any) -> Any:
-            return np.random.default_rng(1).normal(size=(worlds.n, len(part.items)))
-
-    def note(scores: Any, counterparts: Any, values: Any, covariance: Any, *, movable: Any = None, **_: Any) -> Any:
-        moved.append(movable)
-        return scores + 0.0
-
-    plan = Plan({s.id: 2 for s in studies}, np.zeros(len(targets.items)))
-    monkeypatch.setattr(calibration, "Forward", Still)
-    monkeypatch.setattr(calibration, "assimilate", note)
-    monkeypatch.setattr(calibration, "_planned", lambda *_: plan)
-    found = calibration.calibrate(
-        calibration.Settings(members=24),
-        knowledge=knowledge,
-        engine=object(),
-        targets=targets,  # type: ignore[arg-type]
-    )
-    stages = [s for s in calibration.STAGES if len(targets.stage(s))]
-    assert len(stages) > 1
-    assert len(moved) == len(stages) + len(calibration.JOINT_WEIGHTS)
-    constants = {u.id: knowledge.parameters[u.id].module for u in found.unknowns if u.id in knowledge.parameters}
-    for stage, movable in zip(stages, moved, strict=False):
-        names = {u.id for u, may in zip(found.unknowns, movable, strict=True) if may}
-        assert {n for n, module in constants.items() if module == stage} <= names
-        assert {
-            n for n, module in constants.items() if module != stage and module in calibration.STAGES
-        } & names == set()
-    assert all(movable is None for movable in moved[len(stages) :])

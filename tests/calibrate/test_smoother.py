@@ -46,17 +46,6 @@ def test_targets_that_have_nothing_to_do_with_an_unknown_leave_it_alone() -> Non
     assert free.std() < 0.8 * scores.std()
 
 
-def test_only_what_may_move_moves() -> None:
-    rng = np.random.default_rng(3)
-    scores = rng.standard_normal((200, 3))
-    movable = np.array([True, False, True])
-    moved = assimilate(
-        scores, scores.copy(), np.ones(3), 0.1 * np.eye(3), weight=0.5, rng=np.random.default_rng(4), movable=movable
-    )
-    assert (moved[:, 1] == scores[:, 1]).all()
-    assert (moved[:, [0, 2]] != scores[:, [0, 2]]).all()
-
-
 def test_counterparts_with_gaps_teach_the_members_that_have_them() -> None:
     rng = np.random.default_rng(3)
     scores = rng.standard_normal((400, 1))

@@ -1,4 +1,4 @@
-"""The calibration: an ensemble of worlds learns from the published results, module by module, then all together."""
+"""The calibration: an ensemble of worlds learns from the published results, as much as helps to predict others."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from crosstalk.calibrate.forward import Forward, Plan, Progress, plan_patients
 from crosstalk.calibrate.heterogeneity import Heterogeneity, learn_heterogeneity, widening
+from crosstalk.calibrate.learning import LearningRate, learn_rates, tempered
 from crosstalk.calibrate.smoother import FEWEST_MEMBERS, assimilate
-from crosstalk.calibrate.targets import STAGES, Targets, gather, studies_of
+from crosstalk.calibrate.targets import Targets, gather, studies_of
 from crosstalk.engine import get_engine
 from crosstalk.engine.ensemble import Engine
 from crosstalk.errors import UsageError
@@ -26,10 +27,8 @@ __all__ = ["Calibration", "PriorPass", "Settings", "calibrate", "simulate_prior"
 
 Array = NDArray[np.float64]
 
-STAGED_WEIGHT = 0.25
-"""Share of each target's information that is let in while the modules are calibrated one after another."""
-JOINT_WEIGHTS = (0.1, 0.15, 0.2, 0.3)
-"""The rest of it, in steps that grow as the ensemble comes nearer."""
+STEPS = (0.2, 0.3, 0.5)
+"""Shares of what is let in, in steps that grow as the ensemble comes nearer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +91,8 @@ class Calibration:
     plan : Plan
     heterogeneity : tuple of Heterogeneity
         Between studies, by domain.
+    rates : tuple of LearningRate
+        Share of the information that was let in, by domain.
     """
 
     settings: Settings
@@ -103,6 +104,7 @@ class Calibration:
     after: Array
     plan: Plan
     heterogeneity: tuple[Heterogeneity, ...]
+    rates: tuple[LearningRate, ...]
     model: str
     evidence: str
 
@@ -149,8 +151,8 @@ def calibrate(
 ) -> Calibration:
     """Calibrate the unknowns on all studies of role ``calibrate``.
 
-    Each target gives its information once: a quarter while the modules are calibrated one after another (a module's
-    unknowns on the results about its variables), the rest in joint steps in which every unknown may move.
+    Each target lets in the share of its information with which studies that are left out are predicted best
+    (`crosstalk.calibrate.learning`), in a few steps.
 
     Parameters
     ----------
@@ -186,27 +188,16 @@ def calibrate(
         worlds, anchor = _anchored(settings, known, scores)
         return forward.counterparts(part, worlds, label, steps.within(label, part), anchor)
 
-    scores, modules = prior, np.array([_module(u, knowledge) for u in known])
     before = run(prior, held, "prior") if prior_pass is None else prior_pass.before
-    for number, stage in enumerate(STAGES):
-        part = held.take(held.stage(stage))
-        if not part.items:
-            continue
-        # the first stage sees the ensemble as it was drawn
-        simulated = before[:, held.stage(stage)] if scores is prior else run(scores, part, f"stage-{stage}")
+    # both while the ensemble still holds what it does not know, so that results are not believed for fitting well
+    between = learn_heterogeneity(held, before, knowledge)
+    held = held.widened(widening(between, held, knowledge))
+    rates = learn_rates(held, before, between, knowledge, seed=settings.seed)
+    heard, scores = tempered(held, rates, knowledge), prior
+    for number, weight in enumerate(STEPS):
+        simulated = run(scores, held, f"step-{number}") if number else before
         scores = assimilate(
-            scores, simulated, part.values, part.covariance,
-            weight=STAGED_WEIGHT, rng=np.random.default_rng([settings.seed, 1, number]), movable=modules == stage,
-        )  # fmt: skip
-    between: tuple[Heterogeneity, ...] = ()
-    for number, weight in enumerate(JOINT_WEIGHTS):
-        simulated = run(scores, held, f"joint-{number}")
-        if not number:
-            # while the ensemble still holds what it does not know, so that results are not believed for fitting well
-            between = learn_heterogeneity(held, simulated, knowledge)
-            held = held.widened(widening(between, held, knowledge))
-        scores = assimilate(
-            scores, simulated, held.values, held.covariance,
+            scores, simulated, heard.values, heard.covariance,
             weight=weight, rng=np.random.default_rng([settings.seed, 2, number]),
         )  # fmt: skip
     after = run(scores, held, "posterior")
@@ -220,6 +211,7 @@ def calibrate(
         after,
         plan,
         between,
+        rates,
         model_hash(knowledge),
         evidence_hash(knowledge),
     )
@@ -261,13 +253,6 @@ def _store(
     )  # fmt: skip
 
 
-def _module(unknown: Unknown, knowledge: Knowledge) -> str:
-    """The stage in which an unknown is settled: that of its module, the last for drugs and what is no parameter."""
-    name = unknown.id.split(".")[1] if unknown.module == "population" else unknown.id
-    parameter = knowledge.parameters.get(name)
-    return parameter.module if parameter is not None and parameter.module in STAGES else STAGES[-1]
-
-
 def _planned(
     targets: Targets,
     known: tuple[Unknown, ...],
@@ -291,10 +276,8 @@ class _Steps:
 
     def __init__(self, targets: Targets, progress: Progress | None) -> None:
         self.progress = progress
-        staged = [targets.take(targets.stage(s)) for s in STAGES]
-        first = next((i for i, part in enumerate(staged) if part.items), 0)
-        whole = (2 + len(JOINT_WEIGHTS)) * len(targets.studies)
-        self.total = whole + sum(len(part.studies) for part in staged[first + 1 :])
+        # the prior, the posterior, and the ensemble after each step but the last
+        self.total = (1 + len(STEPS)) * len(targets.studies)
         self.done = 0
 
     def within(self, label: str, part: Targets) -> Progress | None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from crosstalk.calibrate.calibration import Calibration, Settings
 from crosstalk.calibrate.forward import Plan
 from crosstalk.calibrate.heterogeneity import Heterogeneity, widening
+from crosstalk.calibrate.learning import LearningRate
 from crosstalk.calibrate.targets import describe, gather, studies_of
 from crosstalk.errors import CalibrationError, PopulationError
 from crosstalk.knowledge.loader import Knowledge
@@ -70,6 +71,7 @@ def write_calibration(path: Path, calibration: Calibration) -> Path:
             model=c.model, evidence=c.evidence, crosstalk=package_version(), seed=c.settings.seed,
             members=c.settings.members, effort=c.settings.effort, fixed=json.dumps(dict(c.settings.fixed)),
             heterogeneity=json.dumps([asdict(h) for h in c.heterogeneity]),
+            rates=json.dumps([asdict(r) for r in c.rates]),
         )  # fmt: skip
         for name, worlds in (("posterior", c.worlds), ("prior", c.prior_worlds)):
             group = _draws(file, name, c.settings.members)
@@ -126,13 +128,14 @@ def read_calibration(path: Path, knowledge: Knowledge) -> Calibration:
         patients = _read(file, "constant_data", "patients").astype(int)
         model, evidence = str(a["model"]), str(a["evidence"])
         between = tuple(Heterogeneity(**entry) for entry in json.loads(str(a["heterogeneity"])))
+        rates = tuple(LearningRate(**entry) for entry in json.loads(str(a["rates"])))
     targets = gather(studies_of("calibrate", knowledge), knowledge)
     plan = Plan({t.study: int(p) for t, p in zip(targets.items, patients, strict=True)}, chance)
     known = settings.unknowns(knowledge)
     prior = prior_scores(known, settings.seed, settings.members)
     extra = np.diag(chance) + widening(between, targets, knowledge)
     return Calibration(
-        settings, known, prior, scores, targets.widened(extra), before, after, plan, between, model, evidence
+        settings, known, prior, scores, targets.widened(extra), before, after, plan, between, rates, model, evidence
     )
 
 

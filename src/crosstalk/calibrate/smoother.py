@@ -37,7 +37,6 @@ def assimilate(
     *,
     weight: float,
     rng: np.random.Generator,
-    movable: NDArray[np.bool_] | None = None,
     threshold: float = THRESHOLD,
 ) -> Array:
     """Move an ensemble towards some targets.
@@ -55,8 +54,6 @@ def assimilate(
         Share of the information that is let in, above 0 and at most 1.
     rng : numpy.random.Generator
         For the perturbed targets.
-    movable : array of bool, shape (n_unknowns,), optional
-        Which unknowns may move; all by default.
     threshold : float
         In standard errors of a correlation.
 
@@ -87,8 +84,6 @@ def assimilate(
     stands_out = np.abs(correlation) > threshold / np.sqrt(n)
     moved = scores.copy()
     for j in range(n_unknowns):
-        if movable is not None and not movable[j]:
-            continue
         near = np.flatnonzero(stands_out[j])
         if len(near):
             gain = np.linalg.solve((own + errors)[np.ix_(near, near)], cross[j, near])

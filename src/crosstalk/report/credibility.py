@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import chi2
 
-from crosstalk.calibrate.calibration import JOINT_WEIGHTS, STAGED_WEIGHT, Calibration
+from crosstalk.calibrate.calibration import STEPS, Calibration
 from crosstalk.calibrate.identifiability import (
     IDENTIFIED,
     STRONG,
@@ -143,8 +143,7 @@ def credibility_html(report: CredibilityReport) -> str:
         poor=sorted((b for b in report.bins or () if b.smallest < FEWEST), key=lambda b: (-b.short, b.median)),
         told={} if report.calibration is None else {t.id: describe(t.result) for t in report.calibration.targets.items},
         sensitivities=[sensitivity_table(s) for s in report.sensitivities or ()],
-        joint=[f"{w:g}" for w in JOINT_WEIGHTS],
-        staged=STAGED_WEIGHT,
+        steps=[f"{w:g}" for w in STEPS],
         fewest=FEWEST,
         strong=STRONG,
     )
@@ -235,6 +234,8 @@ def sentences(report: CredibilityReport) -> tuple[str, ...]:
             found.append(" ".join(words for words in said if words))
     if report.calibration is not None and report.calibration.heterogeneity:
         found.append(heterogeneity_sentence(report.calibration))
+    if report.calibration is not None and report.calibration.rates:
+        found.append(rates_sentence(report.calibration))
     if report.contractions:
         counts = {level: sum(c.verdict == level for c in report.contractions) for level in LEVELS}
         found.append(
@@ -265,6 +266,18 @@ def heterogeneity_sentence(calibration: Calibration) -> str:
     return (
         "Beyond their errors, fitted studies differ from each other and from the model by a standard deviation, in "
         f"standard deviations between patients, of {'; '.join(parts)}."
+    )
+
+
+def rates_sentence(calibration: Calibration) -> str:
+    """Which share of the information was let in, by domain, and what it gains where studies are left out."""
+    parts = [
+        f"{r.rate * 100:.0f} % of {r.domain} results ({r.gain:+.2f})"
+        for r in sorted(calibration.rates, key=lambda r: -r.rate)
+    ]
+    return (
+        "As much information was let in as predicts left-out studies best: "
+        f"{'; '.join(parts)}. In brackets, the log score that left-out results of the kind gain over the prior."
     )
 
 
