@@ -45,12 +45,12 @@ def rates(found: tuple[LearningRate, ...]) -> dict[str, float]:
     return {r.domain: r.rate for r in found}
 
 
-def test_a_model_that_is_right_lets_all_in(knowledge: Knowledge) -> None:
+def test_a_model_that_is_right_learns(knowledge: Knowledge) -> None:
     rng = np.random.default_rng(2)
     targets = made(knowledge, 0.7 + rng.normal(0, SE, N), -1.0 + rng.normal(0, SE, N))
     found = learn_rates(targets, ensemble(), (), knowledge, seed=1)
     assert {r.domain: r.results for r in found} == {"treatment contrast": N, "course": N}
-    assert min(rates(found).values()) >= 0.4
+    assert min(rates(found).values()) >= 0.05  # hundreds of times what the prior knows already
     assert min(r.gain for r in found) > 1  # from an SD of 1 to one of a tenth
 
 
@@ -59,7 +59,7 @@ def test_studies_that_contradict_each_other_are_heard_less(knowledge: Knowledge)
     rng = np.random.default_rng(2)
     targets = made(knowledge, 0.7 + rng.normal(0, SE, N), rng.normal(0, 1.0, N))
     found = rates(learn_rates(targets, ensemble(), (), knowledge, seed=1))
-    assert found["course"] <= 0.1 < found["treatment contrast"]
+    assert found["course"] <= 0.02 < found["treatment contrast"]
 
 
 def test_a_result_is_not_predicted_from_its_own_cohort(knowledge: Knowledge) -> None:
