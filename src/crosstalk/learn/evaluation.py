@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosstalk.errors import LearnError
-from crosstalk.learn.calibration_curve import calibration
 from crosstalk.learn.cohort import Cohort
-from crosstalk.learn.folds import corrected_difference, leave_site_out
 from crosstalk.learn.ladder import Ladder, Rung, predict_sites
-from crosstalk.learn.metrics import (
+from crosstalk.learn.records import Comparison, GroupPerformance, ModelResult, Performance, SitePerformance
+from crosstalk.statistics.calibration_curve import calibration
+from crosstalk.statistics.folds import corrected_difference, leave_site_out
+from crosstalk.statistics.metrics import (
     Estimate,
     auc,
     check_binary,
@@ -25,8 +26,7 @@ from crosstalk.learn.metrics import (
     scaled_brier,
     sharpness,
 )
-from crosstalk.learn.net_benefit import decision_curve
-from crosstalk.learn.records import Comparison, GroupPerformance, ModelResult, Performance, SitePerformance
+from crosstalk.statistics.net_benefit import decision_curve
 
 __all__ = ["compare", "conclude", "groups_of", "losses", "performance", "results"]
 

@@ -9,11 +9,11 @@ import numpy as np
 from scipy.special import expit, logit
 
 from crosstalk.errors import LearnError
-from crosstalk.learn.calibration_curve import Calibration, calibration, recalibrate
 from crosstalk.learn.cohort import Cohort
 from crosstalk.learn.locked import Applied, LockedModel, Shift, apply, shift
-from crosstalk.learn.metrics import Estimate, auc, brier, line, log_score, mean_estimate, r_squared
-from crosstalk.learn.net_benefit import NetBenefit, decision_curve
+from crosstalk.statistics.calibration_curve import Calibration, calibration, recalibrate
+from crosstalk.statistics.metrics import Estimate, auc, brier, line, log_score, mean_estimate, r_squared
+from crosstalk.statistics.net_benefit import NetBenefit, decision_curve
 
 __all__ = ["External", "Prediction", "Recalibrated", "predict_locked"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from crosstalk.learn.adequacy import Adequacy
-from crosstalk.learn.calibration_curve import Calibration
-from crosstalk.learn.folds import Difference
-from crosstalk.learn.heterogeneity import Heterogeneity
-from crosstalk.learn.metrics import Estimate
-from crosstalk.learn.net_benefit import NetBenefit
+from crosstalk.statistics.adequacy import Adequacy
+from crosstalk.statistics.calibration_curve import Calibration
+from crosstalk.statistics.folds import Difference
+from crosstalk.statistics.heterogeneity import Heterogeneity
+from crosstalk.statistics.metrics import Estimate
+from crosstalk.statistics.net_benefit import NetBenefit
 
 __all__ = [
     "Comparison",

@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosstalk.errors import LearnError
-from crosstalk.learn.calibration_curve import calibration
 from crosstalk.learn.cohort import Cohort
 from crosstalk.learn.evaluation import losses
 from crosstalk.learn.ladder import Ladder, Rung, fit_rung
-from crosstalk.learn.metrics import discrimination_scores
 from crosstalk.learn.models import lasso, predict
 from crosstalk.learn.records import LearningPoint, Optimism, Selected
+from crosstalk.statistics.calibration_curve import calibration
+from crosstalk.statistics.metrics import discrimination_scores
 
 __all__ = ["learning_curve", "optimism", "selection"]
 

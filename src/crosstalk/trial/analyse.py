@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosstalk.errors import CrosstalkError
+from crosstalk.statistics.comparisons import ancova, interaction, marginal_risk_difference, risk_difference, subgroups
+from crosstalk.statistics.estimates import Estimate
+from crosstalk.statistics.mmrm import mmrm
+from crosstalk.statistics.multiplicity import bonferroni, closed_nested, fixed_sequence, hochberg, holm
+from crosstalk.statistics.survival import hazard_ratio
 from crosstalk.study.design import Analysis, Design
-from crosstalk.trial.analyses import ancova, interaction, marginal_risk_difference, risk_difference, subgroups
 from crosstalk.trial.conduct import TrialData
 from crosstalk.trial.endpoints import remission, response, time_to_remission
-from crosstalk.trial.estimates import Estimate
-from crosstalk.trial.mmrm import mmrm
-from crosstalk.trial.multiplicity import bonferroni, closed_nested, fixed_sequence, hochberg, holm
 from crosstalk.trial.setting import Setting
-from crosstalk.trial.survival import hazard_ratio
 
 __all__ = ["adjusted_p", "analyse", "favours"]
 

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from crosstalk.errors import PopulationError, UsageError
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.population.enrolment import within
+from crosstalk.statistics.survival import hazard_ratio
 from crosstalk.study.design import Analysis, Conduct
 from crosstalk.study.records import Study
 from crosstalk.trial.conduct import recruit, setting_of
 from crosstalk.trial.endpoints import time_to_remission
 from crosstalk.trial.pool import Pool
 from crosstalk.trial.setting import Setting
-from crosstalk.trial.survival import hazard_ratio
 from crosstalk.trial.visits import Recruits, visits
 
 __all__ = ["control_outcome", "marker_curve", "marker_values", "true_effects", "typical_world"]

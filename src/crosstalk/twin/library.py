@@ -24,12 +24,12 @@ from crosstalk.population.latent import patient_normals, patient_uniforms
 from crosstalk.population.measure import FLUCTUATION, record_scale
 from crosstalk.population.patients import Patients, baseline, drug_parameters, weight_kg
 from crosstalk.provenance import versions
+from crosstalk.statistics.weighted import effective_sample
 from crosstalk.store import Store, cached
 from crosstalk.study.protocol import HOURS_PER_WEEK, protocol
 from crosstalk.twin.cohort_weights import Usable
 from crosstalk.twin.estimate import Estimator
 from crosstalk.twin.relations import relations
-from crosstalk.twin.summary import effective_sample
 
 __all__ = ["DIMENSIONS", "CourseLibrary", "Twins", "course_library", "scale_score"]
 

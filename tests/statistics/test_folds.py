@@ -11,8 +11,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 
 from crosstalk.errors import LearnError
-from crosstalk.learn.adequacy import judge_size, largest_r2, sample_size_binary, sample_size_score
-from crosstalk.learn.folds import RepeatedFolds, check_apart, corrected_difference, leave_site_out
+from crosstalk.statistics.adequacy import judge_size, largest_r2, sample_size_binary, sample_size_score
+from crosstalk.statistics.folds import RepeatedFolds, check_apart, corrected_difference, leave_site_out
 
 Array = NDArray[np.float64]
 

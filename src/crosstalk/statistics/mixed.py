@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from crosstalk.errors import UsageError
-from crosstalk.trial.estimates import Estimate, wald
-from crosstalk.trial.reml import Derivatives, maximise, satterthwaite
+from crosstalk.statistics.estimates import Estimate, wald
+from crosstalk.statistics.reml import Derivatives, maximise, satterthwaite
 
 __all__ = ["RandomSlopeFit", "random_slope"]
 

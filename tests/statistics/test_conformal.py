@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from crosstalk.errors import LearnError
-from crosstalk.learn.conformal import ConformalClassifier, ConformalRegressor, conformal_quantile, least_people
+from crosstalk.statistics.conformal import ConformalClassifier, ConformalRegressor, conformal_quantile, least_people
 
 Array = NDArray[np.float64]
 

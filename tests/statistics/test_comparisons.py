@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from crosstalk.errors import UsageError
+from crosstalk.statistics.comparisons import subgroups
 from crosstalk.trial import (
     Estimate,
     ancova,
@@ -18,7 +19,6 @@ from crosstalk.trial import (
     odds_ratio,
     risk_difference,
 )
-from crosstalk.trial.analyses import subgroups
 
 Array = NDArray[np.float64]
 

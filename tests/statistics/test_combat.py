@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from crosstalk.errors import CrosstalkError
-from crosstalk.panel.harmonisation import ComBat, HarmonisationError
+from crosstalk.statistics.combat import ComBat, HarmonisationError
 
 Array = NDArray[np.float64]
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crosstalk.errors import PanelError
-from crosstalk.panel.survey import Estimate, SurveyDesign, mean, mean_scores, pool, quantile, ratio
+from crosstalk.statistics.survey import Estimate, SurveyDesign, mean, mean_scores, pool, quantile, ratio
 
 # R 4.2.2, survey 4.1-1. d: the adults of NHANES 2017-2018
 #   d <- read.csv(gzfile("nhanes_2017_2018_adults_raw.csv.gz"))

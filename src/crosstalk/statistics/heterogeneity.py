@@ -25,14 +25,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import nan, sqrt
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 
 from crosstalk.errors import LearnError, check_option
-from crosstalk.learn.metrics import Z95, Estimate
+from crosstalk.statistics.metrics import Z95, Estimate
 
 __all__ = [
     "Heterogeneity",
@@ -351,41 +351,3 @@ def _words(evidence: bool, found: Estimate, p: float, gain: Estimate, average: E
         f"Evidence of heterogeneity: those ranked first benefit more, on people not seen (RATE {found.value:.3g}, "
         f"p = {p:.2g}); {pays} ({gain.value:.3g}{of}, {gain.low:.3g} to {gain.high:.3g}). {mean}"
     )
-
-
-def two_models(
-    kind: str, columns: Any, table: Any, y: Array, arm: Array, seed: int
-) -> Callable[[NDArray[np.intp], NDArray[np.intp]], tuple[Array, Array, Array]]:
-    """The default way to predict benefit: a penalised regression in each arm, and the difference of their predictions.
-
-    Parameters
-    ----------
-    kind : {"event", "score"}
-    columns : Columns
-    y, arm : array, shape (n,)
-
-    Returns
-    -------
-    callable
-        As `judge_benefit` wants it.
-    """
-    from crosstalk.learn.ladder import inner_splits
-    from crosstalk.learn.models import penalised, predict
-
-    def fit(train: NDArray[np.intp], rest: NDArray[np.intp]) -> tuple[Array, Array, Array]:
-        sides = []
-        for side in (1, 0):
-            rows = train[arm[train] == side]
-            if kind == "event" and len(np.unique(y[rows])) < 2:
-                sides.append(np.full(len(rest), float(y[rows].mean())))
-                continue
-            try:
-                inner = inner_splits(y[rows], None, seed)
-            except LearnError:
-                sides.append(np.full(len(rest), float(y[rows].mean())))
-                continue
-            fitted = penalised(kind, columns, inner, seed).fit(table.iloc[rows], y[rows])  # type: ignore[arg-type]
-            sides.append(predict(kind, fitted, table.iloc[rest]))  # type: ignore[arg-type]
-        return sides[0] - sides[1], sides[0], sides[1]
-
-    return fit

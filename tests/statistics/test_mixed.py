@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from crosstalk.errors import UsageError
-from crosstalk.trial.mixed import _Data, _point, random_slope
+from crosstalk.statistics.mixed import _Data, _point, random_slope
 
 Array = NDArray[np.float64]
 

@@ -20,8 +20,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
 
 from crosstalk.errors import LearnError
-from crosstalk.learn.logistic import fit_logistic
-from crosstalk.learn.metrics import Z95, Estimate, check_binary
+from crosstalk.statistics.logistic import fit_logistic
+from crosstalk.statistics.metrics import Z95, Estimate, check_binary
 
 __all__ = ["Calibration", "Curve", "calibration", "recalibrate", "spline_basis"]
 

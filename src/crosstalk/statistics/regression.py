@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
 from crosstalk.errors import UsageError
-from crosstalk.trial.estimates import Estimate, wald
+from crosstalk.statistics.estimates import Estimate, wald
 
 __all__ = ["Fit", "Model", "Table", "cox", "linear", "logistic", "regress", "tabulate"]
 

@@ -16,8 +16,8 @@ from scipy.optimize import brentq
 from scipy.special import expit, ndtr, ndtri
 
 from crosstalk.errors import UsageError
-from crosstalk.trial.estimates import Estimate, wald
-from crosstalk.trial.regression import Model, linear, logistic, regress, tabulate
+from crosstalk.statistics.estimates import Estimate, wald
+from crosstalk.statistics.regression import Model, linear, logistic, regress, tabulate
 
 __all__ = [
     "Subgroups",
@@ -283,7 +283,7 @@ def subgroups(
     Examples
     --------
     >>> import numpy as np
-    >>> from crosstalk.trial.analyses import subgroups
+    >>> from crosstalk.statistics.comparisons import subgroups
     >>> arm = np.tile([0, 1], 40)
     >>> crp = np.repeat([1.0, 5.0], 40)
     >>> change = -5.0 - 4.0 * arm * (crp > 3) + np.tile([1.0, 1.0, -1.0, -1.0], 20)

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from crosstalk.statistics.comparisons import subgroups
+from crosstalk.statistics.mmrm import mmrm
 from crosstalk.trial import (
     Estimate,
     ancova,
@@ -19,8 +21,6 @@ from crosstalk.trial import (
     random_slope,
     risk_difference,
 )
-from crosstalk.trial.analyses import subgroups
-from crosstalk.trial.mmrm import mmrm
 
 Array = NDArray[np.float64]
 Simulated = tuple[Estimate, float]

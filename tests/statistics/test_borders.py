@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from crosstalk.errors import UsageError
-from crosstalk.trial.boundaries import boundaries
-from crosstalk.trial.mmrm import mmrm
+from crosstalk.statistics.boundaries import boundaries
+from crosstalk.statistics.mmrm import mmrm
 
 RNG = np.random.default_rng(3)
 ARM = np.arange(60) % 2

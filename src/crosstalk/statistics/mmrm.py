@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from crosstalk.errors import UsageError, check_level, check_option
-from crosstalk.trial.estimates import Estimate, wald
-from crosstalk.trial.reml import Derivatives, maximise, satterthwaite
-from crosstalk.trial.structures import FALLBACK, Covariance, Structure, covariance, starting_values
+from crosstalk.statistics.estimates import Estimate, wald
+from crosstalk.statistics.reml import Derivatives, maximise, satterthwaite
+from crosstalk.statistics.structures import FALLBACK, Covariance, Structure, covariance, starting_values
 
 __all__ = ["MmrmFit", "mmrm"]
 
@@ -103,7 +103,7 @@ def mmrm(
     Examples
     --------
     >>> import numpy as np
-    >>> from crosstalk.trial.mmrm import mmrm
+    >>> from crosstalk.statistics.mmrm import mmrm
     >>> rng = np.random.default_rng(1)
     >>> arm = np.repeat([0, 1], 60)
     >>> baseline = rng.normal(24, 4, 120)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from crosstalk.errors import UsageError
-from crosstalk.trial.mmrm import _Data, _point, mmrm
-from crosstalk.trial.structures import FALLBACK, Structure, covariance, starting_values
+from crosstalk.statistics.mmrm import _Data, _point, mmrm
+from crosstalk.statistics.structures import FALLBACK, Structure, covariance, starting_values
 
 Array = NDArray[np.float64]
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from scipy.stats import CensoredData, lognorm, norm
 
 from crosstalk.errors import CrosstalkError, PanelError, UsageError
-from crosstalk.panel.censored import CensoredSample, fit_lognormal, log_interval_probability, sample_of
 from crosstalk.panel.records import Measurement, Panel
+from crosstalk.panel.samples import sample_of
+from crosstalk.statistics.censored import CensoredSample, fit_lognormal, log_interval_probability
 
 Array = NDArray[np.float64]
 INF = np.inf

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from crosstalk.errors import LearnError
-from crosstalk.learn.metrics import Estimate, check_binary, mean_estimate
+from crosstalk.statistics.metrics import Estimate, check_binary, mean_estimate
 
 __all__ = ["THRESHOLDS", "NetBenefit", "contributions", "decision_curve"]
 

@@ -9,7 +9,7 @@ from scipy.optimize import brentq
 from scipy.special import nctdtr, ndtri, stdtrit
 
 from crosstalk.errors import UsageError
-from crosstalk.trial.boundaries import Boundaries, Operation, drift_for_power, operation
+from crosstalk.statistics.boundaries import Boundaries, Operation, drift_for_power, operation
 
 __all__ = ["SampleSize", "power_means", "power_rates", "sample_size_means", "sample_size_rates"]
 
@@ -70,7 +70,7 @@ def sample_size_means(
     Examples
     --------
     >>> from crosstalk.trial import sample_size_means
-    >>> from crosstalk.trial.boundaries import boundaries
+    >>> from crosstalk.statistics.boundaries import boundaries
     >>> sample_size_means(boundaries(alpha=0.05, sided=2), 3.0, 8.0, power=0.9).patients
     (151, 151)
     """
@@ -110,7 +110,7 @@ def sample_size_rates(
     Examples
     --------
     >>> from crosstalk.trial import sample_size_rates
-    >>> from crosstalk.trial.boundaries import boundaries
+    >>> from crosstalk.statistics.boundaries import boundaries
     >>> sample_size_rates(boundaries(alpha=0.05, sided=2), 0.45, 0.30, power=0.9).patients
     (217, 217)
     """

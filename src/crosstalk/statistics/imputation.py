@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_ndtr, ndtri_exp
 
 from crosstalk.errors import PanelError, UsageError
-from crosstalk.panel.censored import CensoredSample, fit_lognormal
+from crosstalk.statistics.censored import CensoredSample, fit_lognormal
 
 if TYPE_CHECKING:
     from pandas import DataFrame

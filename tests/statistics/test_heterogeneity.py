@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from crosstalk.errors import LearnError
-from crosstalk.learn.heterogeneity import doubly_robust, judge_benefit, linear_projection, policy_value, rate, toc
+from crosstalk.statistics.heterogeneity import doubly_robust, judge_benefit, linear_projection, policy_value, rate, toc
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.intp]

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from crosstalk.errors import UsageError
-from crosstalk.trial.estimates import Estimate, wald
-from crosstalk.trial.regression import regress, tabulate
+from crosstalk.statistics.estimates import Estimate, wald
+from crosstalk.statistics.regression import regress, tabulate
 
 __all__ = ["hazard_ratio", "log_rank"]
 

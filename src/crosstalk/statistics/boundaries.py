@@ -115,7 +115,7 @@ def boundaries(
 
     Examples
     --------
-    >>> from crosstalk.trial.boundaries import boundaries
+    >>> from crosstalk.statistics.boundaries import boundaries
     >>> [round(c, 3) for c in boundaries((0.5, 1.0)).efficacy]
     [2.963, 1.969]
     """
@@ -175,7 +175,7 @@ def operation(design: Boundaries, drift: float) -> Operation:
 
     Examples
     --------
-    >>> from crosstalk.trial.boundaries import boundaries, operation
+    >>> from crosstalk.statistics.boundaries import boundaries, operation
     >>> round(operation(boundaries((0.5, 1.0), alpha=0.025), 0.0).power, 6)
     0.025
     """

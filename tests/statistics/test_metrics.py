@@ -12,10 +12,10 @@ from scipy.special import expit, logit
 from scipy.stats import norm
 
 from crosstalk.errors import LearnError
-from crosstalk.learn.calibration_curve import calibration, recalibrate, spline_basis
-from crosstalk.learn.logistic import fit_logistic
-from crosstalk.learn.metrics import auc, brier, line, log_score, mean_estimate, pooled_auc, r_squared, scaled_brier
-from crosstalk.learn.net_benefit import decision_curve
+from crosstalk.statistics.calibration_curve import calibration, recalibrate, spline_basis
+from crosstalk.statistics.logistic import fit_logistic
+from crosstalk.statistics.metrics import auc, brier, line, log_score, mean_estimate, pooled_auc, r_squared, scaled_brier
+from crosstalk.statistics.net_benefit import decision_curve
 
 Array = NDArray[np.float64]
 

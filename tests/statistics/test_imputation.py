@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy.stats import kstest, truncnorm
 
 from crosstalk.errors import CrosstalkError, PanelError, UsageError
-from crosstalk.panel.censored import CensoredSample, fit_lognormal
-from crosstalk.panel.imputation import SubstitutionWarning, _truncated, impute, pool, substitute
+from crosstalk.statistics.censored import CensoredSample, fit_lognormal
+from crosstalk.statistics.imputation import SubstitutionWarning, _truncated, impute, pool, substitute
 
 Array = NDArray[np.float64]
 INF = np.inf
