@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crosstalk.errors import PanelError
-from crosstalk.statistics.survey import Estimate, SurveyDesign, mean, mean_scores, pool, quantile, ratio
+from crosstalk.statistics.survey import SurveyDesign, SurveyEstimate, mean, mean_scores, pool, quantile, ratio
 
 # R 4.2.2, survey 4.1-1. d: the adults of NHANES 2017-2018
 #   d <- read.csv(gzfile("nhanes_2017_2018_adults_raw.csv.gz"))
@@ -52,7 +52,7 @@ def table(data: Path, cycle: str = "2017_2018") -> pd.DataFrame:
     return found
 
 
-def close(found: Estimate, expected: tuple[float, float]) -> None:
+def close(found: SurveyEstimate, expected: tuple[float, float]) -> None:
     assert found.value == pytest.approx(expected[0], rel=1e-9)
     assert found.se == pytest.approx(expected[1], rel=1e-9)
 

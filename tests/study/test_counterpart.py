@@ -13,7 +13,7 @@ from crosstalk.knowledge.records import Scale, Source
 from crosstalk.study import Endpoint, Result, estimate
 from crosstalk.study import statistics as e
 from crosstalk.study.endpoints import ENDPOINTS
-from crosstalk.study.statistics import Estimate
+from crosstalk.study.statistics import Statistic
 
 Array = NDArray[np.float64]
 
@@ -40,7 +40,7 @@ COURSES = {
 AT = 2 * WEEK
 
 # each endpoint with the keys that it needs, and the statistic that it has to be
-EXPECTED: list[tuple[Endpoint, dict[str, object], Estimate]] = [
+EXPECTED: list[tuple[Endpoint, dict[str, object], Statistic]] = [
     ("level", {}, e.level(DRUG, TIMES, AT)),
     ("level", {"versus": "placebo"}, e.level(DRUG, TIMES, AT, PLACEBO)),
     ("change", {"of": "hsCRP", "versus": "placebo"}, e.change(CRP, TIMES, AT, CRP_PLACEBO)),
@@ -91,7 +91,7 @@ def result_of(endpoint: Endpoint, keys: dict[str, object]) -> Result:
 
 
 @pytest.mark.parametrize(("endpoint", "keys", "expected"), EXPECTED)
-def test_each_endpoint_is_its_statistic(endpoint: Endpoint, keys: dict[str, object], expected: Estimate) -> None:
+def test_each_endpoint_is_its_statistic(endpoint: Endpoint, keys: dict[str, object], expected: Statistic) -> None:
     found = estimate(result_of(endpoint, keys), COURSES, TIMES, scale=SCALE)
     assert np.isfinite(expected).all()
     assert found == pytest.approx(expected, rel=1e-12)
@@ -112,7 +112,7 @@ def test_shares_above_a_threshold_need_no_scale() -> None:
 
 @pytest.mark.parametrize(("endpoint", "keys", "expected"), EXPECTED)
 def test_a_stratum_takes_its_patients_from_every_course(
-    endpoint: Endpoint, keys: dict[str, object], expected: Estimate
+    endpoint: Endpoint, keys: dict[str, object], expected: Statistic
 ) -> None:
     masks = {"drug": np.arange(12) % 4 != 1, "placebo": np.arange(9) % 4 != 1}
     result = result_of(endpoint, keys)

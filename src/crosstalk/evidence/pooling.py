@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from crosstalk.errors import EvidenceError
 from crosstalk.evidence.arms import compare_arms
 from crosstalk.evidence.comparable import Comparable, Effect, comparable, too_few
-from crosstalk.evidence.listing import Z95, resolve, select, stratum_text, time_text
+from crosstalk.evidence.listing import resolve, select, stratum_text, time_text
 from crosstalk.evidence.records import Contrast, Member, Pool, PublishedResult, Query
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.provenance import package_version
+from crosstalk.statistics.estimates import Z95
 from crosstalk.statistics.meta_analysis import random_effects
 from crosstalk.study.endpoints import ENDPOINTS, from_error_scale
 from crosstalk.study.records import Endpoint

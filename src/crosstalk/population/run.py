@@ -23,7 +23,7 @@ from crosstalk.study.counterpart import estimate
 from crosstalk.study.protocol import HOURS_PER_WEEK, earlier_doses, protocol
 from crosstalk.study.protocol import background as background_inputs
 from crosstalk.study.records import Arm, Eligibility, Result, Study
-from crosstalk.study.statistics import Estimate
+from crosstalk.study.statistics import Statistic
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +86,7 @@ class StudyRun:
         """Which patients fall into a stratum by what was measured at enrolment, shape (n_patients,)."""
         return within(self.baseline[limits.analyte], limits)
 
-    def estimate(self, result: Result, knowledge: Knowledge) -> Estimate:
+    def estimate(self, result: Result, knowledge: Knowledge) -> Statistic:
         """The simulated counterpart of one published result."""
         return self._estimate(result, knowledge, None)
 
@@ -131,7 +131,7 @@ class StudyRun:
             found[arm] = rows
         return found
 
-    def _estimate(self, result: Result, knowledge: Knowledge, world: int | None) -> Estimate:
+    def _estimate(self, result: Result, knowledge: Knowledge, world: int | None) -> Statistic:
         members = self._members(result, world)
         scale = knowledge.scales.get(result.partner if result.endpoint == "responder-smd" else result.of)
         wanted = {name for name in (result.of, result.partner) if name}

@@ -15,7 +15,7 @@ from crosstalk.report.drawing import BLUE, GREY, INK, STYLES, VERMILION, new_fig
 from crosstalk.report.html import page
 from crosstalk.report.words import number
 from crosstalk.statistics.folds import Difference
-from crosstalk.statistics.metrics import Estimate
+from crosstalk.statistics.metrics import Measure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -113,7 +113,7 @@ def predict_html(found: Prediction) -> str:
     )  # fmt: skip
 
 
-def _estimate(found: Estimate | None, digits: int = 2) -> str:
+def _estimate(found: Measure | None, digits: int = 2) -> str:
     if found is None or not math.isfinite(found.value):
         return ""
     if not math.isfinite(found.low):

@@ -45,10 +45,11 @@ if TYPE_CHECKING:
     from crosstalk.statistics.multiplicity import bonferroni, closed_nested, fixed_sequence, hochberg, holm
     from crosstalk.statistics.net_benefit import decision_curve
     from crosstalk.statistics.regression import regress
+    from crosstalk.statistics.resampling import bootstrap
     from crosstalk.statistics.sizes import SampleSize, power_means, power_rates, sample_size_means, sample_size_rates
     from crosstalk.statistics.survey import SurveyDesign
     from crosstalk.statistics.survival import hazard_ratio, log_rank
-    from crosstalk.statistics.weighted import effective_sample, quantiles
+    from crosstalk.statistics.weighted import effective_number, effective_sample, quantiles
 
 __all__ = [
     "Boundaries",
@@ -70,6 +71,7 @@ __all__ = [
     "ancova",
     "auc",
     "bonferroni",
+    "bootstrap",
     "brier",
     "calibration",
     "closed_nested",
@@ -77,6 +79,7 @@ __all__ = [
     "decision_curve",
     "doubly_robust",
     "drift_for_power",
+    "effective_number",
     "effective_sample",
     "fit_lognormal",
     "fixed_sequence",
@@ -141,6 +144,7 @@ __getattr__, __dir__ = lazily(
         "ancova": "comparisons",
         "auc": "metrics",
         "bonferroni": "multiplicity",
+        "bootstrap": "resampling",
         "brier": "metrics",
         "calibration": "calibration_curve",
         "closed_nested": "multiplicity",
@@ -148,6 +152,7 @@ __getattr__, __dir__ = lazily(
         "decision_curve": "net_benefit",
         "doubly_robust": "heterogeneity",
         "drift_for_power": "boundaries",
+        "effective_number": "weighted",
         "effective_sample": "weighted",
         "fit_lognormal": "censored",
         "fixed_sequence": "multiplicity",

@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
 
-from crosstalk.errors import LearnError
-from crosstalk.statistics.logistic import fit_logistic
-from crosstalk.statistics.metrics import Z95, Estimate, check_binary
+from crosstalk.errors import LearnError, UsageError
+from crosstalk.statistics.estimates import Z95
+from crosstalk.statistics.metrics import Measure, check_binary
+from crosstalk.statistics.regression import Fit, logistic
 
 __all__ = ["Calibration", "Curve", "calibration", "recalibrate", "spline_basis"]
 
@@ -51,9 +52,9 @@ class Calibration:
 
     Attributes
     ----------
-    in_the_large : Estimate
+    in_the_large : Measure
         Intercept with the slope held at 1 [logit]; 0 is ideal, below 0 risks are too high.
-    slope : Estimate
+    slope : Measure
         1 is ideal.
     intercept : float
         Beside the slope [logit], as R's ``val.prob`` gives it.
@@ -65,8 +66,8 @@ class Calibration:
         None where predictions hardly vary.
     """
 
-    in_the_large: Estimate
-    slope: Estimate
+    in_the_large: Measure
+    slope: Measure
     intercept: float
     observed_expected: float
     ici: float
@@ -129,15 +130,15 @@ def calibration(y: ArrayLike, p: ArrayLike) -> Calibration:
     repeats, n = laid.shape
     target, chance = check_binary(np.tile(np.asarray(y, dtype=float), repeats), laid.ravel())
     rows, lp = len(target), logit(chance)
-    large = fit_logistic(np.ones((rows, 1)), target, offset=lp)
+    large = _fit(np.ones((rows, 1)), target, lp)
     whole = _estimate(float(large.coefficients[0]), sqrt(repeats * large.covariance[0, 0]), n)
     ratio = float(target.sum() / chance.sum())
     if np.ptp(lp) < 1e-9:
-        return Calibration(whole, Estimate(nan, nan, nan, nan, n), nan, ratio, nan, nan, nan, None)
+        return Calibration(whole, Measure(nan, nan, nan, nan, n), nan, ratio, nan, nan, nan, None)
     try:
-        both = fit_logistic(np.stack([np.ones(rows), lp], axis=1), target)
+        both = _fit(np.stack([np.ones(rows), lp], axis=1), target)
     except LearnError:
-        return Calibration(whole, Estimate(nan, nan, nan, nan, n), nan, ratio, nan, nan, nan, None)
+        return Calibration(whole, Measure(nan, nan, nan, nan, n), nan, ratio, nan, nan, nan, None)
     slope = _estimate(float(both.coefficients[1]), sqrt(repeats * both.covariance[1, 1]), n)
     curve, away = _curve(target, lp, repeats)
     ici, e90, emax = (nan, nan, nan) if away is None else (away.mean(), np.quantile(away, 0.9), away.max())
@@ -150,8 +151,21 @@ def recalibrate(y: ArrayLike, p: ArrayLike) -> tuple[float, float, float]:
     return found.in_the_large.value, found.intercept, found.slope.value
 
 
-def _estimate(value: float, se: float, n: int) -> Estimate:
-    return Estimate(value, se, value - Z95 * se, value + Z95 * se, n)
+def _fit(design: Array, target: Array, offset: Array | float = 0.0) -> Fit:
+    try:
+        fit = logistic(target, design, offset=offset)
+    except UsageError as error:
+        raise LearnError(f"the predictions do not vary enough to be calibrated: {error}") from error
+    if not fit.converged:
+        raise LearnError(
+            f"a logistic regression of {design.shape[1]} coefficients on {len(target)} people has no finite solution; "
+            "the predictions separate the outcomes"
+        )
+    return fit
+
+
+def _estimate(value: float, se: float, n: int) -> Measure:
+    return Measure(value, se, value - Z95 * se, value + Z95 * se, n)
 
 
 def _curve(target: Array, lp: Array, repeats: int) -> tuple[Curve | None, Array | None]:
@@ -163,7 +177,7 @@ def _curve(target: Array, lp: Array, repeats: int) -> tuple[Curve | None, Array 
         return np.column_stack([np.ones(len(at)), spline_basis(at, knots)])
 
     try:
-        fit = fit_logistic(design(lp), target)
+        fit = _fit(design(lp), target)
     except LearnError:
         return None, None
     # drawn where people are: between the 1st and the 99th centile

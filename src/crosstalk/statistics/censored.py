@@ -23,16 +23,16 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_ndtr, ndtri
 
 from crosstalk.errors import PanelError, UsageError
+from crosstalk.statistics.newton import Quadratic, minimise
 
-__all__ = ["CensoredSample", "Estimate", "LogNormalFit", "fit_lognormal", "log_interval_probability"]
+__all__ = ["CensoredSample", "LogEstimate", "LogNormalFit", "fit_lognormal", "log_interval_probability"]
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating[Any]]
 
 LOG_2PI = float(np.log(2 * np.pi))
 NARROW = 1e-4  # below this width [SD] the series for the probability of an interval is exact to rounding
 EXACT = 1e-4  # an interval whose ends differ by less than this on the logarithm is a number with a rounding error
-STEPS = 200  # Newton steps; fewer than 20 are needed
-CONVERGED = 1e-10  # half the squared Newton decrement: the gain of log likelihood still to be had
+CONVERGED = 2e-10  # squared Newton decrement: twice the gain of log likelihood still to be had
 SLACK = 1e-7  # what a linear program may call zero (its own feasibility tolerance)
 
 
@@ -140,7 +140,7 @@ class CensoredSample:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class LogEstimate:
     """An estimate, its standard error on the logarithm, and its interval on its own scale."""
 
     value: float
@@ -187,22 +187,22 @@ class LogNormalFit:
         return 1 - self.counts["exact"] / used
 
     @property
-    def spread(self) -> Estimate:
+    def spread(self) -> LogEstimate:
         """SD of the logarithm with its interval."""
         return self._estimate(float(np.log(self.log_sd)), np.r_[np.zeros(len(self.names)), 1.0])
 
-    def ratio(self, covariate: str) -> Estimate:
+    def ratio(self, covariate: str) -> LogEstimate:
         """Ratio of geometric means per unit of a covariate; its ``log_se`` is that of the coefficient."""
         if covariate not in self.names[1:]:
             raise UsageError(f"no covariate '{covariate}'; the fit has {', '.join(self.names[1:]) or 'none'}")
         i = self.names.index(covariate)
         return self._estimate(float(self.coefficients[i]), np.eye(len(self.names) + 1)[i])
 
-    def geometric_mean(self, **covariates: float) -> Estimate:
+    def geometric_mean(self, **covariates: float) -> LogEstimate:
         """Geometric mean, which is the median, for a person with these covariates [unit of the analyte]."""
         return self.percentile(50, **covariates)
 
-    def percentile(self, percent: float, **covariates: float) -> Estimate:
+    def percentile(self, percent: float, **covariates: float) -> LogEstimate:
         """Percentile for a person with these covariates, interval by the delta method [unit of the analyte].
 
         Parameters
@@ -221,11 +221,11 @@ class LogNormalFit:
         z = float(ndtri(percent / 100))
         return self._estimate(float(x @ self.coefficients) + z * self.log_sd, np.r_[x, z * self.log_sd])
 
-    def _estimate(self, log_value: float, gradient: Array) -> Estimate:
+    def _estimate(self, log_value: float, gradient: Array) -> LogEstimate:
         se = float(np.sqrt(gradient @ self.covariance @ gradient))
         reach = float(ndtri((1 + self.level) / 2)) * se
         low, value, high = (float(v) for v in np.exp(log_value + np.array([-reach, 0, reach])))
-        return Estimate(value, se, low, high)
+        return LogEstimate(value, se, low, high)
 
 
 def fit_lognormal(
@@ -406,24 +406,18 @@ def _log_likelihood(parameters: Array, design: Array, y1: Array, y2: Array) -> t
 
 
 def _maximize(what: str, design: Array, y1: Array, y2: Array) -> tuple[Array, float, Array]:
-    """Newton's method with halved steps; the function is concave, so that it ends at the maximum."""
-    parameters = np.r_[np.zeros(design.shape[1]), 1.0]
-    value, gradient, hessian = _log_likelihood(parameters, design, y1, y2)
-    for _ in range(STEPS):
-        step = np.linalg.solve(-hessian, gradient)
-        gain = 0.5 * float(gradient @ step)
-        if gain < CONVERGED:
-            parameters = parameters + step  # what is left is the square of this step
-            return parameters, *_log_likelihood(parameters, design, y1, y2)[::2]
-        size = 1.0
-        while size > 1e-12:
-            tried = parameters + size * step
-            if tried[-1] > 0:
-                found = _log_likelihood(tried, design, y1, y2)
-                if found[0] >= value + 1e-4 * size * gain:
-                    break
-            size /= 2
-        else:
-            break
-        parameters, (value, gradient, hessian) = tried, found
-    raise PanelError(f"{what}: the likelihood of {len(y1)} values has no clear maximum; report the sample as a defect")
+    """Parameters, value and Hessian at the maximum; the function is concave, so that Newton's method ends there."""
+
+    def at(parameters: Array) -> Quadratic | None:
+        if not parameters[-1] > 0:
+            return None
+        value, gradient, hessian = _log_likelihood(parameters, design, y1, y2)
+        return Quadratic(-value, -gradient, -hessian)
+
+    found = minimise(at, np.r_[np.zeros(design.shape[1]), 1.0], tolerance=CONVERGED)
+    if not found.converged:
+        raise PanelError(
+            f"{what}: the likelihood of {len(y1)} values has no clear maximum; report the sample as a defect"
+        )
+    value, _, hessian = _log_likelihood(found.parameters, design, y1, y2)
+    return found.parameters, value, hessian

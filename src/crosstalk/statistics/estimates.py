@@ -10,7 +10,10 @@ from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from crosstalk.errors import check_level
 
-__all__ = ["Estimate", "wald"]
+__all__ = ["Z95", "Estimate", "wald"]
+
+Z95 = 1.959963984540054
+"""Normal quantile of a two-sided 95 % interval."""
 
 
 @dataclass(frozen=True, slots=True)

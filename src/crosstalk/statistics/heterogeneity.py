@@ -32,7 +32,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 
 from crosstalk.errors import LearnError, check_option
-from crosstalk.statistics.metrics import Z95, Estimate
+from crosstalk.statistics.estimates import Z95
+from crosstalk.statistics.metrics import Measure
 
 __all__ = [
     "Heterogeneity",
@@ -57,7 +58,7 @@ class Term:
     """One coefficient of a linear projection."""
 
     name: str
-    estimate: Estimate
+    estimate: Measure
     p: float
 
 
@@ -67,40 +68,40 @@ class Heterogeneity:
 
     Attributes
     ----------
-    average : Estimate
+    average : Measure
         Average effect of the treatment, doubly robust, in the outcome's unit; above 0 is benefit.
-    rate : Estimate
+    rate : Measure
         AUTOC, mean over the folds that were judged after.
     p : float
         One-sided, of the null hypothesis that the ranking is of no use.
     evidence : bool
         p below 0.05.
-    calibration : Estimate
+    calibration : Measure
         Slope of the scores on predicted benefit; 1 is right.
     projection : tuple of Term
         Per standard deviation of each baseline column.
-    toc : tuple of (share, Estimate)
+    toc : tuple of (share, Measure)
         Excess benefit of the share ranked first; out of fold, to look at.
-    policy, everybody, nobody : Estimate
+    policy, everybody, nobody : Measure
         Mean outcome, benefit upwards: treating the predicted to benefit, all, none.
-    gain : Estimate
+    gain : Measure
         Policy less the better of all and none.
     conclusion : str
     """
 
     treated: int
     controls: int
-    average: Estimate
-    rate: Estimate
+    average: Measure
+    rate: Measure
     p: float
     evidence: bool
-    calibration: Estimate
+    calibration: Measure
     projection: tuple[Term, ...]
-    toc: tuple[tuple[float, Estimate], ...]
-    policy: Estimate
-    everybody: Estimate
-    nobody: Estimate
-    gain: Estimate
+    toc: tuple[tuple[float, Measure], ...]
+    policy: Measure
+    everybody: Measure
+    nobody: Measure
+    gain: Measure
     conclusion: str
 
 
@@ -138,7 +139,7 @@ def toc(scores: ArrayLike, priority: ArrayLike) -> Array:
     return np.asarray(np.cumsum(averaged) / np.arange(1, len(gamma) + 1) - gamma.mean(), dtype=float)
 
 
-def rate(scores: ArrayLike, priority: ArrayLike, *, target: Target = "AUTOC", seed: int = 1) -> Estimate:
+def rate(scores: ArrayLike, priority: ArrayLike, *, target: Target = "AUTOC", seed: int = 1) -> Measure:
     """Rank-weighted average treatment effect with the half-sample bootstrap's standard error, as R's grf has it.
 
     Parameters
@@ -177,7 +178,7 @@ def rate(scores: ArrayLike, priority: ArrayLike, *, target: Target = "AUTOC", se
     rng = np.random.default_rng(seed)
     halves = [value(rng.choice(n, n // 2, replace=False)) for _ in range(HALF_SAMPLES)]
     found, se = value(np.arange(n)), float(np.std(halves, ddof=1))
-    return Estimate(found, se, found - Z95 * se, found + Z95 * se, n)
+    return Measure(found, se, found - Z95 * se, found + Z95 * se, n)
 
 
 def linear_projection(scores: ArrayLike, columns: ArrayLike, names: Sequence[str]) -> tuple[Term, ...]:
@@ -201,7 +202,7 @@ def linear_projection(scores: ArrayLike, columns: ArrayLike, names: Sequence[str
     rows = []
     for name, b, s in zip(("average", *names), beta, se, strict=True):
         p = float(2 * norm.sf(abs(b / s))) if s > 0 else nan
-        rows.append(Term(name, Estimate(float(b), float(s), float(b - Z95 * s), float(b + Z95 * s), len(gamma)), p))
+        rows.append(Term(name, Measure(float(b), float(s), float(b - Z95 * s), float(b + Z95 * s), len(gamma)), p))
     return tuple(rows)
 
 
@@ -299,7 +300,7 @@ def judge_benefit(
         x = np.column_stack([_scaled(v) for v in columns.values()])
         if len(out) >= 3 * (x.shape[1] + 1):
             projection = linear_projection(gamma, x, list(columns))
-    found = Estimate(value, se, value - Z95 * se, value + Z95 * se, len(out))
+    found = Measure(value, se, value - Z95 * se, value + Z95 * se, len(out))
     return Heterogeneity(
         *counts, average, found, p, evidence, slope, projection, points, _mean(values_of["policy"]),
         _mean(values_of["all"]), _mean(values_of["none"]), gain, _words(evidence, found, p, gain, average, unit),
@@ -312,29 +313,29 @@ def _scaled(values: Array) -> Array:
     return np.asarray((filled - filled.mean()) / (spread if spread > 0 else 1.0), dtype=float)
 
 
-def _mean(values: Array) -> Estimate:
+def _mean(values: Array) -> Measure:
     se = float(values.std(ddof=1) / sqrt(len(values)))
     value = float(values.mean())
-    return Estimate(value, se, value - Z95 * se, value + Z95 * se, len(values))
+    return Measure(value, se, value - Z95 * se, value + Z95 * se, len(values))
 
 
-def _calibration(gamma: Array, benefit: Array) -> Estimate:
+def _calibration(gamma: Array, benefit: Array) -> Measure:
     if np.ptp(benefit) < 1e-12:
-        return Estimate(nan, nan, nan, nan, len(gamma))
+        return Measure(nan, nan, nan, nan, len(gamma))
     return linear_projection(gamma, (benefit - benefit.mean())[:, None], ["benefit"])[1].estimate
 
 
-def _toc_point(gamma: Array, benefit: Array, value: float, q: float) -> Estimate:
+def _toc_point(gamma: Array, benefit: Array, value: float, q: float) -> Measure:
     """A point of the TOC with the error of a difference of means of fixed groups."""
     k = max(int(np.ceil(q * len(gamma))), 1)
     chosen = np.zeros(len(gamma))
     chosen[np.argsort(-benefit, kind="stable")[:k]] = 1
     influence = (gamma - gamma.mean()) * (chosen * len(gamma) / k - 1)
     se = float(influence.std(ddof=1) / sqrt(len(gamma)))
-    return Estimate(value, se, value - Z95 * se, value + Z95 * se, len(gamma))
+    return Measure(value, se, value - Z95 * se, value + Z95 * se, len(gamma))
 
 
-def _words(evidence: bool, found: Estimate, p: float, gain: Estimate, average: Estimate, unit: str) -> str:
+def _words(evidence: bool, found: Measure, p: float, gain: Measure, average: Measure, unit: str) -> str:
     of = f" {unit}" if unit else ""
     mean = f"The average effect is {average.value:.3g}{of} ({average.low:.3g} to {average.high:.3g}, benefit above 0)."
     if not evidence:

@@ -21,10 +21,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
 
 from crosstalk.errors import LearnError
+from crosstalk.statistics.estimates import Z95
 
 __all__ = [
-    "Z95",
-    "Estimate",
+    "Measure",
     "auc",
     "brier",
     "check_binary",
@@ -39,12 +39,11 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
-Z95 = 1.959963984540054
 SMALLEST = 1e-6  # probabilities are kept this far from 0 and 1 (assumed); a single sure error must not be infinite
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class Measure:
     """A number with its standard error and 95 % interval; NaN where there is none.
 
     Attributes
@@ -81,12 +80,12 @@ def check_binary(y: ArrayLike, p: ArrayLike) -> tuple[Array, Array]:
     return target, np.clip(chance, SMALLEST, 1 - SMALLEST)
 
 
-def mean_estimate(values: ArrayLike) -> Estimate:
+def mean_estimate(values: ArrayLike) -> Measure:
     """Mean of one value per person."""
     x = np.asarray(values, dtype=float)
     se = float(x.std(ddof=1) / sqrt(len(x))) if len(x) > 1 else nan
     value = float(x.mean())
-    return Estimate(value, se, value - Z95 * se, value + Z95 * se, len(x))
+    return Measure(value, se, value - Z95 * se, value + Z95 * se, len(x))
 
 
 def discrimination_scores(y: ArrayLike, p: ArrayLike) -> tuple[float, Array, Array]:
@@ -109,7 +108,7 @@ def discrimination_scores(y: ArrayLike, p: ArrayLike) -> tuple[float, Array, Arr
     return float(of_events.mean()), of_events, of_rest
 
 
-def auc(y: ArrayLike, p: ArrayLike) -> Estimate:
+def auc(y: ArrayLike, p: ArrayLike) -> Measure:
     """Area under the ROC curve with DeLong's standard error; the interval is made on the logit scale.
 
     Examples
@@ -121,19 +120,19 @@ def auc(y: ArrayLike, p: ArrayLike) -> Estimate:
     target, chance = check_binary(y, p)
     value, of_events, of_rest = discrimination_scores(target, chance)
     if min(len(of_events), len(of_rest)) < 2:
-        return Estimate(value, nan, nan, nan, len(target))
+        return Measure(value, nan, nan, nan, len(target))
     se = sqrt(of_events.var(ddof=1) / len(of_events) + of_rest.var(ddof=1) / len(of_rest))
     return _logit_interval(value, se, len(target))
 
 
-def _logit_interval(value: float, se: float, n: int) -> Estimate:
+def _logit_interval(value: float, se: float, n: int) -> Measure:
     if not 0 < value < 1:
-        return Estimate(value, se, nan, nan, n)
+        return Measure(value, se, nan, nan, n)
     half = Z95 * se / (value * (1 - value))
-    return Estimate(value, se, float(expit(logit(value) - half)), float(expit(logit(value) + half)), n)
+    return Measure(value, se, float(expit(logit(value) - half)), float(expit(logit(value) + half)), n)
 
 
-def pooled_auc(y: ArrayLike, p: ArrayLike, fold: ArrayLike) -> Estimate:
+def pooled_auc(y: ArrayLike, p: ArrayLike, fold: ArrayLike) -> Measure:
     """AUC of cross-validated probabilities: people are compared within their fold, repeats are averaged.
 
     Folds have models, and so scales, of their own; comparing people across them would punish a model for that. The
@@ -167,13 +166,13 @@ def pooled_auc(y: ArrayLike, p: ArrayLike, fold: ArrayLike) -> Estimate:
     return _logit_interval(value, se, int(used.sum()))
 
 
-def brier(y: ArrayLike, p: ArrayLike) -> Estimate:
+def brier(y: ArrayLike, p: ArrayLike) -> Measure:
     """Mean squared error of probabilities; lower is better."""
     target, chance = check_binary(y, p)
     return mean_estimate((chance - target) ** 2)
 
 
-def log_score(y: ArrayLike, p: ArrayLike) -> Estimate:
+def log_score(y: ArrayLike, p: ArrayLike) -> Measure:
     """Mean logarithmic loss [nat]; lower is better, ``log(2)`` is a coin."""
     target, chance = check_binary(y, p)
     return mean_estimate(-np.where(target > 0.5, np.log(chance), np.log1p(-chance)))
@@ -190,7 +189,7 @@ def sharpness(p: ArrayLike) -> float:
     return float(np.std(np.asarray(p, dtype=float)))
 
 
-def r_squared(y: ArrayLike, predicted: ArrayLike, reference: ArrayLike) -> Estimate:
+def r_squared(y: ArrayLike, predicted: ArrayLike, reference: ArrayLike) -> Measure:
     """Out-of-sample R2: one less the squared error over that of a reference prediction, by the delta method.
 
     Parameters
@@ -204,10 +203,10 @@ def r_squared(y: ArrayLike, predicted: ArrayLike, reference: ArrayLike) -> Estim
     ratio = float(error.mean() / whole.mean())
     se = float(np.std((error - ratio * whole) / whole.mean(), ddof=1) / sqrt(len(target)))
     value = 1 - ratio
-    return Estimate(value, se, value - Z95 * se, value + Z95 * se, len(target)) if isfinite(value) else _none(target)
+    return Measure(value, se, value - Z95 * se, value + Z95 * se, len(target)) if isfinite(value) else _none(target)
 
 
-def line(y: ArrayLike, predicted: ArrayLike) -> tuple[Estimate, Estimate]:
+def line(y: ArrayLike, predicted: ArrayLike) -> tuple[Measure, Measure]:
     """Intercept and slope of observed on predicted scores, by least squares; 0 and 1 are ideal."""
     target, x = np.asarray(y, dtype=float), np.asarray(predicted, dtype=float)
     if np.ptp(x) < 1e-9 * max(1.0, float(np.abs(x).max())):
@@ -216,10 +215,10 @@ def line(y: ArrayLike, predicted: ArrayLike) -> tuple[Estimate, Estimate]:
     beta, *_ = np.linalg.lstsq(design, target, rcond=None)
     spread = float(np.sum((target - design @ beta) ** 2)) / (len(x) - 2)
     errors = np.sqrt(spread * np.diag(np.linalg.inv(design.T @ design)))
-    rows = [Estimate(float(b), float(s), float(b - Z95 * s), float(b + Z95 * s), len(x))
+    rows = [Measure(float(b), float(s), float(b - Z95 * s), float(b + Z95 * s), len(x))
             for b, s in zip(beta, errors, strict=True)]  # fmt: skip
     return rows[0], rows[1]
 
 
-def _none(target: Array) -> Estimate:
-    return Estimate(nan, nan, nan, nan, len(target))
+def _none(target: Array) -> Measure:
+    return Measure(nan, nan, nan, nan, len(target))

@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from crosstalk.errors import UsageError
 from crosstalk.statistics.estimates import Estimate, wald
-from crosstalk.statistics.reml import Derivatives, maximise, satterthwaite
+from crosstalk.statistics.newton import minimise
+from crosstalk.statistics.reml import Derivatives, satterthwaite
 
 __all__ = ["RandomSlopeFit", "random_slope"]
 
@@ -134,7 +135,7 @@ def random_slope(
 def _fit(data: _Data, names: tuple[str, ...], left_out: int, level: float) -> RandomSlopeFit:
     start = data.start()
     floor = start[3] + np.log(EXACT)
-    found = maximise(lambda parameters: _point(data, parameters) if parameters[3] > floor else None, start)
+    found = minimise(lambda parameters: _point(data, parameters) if parameters[3] > floor else None, start)
     point = _point(data, found.parameters)
     if point is None:
         raise UsageError("the outcome has no variation about its mean line; a mixed model cannot be fitted")

@@ -21,7 +21,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from crosstalk.errors import UsageError, check_level, check_option
 from crosstalk.statistics.estimates import Estimate, wald
-from crosstalk.statistics.reml import Derivatives, maximise, satterthwaite
+from crosstalk.statistics.newton import minimise
+from crosstalk.statistics.reml import Derivatives, satterthwaite
 from crosstalk.statistics.structures import FALLBACK, Covariance, Structure, covariance, starting_values
 
 __all__ = ["MmrmFit", "mmrm"]
@@ -129,7 +130,7 @@ def mmrm(
     start = data.start()
     tried: list[Structure] = []
     for structure in structures:
-        found = maximise(lambda parameters, s=structure: _point(data, s, parameters), starting_values(structure, start))  # type: ignore[misc]
+        found = minimise(lambda parameters, s=structure: _point(data, s, parameters), starting_values(structure, start))  # type: ignore[misc]
         point = _point(data, structure, found.parameters)
         if found.converged and point is not None and _invertible(point):
             break

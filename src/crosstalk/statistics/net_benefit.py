@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from crosstalk.errors import LearnError
-from crosstalk.statistics.metrics import Estimate, check_binary, mean_estimate
+from crosstalk.statistics.metrics import Measure, check_binary, mean_estimate
 
 __all__ = ["THRESHOLDS", "NetBenefit", "contributions", "decision_curve"]
 
@@ -34,18 +34,18 @@ class NetBenefit:
     Attributes
     ----------
     threshold : float
-    model : Estimate
+    model : Measure
         True cases found per person, less false alarms at their price.
     everybody : float
         Net benefit of treating all; that of treating nobody is 0.
-    gain : Estimate
+    gain : Measure
         Model less the better of all and nobody.
     """
 
     threshold: float
-    model: Estimate
+    model: Measure
     everybody: float
-    gain: Estimate
+    gain: Measure
 
 
 def contributions(y: ArrayLike, p: ArrayLike, threshold: float) -> Array:

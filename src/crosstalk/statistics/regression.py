@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from typing import Any, Literal
@@ -12,12 +13,13 @@ from scipy.special import expit
 
 from crosstalk.errors import UsageError
 from crosstalk.statistics.estimates import Estimate, wald
+from crosstalk.statistics.newton import Quadratic, minimise
 
 __all__ = ["Fit", "Model", "Table", "cox", "linear", "logistic", "regress", "tabulate"]
 
 Array = NDArray[np.floating[Any]]
 Model = Literal["linear", "logistic", "cox"]
-STEPS = 40
+TOLERANCE = 1e-14
 RUNAWAY = 30.0
 """A linear predictor beyond this many log units is a coefficient on its way to infinity."""
 
@@ -147,37 +149,43 @@ def linear(outcome: Array, design: Array, *, robust: bool = False) -> Fit:
     return Fit(coefficients, covariance, float(df), True)
 
 
-def logistic(outcome: Array, design: Array) -> Fit:
-    """Maximum likelihood of a logistic model, outcome 0 or 1, by Newton's method."""
+def logistic(outcome: Array, design: Array, *, offset: Array | float = 0.0) -> Fit:
+    """Maximum likelihood of a logistic model.
+
+    Parameters
+    ----------
+    outcome : array, shape (n,)
+        0 or 1.
+    design : array, shape (n, k)
+        With its own column of ones, if there is to be an intercept.
+    offset : array, shape (n,), or float
+        Added to the linear predictor [logit].
+    """
     if not np.isin(outcome, (0.0, 1.0)).all():
         raise UsageError("the outcome of a logistic model must be 0 or 1")
     _inverse(design.T @ design)  # says so if the covariates are collinear
-    coefficients, converged = np.zeros(design.shape[1]), False
-    value = len(outcome) * np.log(2.0)
-    for _ in range(STEPS):
-        fitted = expit(design @ coefficients)
-        information = (design.T * (fitted * (1 - fitted))) @ design
-        score = design.T @ (outcome - fitted)
-        try:
-            step = np.linalg.solve(information, score)
-        except np.linalg.LinAlgError:
-            break
-        for halving in range(20):
-            candidate = coefficients + step * 0.5**halving
-            line = design @ candidate
-            found = float(np.logaddexp(0, line).sum() - outcome @ line)
-            if found <= value + 1e-12 * abs(value):
-                break
-        coefficients, value = candidate, found
+
+    def at(coefficients: Array) -> Quadratic | None:
+        line = design @ coefficients + offset
         if np.abs(line).max() > RUNAWAY:
-            break
-        if score @ step < 1e-14:
-            converged = True
-            break
-    fitted = expit(design @ coefficients)
-    if not converged:
-        return Fit(coefficients, np.full((len(coefficients),) * 2, np.nan), inf, False)
-    return Fit(coefficients, _inverse((design.T * (fitted * (1 - fitted))) @ design), inf, True)
+            return None
+        fitted = expit(line)
+        return Quadratic(
+            float(np.logaddexp(0, line).sum() - outcome @ line),
+            design.T @ (fitted - outcome),
+            (design.T * (fitted * (1 - fitted))) @ design,
+        )
+
+    return _fitted(at, design.shape[1])
+
+
+def _fitted(at: Callable[[Array], Quadratic | None], coefficients: int) -> Fit:
+    """Fit by Newton's method; where a coefficient runs off to infinity the fit has not converged."""
+    found = minimise(at, np.zeros(coefficients), tolerance=TOLERANCE, stalled=TOLERANCE)
+    end = at(found.parameters) if found.converged else None
+    if end is None:
+        return Fit(found.parameters, np.full((coefficients,) * 2, np.nan), inf, False)
+    return Fit(found.parameters, _inverse(end.hessian), inf, True)
 
 
 def cox(time: Array, event: Array, design: Array) -> Fit:
@@ -205,41 +213,18 @@ def cox(time: Array, event: Array, design: Array) -> Fit:
     everything = np.column_stack([np.ones(len(x)), x, pairs])
     total = x[deaths].sum(axis=0)
 
-    def evaluate(coefficients: Array) -> tuple[float, Array, Array]:
+    def at(coefficients: Array) -> Quadratic | None:
         line = x @ coefficients
+        if np.ptp(line) > RUNAWAY:
+            return None
         weighted = everything * np.exp(line)[:, None]
         sums = np.cumsum(weighted, axis=0)[last] - share * (member @ weighted[deaths])[group]
         mean = sums[:, 1 : p + 1] / sums[:, :1]
         second = (sums[:, p + 1 :] / sums[:, :1]).sum(axis=0).reshape(p, p)
         value = float(np.log(sums[:, 0]).sum() - line[deaths].sum())
-        return value, total - mean.sum(axis=0), second - mean.T @ mean
+        return Quadratic(value, mean.sum(axis=0) - total, second - mean.T @ mean)
 
-    coefficients, converged = np.zeros(p), False
-    value, score, information = evaluate(coefficients)
-    for _ in range(STEPS):
-        try:
-            step = np.linalg.solve(information, score)
-        except np.linalg.LinAlgError:
-            break
-        for halving in range(20):
-            candidate = coefficients + step * 0.5**halving
-            if np.abs(x @ candidate).max() > RUNAWAY:
-                continue
-            found = evaluate(candidate)
-            if found[0] <= value + 1e-12 * abs(value):
-                break
-        else:
-            break
-        decrement = float(score @ step)
-        coefficients, (value, score, information) = candidate, found
-        if decrement < 1e-14:
-            converged = True
-            break
-        if np.abs(x @ coefficients).max() > RUNAWAY / 2:
-            break
-    if not converged:
-        return Fit(coefficients, np.full((p, p), np.nan), inf, False)
-    return Fit(coefficients, _inverse(information), inf, True)
+    return _fitted(at, p)
 
 
 def _checked_times(time: Array, event: Array) -> None:

@@ -1,4 +1,4 @@
-"""Newton's method for restricted likelihoods: one driver and one set of derivatives for all mixed models.
+"""Derivatives of restricted likelihoods: one set for all mixed models.
 
 For a marginal covariance that is linear in its parameters, V = sum_j theta_j E_j, all first and second
 derivatives of -2 log L follow from a few traces (Jennrich & Schluchter 1986, doi:10.2307/2530695;
@@ -7,20 +7,15 @@ Lindstrom & Bates 1988, doi:10.1080/01621459.1988.10478693). A model supplies th
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Derivatives", "Maximum", "Point", "maximise", "satterthwaite"]
+__all__ = ["Derivatives", "satterthwaite"]
 
 Array = NDArray[np.floating[Any]]
-ITERATIONS = 60
-HALVINGS = 40
-DECREMENT = 1e-9
-"""Converged when a full Newton step would lower -2 log L by less than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,81 +57,6 @@ class Derivatives:
             return self.trace2 - 2 * self.leverage2 + both if self.restricted else self.trace2
         hessian = 2 * self.residual2 - 2 * self.cross @ self.fixed @ self.cross.T - self.trace2
         return hessian + 2 * self.leverage2 - both if self.restricted else hessian
-
-
-class Point(Protocol):
-    """A place in the parameter space of a model."""
-
-    @property
-    def value(self) -> float:
-        """-2 log L."""
-
-    def slope(self) -> tuple[Array, Array, Array]:
-        """Gradient, Hessian and expected Hessian of -2 log L."""
-
-
-@dataclass(frozen=True, slots=True)
-class Maximum:
-    """Where the search ended."""
-
-    parameters: Array
-    converged: bool
-    iterations: int
-
-
-def maximise(model: Callable[[Array], Point | None], start: Array) -> Maximum:
-    """Newton's method with step halving; falls back to the expected, then to a bent, Hessian.
-
-    Parameters
-    ----------
-    model : callable
-        Gives the point of a parameter vector, or None outside of the parameter space.
-    start : array, shape (k,)
-        A point inside of the space.
-    """
-    at = start
-    point = model(at)
-    if point is None:
-        return Maximum(at, False, 0)
-    for iteration in range(1, ITERATIONS + 1):
-        gradient, observed, expected = point.slope()
-        step = _downhill(gradient, observed, expected)
-        if step is None:
-            return Maximum(at, False, iteration)
-        decrement = -gradient @ step
-        found = None
-        for halving in range(HALVINGS):
-            candidate = at + step * 0.5**halving
-            found = model(candidate)
-            if found is not None and found.value <= point.value + 1e-11 * abs(point.value):
-                break
-            found = None
-        if found is None:
-            return Maximum(at, bool(decrement < 1e-6), iteration)
-        at, point = candidate, found
-        if decrement < DECREMENT:
-            return Maximum(at, True, iteration)
-    return Maximum(at, False, ITERATIONS)
-
-
-def _downhill(gradient: Array, observed: Array, expected: Array) -> Array | None:
-    for hessian in (observed, expected):
-        try:
-            root = np.linalg.cholesky(hessian)
-        except np.linalg.LinAlgError:
-            continue
-        diagonal = np.diag(root)
-        if diagonal.min() > 1e-7 * diagonal.max():
-            return np.asarray(-np.linalg.solve(hessian, gradient))
-    if not np.isfinite(observed).all():
-        return None
-    values, vectors = np.linalg.eigh(observed)
-    largest = np.abs(values).max()
-    if largest == 0:
-        return None
-    values = np.maximum(np.abs(values), 1e-6 * largest)
-    bent: Array = -(vectors @ ((vectors.T @ gradient) / values))
-    return bent
 
 
 def satterthwaite(rows: Array, fixed: Array, slopes: Array, covariance: Array) -> Array:

@@ -24,7 +24,7 @@ from crosstalk.errors import PanelError, check_level
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Estimate", "SurveyDesign", "mean", "mean_scores", "pool", "quantile", "ratio"]
+__all__ = ["SurveyDesign", "SurveyEstimate", "mean", "mean_scores", "pool", "quantile", "ratio"]
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -33,7 +33,7 @@ _WEIGHT = re.compile(r"WT(INT|MEC|SAF)(2YR|PRP)")
 
 
 @dataclass(frozen=True)
-class Estimate:
+class SurveyEstimate:
     """A statistic of a population.
 
     Attributes
@@ -145,7 +145,7 @@ class SurveyDesign:
         return len(units) - len(np.unique(self.stratum[units]))
 
 
-def mean(design: SurveyDesign, values: ArrayLike, group: ArrayLike | None = None) -> Estimate:
+def mean(design: SurveyDesign, values: ArrayLike, group: ArrayLike | None = None) -> SurveyEstimate:
     """Weighted mean of a domain, or prevalence where the values are 0 and 1; NaN is unknown and left out.
 
     Parameters
@@ -155,7 +155,7 @@ def mean(design: SurveyDesign, values: ArrayLike, group: ArrayLike | None = None
         The domain; everybody by default.
     """
     value, scores, part = mean_scores(design, values, group)
-    return Estimate(value, design.error(scores), int(part.sum()), design.freedom(part))
+    return SurveyEstimate(value, design.error(scores), int(part.sum()), design.freedom(part))
 
 
 def mean_scores(design: SurveyDesign, values: ArrayLike, group: ArrayLike | None = None) -> tuple[float, Array, Mask]:
@@ -168,7 +168,7 @@ def mean_scores(design: SurveyDesign, values: ArrayLike, group: ArrayLike | None
 
 def ratio(
     design: SurveyDesign, numerator: ArrayLike, denominator: ArrayLike, group: ArrayLike | None = None
-) -> Estimate:
+) -> SurveyEstimate:
     """Ratio of two weighted totals of a domain."""
     top, known = _domain(design, numerator, group)
     bottom, part = _domain(design, denominator, known)
@@ -177,10 +177,12 @@ def ratio(
     if total == 0:
         raise PanelError("the denominator of the ratio sums to 0")
     value = float((w * top).sum() / total)
-    return Estimate(value, design.error(w * (top - value * bottom) / total), int(part.sum()), design.freedom(part))
+    return SurveyEstimate(
+        value, design.error(w * (top - value * bottom) / total), int(part.sum()), design.freedom(part)
+    )
 
 
-def quantile(design: SurveyDesign, values: ArrayLike, share: float, group: ArrayLike | None = None) -> Estimate:
+def quantile(design: SurveyDesign, values: ArrayLike, share: float, group: ArrayLike | None = None) -> SurveyEstimate:
     """Weighted quantile of a domain: the smallest value with a share of the weight of ``share`` or more at or below it.
 
     That is the rule ``math`` (the same as ``hf1``), which is, with the interval of type ``mean``, the default of
@@ -211,7 +213,7 @@ def quantile(design: SurveyDesign, values: ArrayLike, share: float, group: Array
     half = float(t.ppf(0.975, below.df)) * below.se if below.df else np.nan
     low, high = below.value - half, below.value + half
     se = np.nan if not (low >= 0 and high <= 1) else (at(high) - at(low)) / (2 * float(t.ppf(0.975, below.df)))
-    return Estimate(value, se, below.n, below.df)
+    return SurveyEstimate(value, se, below.n, below.df)
 
 
 def _domain(design: SurveyDesign, values: ArrayLike, group: ArrayLike | None) -> tuple[Array, Mask]:
