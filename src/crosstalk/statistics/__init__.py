@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from crosstalk.statistics.net_benefit import decision_curve
     from crosstalk.statistics.regression import regress
     from crosstalk.statistics.resampling import bootstrap
+    from crosstalk.statistics.responders import remission, response, time_to_remission
     from crosstalk.statistics.sizes import SampleSize, power_means, power_rates, sample_size_means, sample_size_rates
     from crosstalk.statistics.survey import SurveyDesign
     from crosstalk.statistics.survival import hazard_ratio, log_rank
@@ -110,6 +111,8 @@ __all__ = [
     "rate",
     "recalibrate",
     "regress",
+    "remission",
+    "response",
     "risk_difference",
     "sample_size_binary",
     "sample_size_means",
@@ -118,6 +121,7 @@ __all__ = [
     "smd_se",
     "spline_basis",
     "subgroups",
+    "time_to_remission",
     "toc",
     "wald",
 ]
@@ -183,6 +187,8 @@ __getattr__, __dir__ = lazily(
         "rate": "heterogeneity",
         "recalibrate": "calibration_curve",
         "regress": "regression",
+        "remission": "responders",
+        "response": "responders",
         "risk_difference": "comparisons",
         "sample_size_binary": "adequacy",
         "sample_size_means": "sizes",
@@ -191,6 +197,7 @@ __getattr__, __dir__ = lazily(
         "smd_se": "effect_sizes",
         "spline_basis": "calibration_curve",
         "subgroups": "comparisons",
+        "time_to_remission": "responders",
         "toc": "heterogeneity",
         "wald": "estimates",
     },

@@ -21,14 +21,39 @@ from crosstalk.study import moderation, statistics
 from crosstalk.study.records import Result
 from crosstalk.study.statistics import Statistic
 
-__all__ = ["ENDPOINTS", "EndpointKind", "Simulated", "endpoint_kind", "error_scale", "error_scales", "from_error_scale"]
+__all__ = [
+    "ENDPOINTS",
+    "ERROR_SCALES",
+    "EndpointKind",
+    "ErrorScale",
+    "Simulated",
+    "endpoint_kind",
+    "error_scale",
+    "error_scales",
+    "from_error_scale",
+]
 
 Array = NDArray[np.float64]
 
-ErrorScale = Literal["identity", "logarithm", "Fisher z"]
-
 LOGISTIC_SD = pi / sqrt(3)
 MOST_CORRELATED = 0.999  # a simulated correlation of 1 has no finite z
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorScale:
+    """A scale on which errors are about normal: there, back, and there for many values."""
+
+    forward: Callable[[float], float]
+    inverse: Callable[[float], float]
+    forward_all: Callable[[Array], Array]
+
+
+ERROR_SCALES = {
+    "identity": ErrorScale(float, float, lambda values: values),
+    "logarithm": ErrorScale(log, exp, np.log),
+    "Fisher z": ErrorScale(atanh, tanh, lambda values: np.arctanh(np.clip(values, -MOST_CORRELATED, MOST_CORRELATED))),
+}
+"""Scales by the name that an endpoint gives; a standard error refers to them."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +167,7 @@ class EndpointKind:
 
     definition: str
     counterpart: Callable[[Simulated], Statistic]
-    scale: ErrorScale = "identity"
+    scale: str = "identity"
     numbers: Literal["subject", "share", "time", "positive", "correlation", "free"] = "free"
     arms: Literal["one", "two", "any"] = "any"
     needs: tuple[str, ...] = ()
@@ -161,23 +186,16 @@ class EndpointKind:
         ValueError
             If it has no finite place there.
         """
-        if self.scale == "logarithm":
-            return log(value)
-        return atanh(value) if self.scale == "Fisher z" else value
+        return ERROR_SCALES[self.scale].forward(value)
 
     def inverse(self, value: float) -> float:
         """Put a value back from the scale of its error."""
-        if self.scale == "logarithm":
-            return exp(value)
-        return tanh(value) if self.scale == "Fisher z" else value
+        return ERROR_SCALES[self.scale].inverse(value)
 
     def forward_all(self, values: Array) -> Array:
         """`forward` of many values; NaN for what has no finite place."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            if self.scale == "logarithm":
-                values = np.log(values)
-            elif self.scale == "Fisher z":
-                values = np.arctanh(np.clip(values, -MOST_CORRELATED, MOST_CORRELATED))
+            values = ERROR_SCALES[self.scale].forward_all(values)
         return np.where(np.isfinite(values), values, np.nan)
 
     def sd(self, scale_maximum: float | None, share: float) -> float:

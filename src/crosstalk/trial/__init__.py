@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from crosstalk.statistics.mixed import RandomSlopeFit, random_slope
     from crosstalk.statistics.mmrm import MmrmFit
     from crosstalk.statistics.multiplicity import bonferroni, closed_nested, fixed_sequence, hochberg, holm
+    from crosstalk.statistics.responders import remission, response, time_to_remission
     from crosstalk.statistics.sizes import SampleSize, power_means, power_rates, sample_size_means, sample_size_rates
     from crosstalk.statistics.survival import hazard_ratio, log_rank
     from crosstalk.trial.characteristics import AnalysisCharacteristics, Assurance, Value
-    from crosstalk.trial.endpoints import remission, response, time_to_remission
     from crosstalk.trial.result import CurvePoint, Look, TrialResult, TrialStratum
     from crosstalk.trial.run import Pools, TrialSettings, characterise, make_pools, run_trial
     from crosstalk.trial.search import Candidate, Space, default_space, optimise, pareto
@@ -125,13 +125,13 @@ __getattr__, __dir__ = lazily(
         "power_means": ".statistics.sizes",
         "power_rates": ".statistics.sizes",
         "random_slope": ".statistics.mixed",
-        "remission": "endpoints",
-        "response": "endpoints",
+        "remission": ".statistics.responders",
+        "response": ".statistics.responders",
         "risk_difference": ".statistics.comparisons",
         "run_trial": "run",
         "sample_size_means": ".statistics.sizes",
         "sample_size_rates": ".statistics.sizes",
-        "time_to_remission": "endpoints",
+        "time_to_remission": ".statistics.responders",
         "wald": ".statistics.estimates",
     },
 )
