@@ -87,8 +87,8 @@ class Analysis:
     """One analysis of a finished trial.
 
     ``method`` is a key of `crosstalk.study.methods.METHODS`. ``part`` restricts an analysis to the marker-positive or
-    -negative. ``estimand`` says what is done with scores after the drug was stopped: used (treatment policy), or set missing
-    (hypothetical: as if it had not been stopped). ``nonresponder`` counts who has no score as not improved.
+    -negative. ``estimand`` says what is done with scores after the drug was stopped: used (treatment policy), or set
+    missing (hypothetical: as if it had not been stopped). ``nonresponder`` counts who has no score as not improved.
     Multiplicity is over the confirmatory analyses alone.
     """
 
