@@ -181,7 +181,11 @@ def test_an_odds_ratio_needs_a_second_arm(keys: dict[str, object]) -> None:
 def test_a_made_up_endpoint_needs_its_entry_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """A median at a time, on a made-up error scale: counterpart, error scale and its inverse, what a file may write."""
     monkeypatch.setitem(ERROR_SCALES, "root", ErrorScale(np.sqrt, np.square, np.sqrt))
-    entry = EndpointKind("median at a time", lambda s: Statistic(float(np.median(s.at(s.values))), 1.0), scale="root")
+    entry = EndpointKind(
+        "median at a time",
+        lambda s: Statistic(float(np.median(s.at(s.values))), 1.0),
+        scale="root",  # type: ignore[arg-type]
+    )
     monkeypatch.setitem(ENDPOINTS, "median", entry)
     result = result_of("median", {})
     found = estimate(result, COURSES, TIMES, scale=SCALE)

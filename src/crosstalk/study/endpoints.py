@@ -35,6 +35,8 @@ __all__ = [
 
 Array = NDArray[np.float64]
 
+ScaleName = Literal["identity", "logarithm", "Fisher z"]
+
 LOGISTIC_SD = pi / sqrt(3)
 MOST_CORRELATED = 0.999  # a simulated correlation of 1 has no finite z
 
@@ -48,7 +50,7 @@ class ErrorScale:
     forward_all: Callable[[Array], Array]
 
 
-ERROR_SCALES = {
+ERROR_SCALES: dict[str, ErrorScale] = {
     "identity": ErrorScale(float, float, lambda values: values),
     "logarithm": ErrorScale(log, exp, np.log),
     "Fisher z": ErrorScale(atanh, tanh, lambda values: np.arctanh(np.clip(values, -MOST_CORRELATED, MOST_CORRELATED))),
@@ -167,7 +169,7 @@ class EndpointKind:
 
     definition: str
     counterpart: Callable[[Simulated], Statistic]
-    scale: str = "identity"
+    scale: ScaleName = "identity"
     numbers: Literal["subject", "share", "time", "positive", "correlation", "free"] = "free"
     arms: Literal["one", "two", "any"] = "any"
     needs: tuple[str, ...] = ()
