@@ -31,12 +31,12 @@ from scipy.special import ndtr, ndtri
 from crosstalk.engine import get_engine
 from crosstalk.knowledge.loader import load_knowledge
 from crosstalk.knowledge.records import Regimen, Scale
-from crosstalk.learn.folds import RepeatedFolds
-from crosstalk.learn.metrics import Estimate, auc, brier, mean_estimate, r_squared
 from crosstalk.learn.outcome import OutcomeClassifier, OutcomeRegressor
 from crosstalk.population.cache import virtual_population
 from crosstalk.population.calibrated import knowledge_state
 from crosstalk.provenance import atomic_write
+from crosstalk.statistics.folds import RepeatedFolds
+from crosstalk.statistics.metrics import Measure, auc, brier, mean_estimate, r_squared
 from crosstalk.study.schema import read_study
 from crosstalk.twin.cohort_weights import Usable
 from crosstalk.twin.library import course_library
@@ -226,7 +226,7 @@ def cross_validated(trial: Trial, fit: Callable[[Trial, Array, Array], Predictio
     return Prediction(*(total / repeats))
 
 
-def text(found: Estimate, digits: int = 2) -> str:
+def text(found: Measure, digits: int = 2) -> str:
     return f"{found.value:.{digits}f} ({found.low:.{digits}f} to {found.high:.{digits}f})"
 
 

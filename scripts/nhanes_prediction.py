@@ -5,8 +5,8 @@ script. Run it as ``python scripts/nhanes_prediction.py TRAINING VALIDATION``; i
 ``docs/results/nhanes_prediction.txt``, in about half a minute.
 
 The validation has survey weights: discrimination and calibration are those of the population of the later years, with
-standard errors of the survey's design (`crosstalk.panel.survey`). The AUC is the weighted share of pairs in the right
-order; its linearised scores are the weighted DeLong components. Training is unweighted.
+standard errors of the survey's design (`crosstalk.statistics.survey`). The AUC is the weighted share of pairs in the
+right order; its linearised scores are the weighted DeLong components. Training is unweighted.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import logit
 
-from crosstalk.learn.calibration_curve import calibration
 from crosstalk.learn.cohort import Cohort, CohortColumns, read_cohort
 from crosstalk.learn.evaluation import compare, conclude, results
 from crosstalk.learn.ladder import lightly, run_ladder
 from crosstalk.learn.locked import LockedModel, apply, freeze, shift
-from crosstalk.learn.metrics import Z95, auc
-from crosstalk.panel.survey import SurveyDesign, mean, ratio
 from crosstalk.provenance import atomic_write
+from crosstalk.statistics.calibration_curve import calibration
+from crosstalk.statistics.metrics import Z95, auc
+from crosstalk.statistics.survey import SurveyDesign, mean, ratio
 
 Array = NDArray[np.float64]
 OUT = Path(__file__).resolve().parent.parent / "docs" / "results" / "nhanes_prediction.txt"

@@ -28,7 +28,7 @@ rx_*                     RXDDRUG                      medicines of the past mont
 Only summaries leave this script. Run it as ``python scripts/nhanes_summaries.py TABLE``; it prints the figures that
 ``population.toml`` quotes. The figures of the study files come from ``study_summary``, which
 ``individual_summaries.py`` calls, and the reference ranges from ``reference_ranges.py``. Standard errors are those of
-the survey's design (`crosstalk.panel.survey`).
+the survey's design (`crosstalk.statistics.survey`).
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ describes; it prints ``ranges.tsv``. ``--write`` puts it into the package, ``--c
 folder of transport files is the input, since health is defined by diabetes and medicines too; the tests show that the
 two agree in every column that both hold. Only summaries leave this script.
 
-Percentiles are those of R's ``svyquantile`` (`crosstalk.panel.survey.quantile`), and so is the standard error of the
-median. The effective number is that of a simple random sample with the same error of the share below the median, at
+Percentiles are those of R's ``svyquantile`` (`crosstalk.statistics.survey.quantile`), and so is the standard error of
+the median. The effective number is that of a simple random sample with the same error of the share below the median, at
 most Kish's number for the weights. Rows are by sex, by sex and age, and by sex and BMI, where the effective number is
 at least 40: with fewer, less than one person lies beyond the 2.5th percentile. Rows by sex, age and BMI need 120, the
 least that CLSI EP28-A3c accepts. Of the two families of rows, that which tells more of the spread comes first, since

@@ -17,7 +17,8 @@ def lazily(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any]
     package : str
         ``__name__`` of the package.
     homes : mapping of str to str
-        Each public name and the module of the package that defines it.
+        Each public name and the module that defines it, relative to the package: ``"regression"`` is its own,
+        ``".statistics.regression"`` one of the package above.
 
     Examples
     --------
@@ -29,6 +30,6 @@ def lazily(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any]
     def find(name: str) -> Any:
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(f"{package}.{homes[name]}"), name)
+        return getattr(import_module(f".{homes[name]}", package), name)
 
     return find, lambda: sorted(homes)

@@ -14,7 +14,7 @@ from crosstalk.evidence.comparable import Comparable, comparable, standardise
 from crosstalk.evidence.listing import select
 from crosstalk.evidence.records import PublishedResult, Query
 from crosstalk.knowledge.loader import Knowledge
-from crosstalk.study.statistics import hedges_correction
+from crosstalk.statistics.effect_sizes import hedges_correction
 
 from .conftest import CELECOXIB, ESCITALOPRAM, MISMATCH, change, smd, study
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from crosstalk.errors import EvidenceError, UsageError
-from crosstalk.evidence.pooling import RandomEffects, pool, random_effects
+from crosstalk.evidence.pooling import pool
 from crosstalk.evidence.records import PublishedResult, Query
+from crosstalk.statistics.meta_analysis import RandomEffects, random_effects
 
 from .conftest import smd, study
 

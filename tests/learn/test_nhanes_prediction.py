@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from crosstalk.learn.metrics import auc
-from crosstalk.panel.survey import SurveyDesign
+from crosstalk.statistics.metrics import auc
+from crosstalk.statistics.survey import SurveyDesign
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

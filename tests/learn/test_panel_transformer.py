@@ -20,7 +20,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from crosstalk.learn.columns import ColumnError, ColumnWarning
 from crosstalk.learn.outcome import OutcomeRegressor
 from crosstalk.learn.panel_transformer import PanelTransformer, truncated_mean
-from crosstalk.panel.harmonisation import HarmonisationError
+from crosstalk.statistics.combat import HarmonisationError
 
 Array = NDArray[np.float64]
 

@@ -235,7 +235,7 @@ def test_the_table_is_what_the_data_say(shared_data: Path) -> None:
 @pytest.mark.shared
 def test_each_percentile_has_its_share_of_the_reference_people_below_it(shared_data: Path) -> None:
     """Reference people of one group, read from the raw file and held against the shipped range."""
-    from crosstalk.panel.survey import SurveyDesign, mean
+    from crosstalk.statistics.survey import SurveyDesign, mean
 
     table = pd.read_csv(shared_data / "nhanes_2017_2018_adults_raw.csv.gz", low_memory=False)
     drugs = ["rx_antidepressant", "rx_corticosteroid_sys", "rx_tnf_inhibitor", "rx_interferon", "rx_metformin"]

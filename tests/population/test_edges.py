@@ -79,8 +79,7 @@ def test_every_failed_step_is_one_course_and_each_starts_after_those_before(
         knowledge.scales["HAMD17"],
         model,
         knowledge,
-        Counting(),
-        {},  # type: ignore[arg-type]
+        Counting(),  # type: ignore[arg-type]
     )
     assert simulated == ["HAMD17"] * steps
     assert before == list(range(steps))

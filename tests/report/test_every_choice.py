@@ -16,7 +16,7 @@ from crosstalk.evidence.records import Contrast
 from crosstalk.panel.quality import Grade, SampleResult
 from crosstalk.panel.records import Quality
 from crosstalk.report import credibility, html, plates, trials, words
-from crosstalk.study.design import Design, DesignKind, Interim, Method
+from crosstalk.study.design import Design, DesignKind, Interim
 from crosstalk.twin.cohort_records import Status
 from crosstalk.twin.cohort_summary import STATUSES
 from crosstalk.twin.records import ProfileItem
@@ -39,8 +39,6 @@ def field(record: type, name: str) -> Any:
         (credibility.LEVELS, Level),
         (credibility.KINDS, field(Influence, "kind")),
         (trials.KINDS, DesignKind),
-        (trials.METHODS, Method),
-        (trials.LONG, Method),
         (trials.MULTIPLICITY, field(Design, "multiplicity")),
         (trials.BOUNDARIES, field(Interim, "boundary")),
         (CONTRASTS, Contrast),

@@ -11,7 +11,6 @@ import pytest
 
 from crosstalk.evidence.checks import check_studies
 from crosstalk.evidence.listing import published, study_card
-from crosstalk.evidence.pooling import random_effects
 from crosstalk.evidence.records import CheckLine, CheckReport, LeftOut, Listing, Member, Pool
 from crosstalk.evidence.sources import read_entry
 from crosstalk.knowledge.loader import load_knowledge
@@ -19,6 +18,7 @@ from crosstalk.report.documents import dump
 from crosstalk.report.evidence import card_tables, check_tables, listing_table, pool_text, value_text
 from crosstalk.report.evidence_charts import forest_chart
 from crosstalk.report.html import pool_html
+from crosstalk.statistics.meta_analysis import random_effects
 
 VALUES, ERRORS = [-0.9, -0.3, -1.2, 0.05], [0.28, 0.22, 0.35, 0.17]
 

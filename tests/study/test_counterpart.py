@@ -12,8 +12,17 @@ from crosstalk.errors import StudyError
 from crosstalk.knowledge.records import Scale, Source
 from crosstalk.study import Endpoint, Result, estimate
 from crosstalk.study import statistics as e
-from crosstalk.study.endpoints import ENDPOINTS
-from crosstalk.study.statistics import Estimate
+from crosstalk.study.endpoints import (
+    ENDPOINTS,
+    ERROR_SCALES,
+    EndpointKind,
+    ErrorScale,
+    error_scale,
+    error_scales,
+    from_error_scale,
+)
+from crosstalk.study.statistics import Statistic
+from crosstalk.study.tables import known_endpoint
 
 Array = NDArray[np.float64]
 
@@ -40,7 +49,7 @@ COURSES = {
 AT = 2 * WEEK
 
 # each endpoint with the keys that it needs, and the statistic that it has to be
-EXPECTED: list[tuple[Endpoint, dict[str, object], Estimate]] = [
+EXPECTED: list[tuple[Endpoint, dict[str, object], Statistic]] = [
     ("level", {}, e.level(DRUG, TIMES, AT)),
     ("level", {"versus": "placebo"}, e.level(DRUG, TIMES, AT, PLACEBO)),
     ("change", {"of": "hsCRP", "versus": "placebo"}, e.change(CRP, TIMES, AT, CRP_PLACEBO)),
@@ -91,7 +100,7 @@ def result_of(endpoint: Endpoint, keys: dict[str, object]) -> Result:
 
 
 @pytest.mark.parametrize(("endpoint", "keys", "expected"), EXPECTED)
-def test_each_endpoint_is_its_statistic(endpoint: Endpoint, keys: dict[str, object], expected: Estimate) -> None:
+def test_each_endpoint_is_its_statistic(endpoint: Endpoint, keys: dict[str, object], expected: Statistic) -> None:
     found = estimate(result_of(endpoint, keys), COURSES, TIMES, scale=SCALE)
     assert np.isfinite(expected).all()
     assert found == pytest.approx(expected, rel=1e-12)
@@ -112,7 +121,7 @@ def test_shares_above_a_threshold_need_no_scale() -> None:
 
 @pytest.mark.parametrize(("endpoint", "keys", "expected"), EXPECTED)
 def test_a_stratum_takes_its_patients_from_every_course(
-    endpoint: Endpoint, keys: dict[str, object], expected: Estimate
+    endpoint: Endpoint, keys: dict[str, object], expected: Statistic
 ) -> None:
     masks = {"drug": np.arange(12) % 4 != 1, "placebo": np.arange(9) % 4 != 1}
     result = result_of(endpoint, keys)
@@ -167,3 +176,23 @@ def test_shares_above_a_threshold_need_one(endpoint: Endpoint) -> None:
 def test_an_odds_ratio_needs_a_second_arm(keys: dict[str, object]) -> None:
     with pytest.raises(StudyError, match=r"odds-ratio of 'HAMD17' in arm 'drug': no arm to compare with; give versus"):
         estimate(result_of("odds-ratio", keys), COURSES, TIMES, scale=SCALE)
+
+
+def test_a_made_up_endpoint_needs_its_entry_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A median at a time, on a made-up error scale: counterpart, error scale and its inverse, what a file may write."""
+    monkeypatch.setitem(ERROR_SCALES, "root", ErrorScale(np.sqrt, np.square, np.sqrt))
+    entry = EndpointKind(
+        "median at a time",
+        lambda s: Statistic(float(np.median(s.at(s.values))), 1.0),
+        scale="root",  # type: ignore[arg-type]
+    )
+    monkeypatch.setitem(ENDPOINTS, "median", entry)
+    result = result_of("median", {})
+    found = estimate(result, COURSES, TIMES, scale=SCALE)
+    assert found.value == np.median(COURSES["drug", "HAMD17"][:, np.flatnonzero(TIMES == AT)[0]])
+    assert error_scale("median", 9.0) == 3.0
+    assert from_error_scale("median", 3.0) == 9.0
+    assert error_scales([result], np.array([[9.0], [-1.0]]))[:, 0] == pytest.approx([3.0, np.nan], nan_ok=True)
+    assert known_endpoint("median") == "median"
+    with pytest.raises(ValueError, match="did you mean median"):
+        known_endpoint("meidan")

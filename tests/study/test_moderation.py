@@ -20,7 +20,7 @@ from crosstalk.knowledge.records import Scale, Source
 from crosstalk.study import Marker, moderation
 from crosstalk.study.endpoints import ENDPOINTS, Simulated
 from crosstalk.study.records import Result
-from crosstalk.study.statistics import Estimate
+from crosstalk.study.statistics import Statistic
 
 IDS = np.arange(40)
 X = (IDS * 7) % 13 / 3
@@ -165,5 +165,5 @@ def test_ratios_tell_who_does_better() -> None:
 
 
 def test_a_difference_of_slopes_adds_variances() -> None:
-    found = moderation.difference_of_slopes(Estimate(1.0, 3.0), Estimate(0.25, 4.0))
+    found = moderation.difference_of_slopes(Statistic(1.0, 3.0), Statistic(0.25, 4.0))
     assert found == (0.75, 5.0)

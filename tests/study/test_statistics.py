@@ -15,24 +15,22 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from crosstalk.errors import StudyError
+from crosstalk.statistics.effect_sizes import hedges_correction, proportion_se, smd_se
 from crosstalk.study import Endpoint, Result, error_scale
 from crosstalk.study.endpoints import error_scales
 from crosstalk.study.statistics import (
     change,
     correlation,
-    hedges_correction,
     incidence,
     level,
     odds_ratio,
     prevalence,
-    proportion_se,
     ratio,
     remission,
     responder_smd,
     response,
     sd,
     smd,
-    smd_se,
     time_of_peak,
 )
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from crosstalk.statistics.boundaries import boundaries
 from crosstalk.study.design import Interim
-from crosstalk.trial.boundaries import boundaries
 from crosstalk.trial.characteristics import counted, successes
 from crosstalk.trial.looks import after_looks, critical_levels, run_trial_once
 from crosstalk.trial.replicates import Replicates, replicate

@@ -20,10 +20,11 @@ from crosstalk.panel.records import Measurement, Panel, PanelFile
 from crosstalk.panel.references import position
 from crosstalk.population.cache import virtual_population
 from crosstalk.population.patients import Patients
+from crosstalk.statistics.weighted import step_quantiles
 from crosstalk.twin.cohort import assess_cohort, place_values
 from crosstalk.twin.cohort_records import CohortAssessment, Column
 from crosstalk.twin.cohort_summary import STRATA, stratum_of
-from crosstalk.twin.cohort_weights import Usable, Weigher, weighted_quantiles
+from crosstalk.twin.cohort_weights import Usable, Weigher
 from crosstalk.twin.likelihood import likeness, log_likelihood, observation, observations, tail_probability
 from crosstalk.twin.posterior import covariates_of, twin_outputs
 from crosstalk.twin.twin import assess
@@ -125,7 +126,7 @@ def test_weighted_quantiles_are_the_inverse_distribution_function() -> None:
     weight = rng.exponential(size=(20, 1003)) * (rng.random((20, 1003)) < 0.3)
     weight /= weight.sum(axis=1, keepdims=True)
     values = np.sort(rng.standard_normal(1003))
-    found = weighted_quantiles(weight, values, (0.05, 0.5, 0.95))
+    found = step_quantiles(weight, values, (0.05, 0.5, 0.95))
     for row, w in zip(found, weight, strict=True):
         for q, share in zip(row, (0.05, 0.5, 0.95), strict=True):
             assert q == values[np.argmax(np.cumsum(w) >= share)]

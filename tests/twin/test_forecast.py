@@ -18,13 +18,14 @@ from crosstalk.engine import get_engine
 from crosstalk.errors import TwinError, UsageError
 from crosstalk.knowledge.loader import load_knowledge
 from crosstalk.panel.records import Panel
+from crosstalk.statistics.weighted import quantiles
 from crosstalk.twin.courses import _verdict, conclude, forecast_regimens
 from crosstalk.twin.estimate import Estimator
 from crosstalk.twin.library import Twins, course_library
 from crosstalk.twin.posterior import Posterior
 from crosstalk.twin.records import Forecast, Interval, RegimenForecast
 from crosstalk.twin.sequential import Scores
-from crosstalk.twin.summary import interval, log_fold_interval, quantiles
+from crosstalk.twin.summary import interval, log_fold_interval
 from crosstalk.twin.twin import forecast
 
 Array = NDArray[np.float64]

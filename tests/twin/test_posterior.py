@@ -19,9 +19,9 @@ from crosstalk.panel.records import Measurement, Panel
 from crosstalk.population.latent import latent_space, patient_normals, patient_uniforms, quantile
 from crosstalk.population.measure import analyte_log_sd, observable_factor
 from crosstalk.population.patients import Patients, baseline, draw_patients
+from crosstalk.statistics.weighted import quantiles
 from crosstalk.twin.assessment import applicability
 from crosstalk.twin.posterior import Posterior, covariates_of, score_of, twin_outputs
-from crosstalk.twin.summary import quantiles
 
 Array = NDArray[np.float64]
 MakePanel = Callable[..., Panel]

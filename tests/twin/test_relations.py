@@ -106,7 +106,7 @@ def test_the_chance_of_no_response_is_what_the_trials_simulate(ill: Posterior) -
     near = np.flatnonzero(settled.ok & (np.abs(true - 22.0) < 3.0) & np.isfinite(found.log_likelihood))
     model = assemble(tuple(sorted({dose.drug for dose in reference.doses})), KNOWLEDGE)
     twice = Population("mdd", {}, None, "", failed_steps=2)
-    drawn = still_ill(settled.take(near), np.full(len(near), 22.0), twice, scale, model, KNOWLEDGE, engine, {})
+    drawn = still_ill(settled.take(near), np.full(len(near), 22.0), twice, scale, model, KNOWLEDGE, engine)
     chance = np.exp(found.log_likelihood[near])
     assert len(near) > 40
     error = np.sqrt((chance * (1 - chance)).sum()) / len(near)

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from crosstalk.calibrate.files import Counterparts
 from crosstalk.engine.ensemble import Engine
 from crosstalk.errors import UsageError
-from crosstalk.evidence.listing import Z95
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.knowledge.questions import CONTROL, Question, Questions
 from crosstalk.knowledge.records import Regimen
 from crosstalk.population.between import non_negative
 from crosstalk.population.run import simulate_worlds
 from crosstalk.population.worlds import Worlds
+from crosstalk.statistics.estimates import Z95
 from crosstalk.study.protocol import HOURS_PER_WEEK
 from crosstalk.study.records import Arm, Marker, Population, Result, Study
 

@@ -15,10 +15,10 @@ from crosstalk.calibrate.scores import Prediction
 from crosstalk.calibrate.targets import Target, studies_of
 from crosstalk.errors import EvidenceError
 from crosstalk.evidence.listing import published
-from crosstalk.evidence.pooling import random_effects
 from crosstalk.evidence.records import PublishedResult
 from crosstalk.evidence.sources import read_entries, study_paths
 from crosstalk.knowledge.loader import Knowledge
+from crosstalk.statistics.meta_analysis import random_effects
 from crosstalk.study.endpoints import ENDPOINTS, error_scale
 from crosstalk.study.records import Result, Study
 

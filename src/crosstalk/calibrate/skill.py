@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crosstalk.calibrate.domains import DOMAINS
+from crosstalk.statistics.resampling import bootstrap
 
 if TYPE_CHECKING:
     from crosstalk.calibrate.validation import Score, Verdict
@@ -148,11 +150,8 @@ def median_gain(gains: Array, cohorts: Sequence[str], seed: int = 1) -> Gain:
     cohorts : sequence of str
         The study of each row.
     """
-    rng = np.random.default_rng(seed)
-    names = sorted(set(cohorts))
-    rows = [np.flatnonzero([c == name for c in cohorts]) for name in names]
-    drawn = rng.integers(len(names), size=(REPLICATES, len(names)))
-    found = [float(np.nanmin(_medians(gains[np.concatenate([rows[i] for i in one])]))) for one in drawn]
+    samples = islice(bootstrap(len(cohorts), cohorts, seed=seed), REPLICATES)
+    found = [float(np.nanmin(_medians(gains[rows]))) for rows in samples]
     low, high = np.quantile(found, [0.05, 0.95])
     return Gain(float(np.nanmin(_medians(gains))), float(low), float(high))
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from crosstalk.calibrate.calibration import Calibration
 from crosstalk.calibrate.targets import Target, Targets, describe
 from crosstalk.population.run import StudyRun
+from crosstalk.statistics.weighted import effective_sample
 
 __all__ = ["Bin", "EffectiveSample", "bins", "duplicates", "effective_samples"]
 
@@ -76,8 +77,7 @@ def effective_samples(calibration: Calibration) -> tuple[EffectiveSample, ...]:
     n = len(fit)
     found = []
     for size in sorted({max(n // 8, 2), max(n // 4, 2), max(n // 2, 2), n}):
-        weights = np.exp(fit[:size] - fit[:size].max())
-        found.append(EffectiveSample(size, float(weights.sum() ** 2 / (weights**2).sum())))
+        found.append(EffectiveSample(size, effective_sample(fit[:size])))
     return tuple(found)
 
 

@@ -9,9 +9,10 @@ from crosstalk.lazily import lazily
 if TYPE_CHECKING:
     from crosstalk.evidence.checks import check_studies
     from crosstalk.evidence.listing import published, select, study_card
-    from crosstalk.evidence.pooling import pool, random_effects
+    from crosstalk.evidence.pooling import pool
     from crosstalk.evidence.records import CheckReport, Pool, PublishedResult, Query, StudyCard
     from crosstalk.evidence.sources import read_entries, read_entry, study_paths
+    from crosstalk.statistics.meta_analysis import random_effects
 
 __all__ = [
     "CheckReport",
@@ -41,7 +42,7 @@ __getattr__, __dir__ = lazily(
         "check_studies": "checks",
         "pool": "pooling",
         "published": "listing",
-        "random_effects": "pooling",
+        "random_effects": ".statistics.meta_analysis",
         "read_entries": "sources",
         "read_entry": "sources",
         "select": "listing",

@@ -12,9 +12,9 @@ from crosstalk.evidence.arms import MADE
 from crosstalk.evidence.listing import marker_text, stratum_text, time_text
 from crosstalk.evidence.records import Contrast, LeftOut, PublishedResult, Query
 from crosstalk.knowledge.loader import Knowledge
+from crosstalk.statistics.effect_sizes import hedges_correction, smd_se
 from crosstalk.study.endpoints import error_scale
 from crosstalk.study.records import Eligibility, Endpoint
-from crosstalk.study.statistics import hedges_correction, smd_se
 
 __all__ = ["SHARED_ARM", "Comparable", "Effect", "comparable", "overlap", "standardise", "too_few"]
 

@@ -13,6 +13,7 @@ from crosstalk.evidence.records import Contrast, PublishedResult, Query, StudyCa
 from crosstalk.evidence.sources import Entry
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.knowledge.records import Distribution, Dose
+from crosstalk.statistics.estimates import Z95
 from crosstalk.study.checks import Problem
 from crosstalk.study.endpoints import ENDPOINTS, error_scale, from_error_scale
 from crosstalk.study.protocol import HOURS_PER_WEEK
@@ -33,7 +34,6 @@ __all__ = [
 ]
 
 ROLES = ("calibrate", "validate", "context")
-Z95 = 1.959963984540054
 
 
 def published(entries: Iterable[Entry]) -> tuple[PublishedResult, ...]:

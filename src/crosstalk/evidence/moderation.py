@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from math import sqrt
 
 from crosstalk.evidence.cohort_slopes import CohortSlope, cohort_slopes
-from crosstalk.evidence.listing import Z95
-from crosstalk.evidence.pooling import random_effects
 from crosstalk.evidence.records import LeftOut
 from crosstalk.evidence.sources import Entry
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.knowledge.questions import Question, read_questions
+from crosstalk.statistics.estimates import Z95
+from crosstalk.statistics.meta_analysis import random_effects
 
 __all__ = ["Direct", "DirectAnswer", "Member", "direct", "direct_answers", "pooled", "without_doubles"]
 

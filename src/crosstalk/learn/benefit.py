@@ -26,8 +26,8 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from crosstalk.errors import LearnError
-from crosstalk.learn.heterogeneity import doubly_robust
 from crosstalk.learn.outcome import Method, OutcomeRegressor
+from crosstalk.statistics.heterogeneity import doubly_robust
 
 __all__ = ["BenefitError", "BenefitLearner", "Effect"]
 

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosstalk.errors import LearnError
-from crosstalk.learn.calibration_curve import calibration
 from crosstalk.learn.cohort import Cohort
-from crosstalk.learn.folds import corrected_difference, leave_site_out
 from crosstalk.learn.ladder import Ladder, Rung, predict_sites
-from crosstalk.learn.metrics import (
-    Estimate,
+from crosstalk.learn.records import Comparison, GroupPerformance, ModelResult, Performance, SitePerformance
+from crosstalk.statistics.calibration_curve import calibration
+from crosstalk.statistics.folds import corrected_difference, leave_site_out
+from crosstalk.statistics.metrics import (
+    Measure,
     auc,
     check_binary,
     discrimination_scores,
@@ -25,8 +26,7 @@ from crosstalk.learn.metrics import (
     scaled_brier,
     sharpness,
 )
-from crosstalk.learn.net_benefit import decision_curve
-from crosstalk.learn.records import Comparison, GroupPerformance, ModelResult, Performance, SitePerformance
+from crosstalk.statistics.net_benefit import decision_curve
 
 __all__ = ["compare", "conclude", "groups_of", "losses", "performance", "results"]
 
@@ -66,7 +66,7 @@ def performance(cohort: Cohort, values: Array, fold: NDArray[np.intp], reference
         low, high = (float(np.sqrt(max(v, 0.0))) for v in (squared.low, squared.high))
         intercept, slope = line(y, average)
         return Performance(
-            rmse=Estimate(root, squared.se / (2 * root) if root else nan, low, high, len(y)),
+            rmse=Measure(root, squared.se / (2 * root) if root else nan, low, high, len(y)),
             mae=mean_estimate(np.abs(values - y).mean(axis=0)),
             r2=r_squared(y, average, reference.mean(axis=0)), slope=slope, intercept=intercept,
             sharpness=float(np.mean([sharpness(v) for v in values])),

@@ -9,11 +9,11 @@ import numpy as np
 from scipy.special import expit, logit
 
 from crosstalk.errors import LearnError
-from crosstalk.learn.calibration_curve import Calibration, calibration, recalibrate
 from crosstalk.learn.cohort import Cohort
 from crosstalk.learn.locked import Applied, LockedModel, Shift, apply, shift
-from crosstalk.learn.metrics import Estimate, auc, brier, line, log_score, mean_estimate, r_squared
-from crosstalk.learn.net_benefit import NetBenefit, decision_curve
+from crosstalk.statistics.calibration_curve import Calibration, calibration, recalibrate
+from crosstalk.statistics.metrics import Measure, auc, brier, line, log_score, mean_estimate, r_squared
+from crosstalk.statistics.net_benefit import NetBenefit, decision_curve
 
 __all__ = ["External", "Prediction", "Recalibrated", "predict_locked"]
 
@@ -35,15 +35,15 @@ class External:
 
     n: int
     events: int | None
-    auc: Estimate | None
-    brier: Estimate | None
-    log_score: Estimate | None
+    auc: Measure | None
+    brier: Measure | None
+    log_score: Measure | None
     calibration: Calibration | None
     net_benefit: tuple[NetBenefit, ...]
     rmse: float | None
-    mae: Estimate | None
-    r2: Estimate | None
-    slope: Estimate | None
+    mae: Measure | None
+    r2: Measure | None
+    slope: Measure | None
     recalibrated: tuple[Recalibrated, ...]
     covered: float | None
 

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosstalk.errors import CrosstalkError, LearnError
-from crosstalk.learn.adequacy import Adequacy, judge_size
 from crosstalk.learn.cohort import Cohort
-from crosstalk.learn.folds import RepeatedFolds, Split, check_apart
 from crosstalk.learn.kept import Kept
 from crosstalk.learn.models import LEARNERS, Columns, FeatureStep, StepFactory, predict
+from crosstalk.statistics.adequacy import Adequacy, judge_size
+from crosstalk.statistics.folds import RepeatedFolds, Split, check_apart
 from crosstalk.store import Work
 
 if TYPE_CHECKING:

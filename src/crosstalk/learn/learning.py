@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from crosstalk.errors import LearnError, UsageError
 from crosstalk.learn.cohort import Cohort
 from crosstalk.learn.evaluation import check_sites, compare, conclude, results
-from crosstalk.learn.folds import RepeatedFolds
-from crosstalk.learn.heterogeneity import Heterogeneity, judge_benefit, two_models
 from crosstalk.learn.ladder import Ladder, Rung, lightly, run_ladder
 from crosstalk.learn.models import StepFactory
 from crosstalk.learn.records import Learnt
 from crosstalk.learn.resampling import learning_curve, optimism, selection
+from crosstalk.learn.two_models import two_models
 from crosstalk.provenance import package_version, versions
+from crosstalk.statistics.folds import RepeatedFolds
+from crosstalk.statistics.heterogeneity import Heterogeneity, judge_benefit
 from crosstalk.store import Work
 
 __all__ = ["learn", "learn_with_ladder", "mechanism_steps", "who_benefits"]

@@ -24,10 +24,10 @@ from scipy.special import expit
 
 from crosstalk.errors import LearnError, UsageError
 from crosstalk.learn.cohort import Cohort, CohortColumns
-from crosstalk.learn.conformal import conformal_quantile, least_people
 from crosstalk.learn.ladder import Ladder, fit_rung, lightly
 from crosstalk.learn.locked_schema import problems
 from crosstalk.provenance import hash_bytes, package_version
+from crosstalk.statistics.conformal import conformal_quantile, least_people
 
 if TYPE_CHECKING:
     import pandas as pd

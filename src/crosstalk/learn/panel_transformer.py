@@ -1,7 +1,7 @@
 """Panels to numbers that a regression can take: censored values kept as censored, sites harmonised, in training rows.
 
 Everything is learned in ``fit``: the distribution of each analyte given the covariates (maximum likelihood of censored
-values, `crosstalk.panel.censored`), the shifts between batches (`crosstalk.panel.harmonisation`), what fills a gap.
+values, `crosstalk.statistics.censored`), the shifts between batches (`crosstalk.statistics.combat`), what fills a gap.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from sklearn.utils.validation import check_is_fitted
 from crosstalk.errors import PanelError
 from crosstalk.learn.columns import ColumnError, ColumnWarning, Layout, Others, TableReader
 from crosstalk.learn.table_transformer import TableTransformer
-from crosstalk.panel.censored import CensoredSample, LogNormalFit, fit_lognormal, log_interval_probability
-from crosstalk.panel.harmonisation import ComBat
+from crosstalk.statistics.censored import CensoredSample, LogNormalFit, fit_lognormal, log_interval_probability
+from crosstalk.statistics.combat import ComBat
 
 __all__ = ["PanelTransformer", "truncated_mean"]
 
@@ -67,7 +67,7 @@ class PanelTransformer(TableTransformer):
     batch : str, optional
         Column that names the site, plate or kit: logarithms are harmonised by ComBat, which protects the covariates.
     unseen : {"refuse", "shrink"}, default="refuse"
-        What to do with a batch that was not in the training rows, see `crosstalk.panel.harmonisation.ComBat`.
+        What to do with a batch that was not in the training rows, see `crosstalk.statistics.combat.ComBat`.
     censoring_share : float, default=0.2
         Share of censored values from which there is an indicator (assumed).
     others : {"refuse", "ignore", "pass"}, default="refuse"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from crosstalk.learn.adequacy import Adequacy
-from crosstalk.learn.calibration_curve import Calibration
-from crosstalk.learn.folds import Difference
-from crosstalk.learn.heterogeneity import Heterogeneity
-from crosstalk.learn.metrics import Estimate
-from crosstalk.learn.net_benefit import NetBenefit
+from crosstalk.statistics.adequacy import Adequacy
+from crosstalk.statistics.calibration_curve import Calibration
+from crosstalk.statistics.folds import Difference
+from crosstalk.statistics.heterogeneity import Heterogeneity
+from crosstalk.statistics.metrics import Measure
+from crosstalk.statistics.net_benefit import NetBenefit
 
 __all__ = [
     "Comparison",
@@ -31,17 +31,17 @@ class Performance:
 
     Attributes
     ----------
-    auc : Estimate
+    auc : Measure
         Within folds, DeLong's components averaged over repeats.
-    brier, log_score : Estimate
+    brier, log_score : Measure
         Lower is better.
     scaled_brier : float
         Share of the Brier score of the prevalence that is gone.
-    rmse, mae, r2 : Estimate
+    rmse, mae, r2 : Measure
         Of a score; R2 against the mean of each training set.
     calibration : Calibration, optional
         Of an event, over all repeats; errors are those of the number of people.
-    slope, intercept : Estimate
+    slope, intercept : Measure
         Of observed on predicted scores.
     sharpness : float
         SD of the predictions.
@@ -49,16 +49,16 @@ class Performance:
         On pooled cross-validated probabilities.
     """
 
-    auc: Estimate | None = None
-    brier: Estimate | None = None
-    log_score: Estimate | None = None
+    auc: Measure | None = None
+    brier: Measure | None = None
+    log_score: Measure | None = None
     scaled_brier: float | None = None
-    rmse: Estimate | None = None
-    mae: Estimate | None = None
-    r2: Estimate | None = None
+    rmse: Measure | None = None
+    mae: Measure | None = None
+    r2: Measure | None = None
     calibration: Calibration | None = None
-    slope: Estimate | None = None
-    intercept: Estimate | None = None
+    slope: Measure | None = None
+    intercept: Measure | None = None
     sharpness: float = 0.0
     net_benefit: tuple[NetBenefit, ...] = ()
 
@@ -70,8 +70,8 @@ class GroupPerformance:
     group: str
     n: int
     events: int | None
-    auc: Estimate | None
-    error: Estimate | None
+    auc: Measure | None
+    error: Measure | None
     observed: float
     predicted: float
     note: str = ""
@@ -84,8 +84,8 @@ class SitePerformance:
     site: str
     n: int
     events: int | None
-    auc: Estimate | None
-    error: Estimate
+    auc: Measure | None
+    error: Measure
     observed: float
     predicted: float
 

@@ -10,24 +10,27 @@ selection: Heinze, Wallisch and Dunkler 2018, doi 10.1002/bimj.201700067; of mod
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crosstalk.errors import LearnError
-from crosstalk.learn.calibration_curve import calibration
 from crosstalk.learn.cohort import Cohort
 from crosstalk.learn.evaluation import losses
 from crosstalk.learn.ladder import Ladder, Rung, fit_rung
-from crosstalk.learn.metrics import discrimination_scores
 from crosstalk.learn.models import lasso, predict
 from crosstalk.learn.records import LearningPoint, Optimism, Selected
+from crosstalk.statistics.calibration_curve import calibration
+from crosstalk.statistics.metrics import discrimination_scores
+from crosstalk.statistics.resampling import bootstrap
 
 __all__ = ["learning_curve", "optimism", "selection"]
 
 Array = NDArray[np.float64]
 SHARES = (0.4, 0.6, 0.8, 1.0)
+LEAST_CLASS = 5  # people of the rarer outcome in a bootstrap sample (assumed)
 Progress = Callable[[str, float], None]
 
 
@@ -68,25 +71,16 @@ def _shuffled(cohort: Cohort, rows: NDArray[np.intp], rng: np.random.Generator) 
 
 def resamples(cohort: Cohort, count: int, seed: int) -> Iterator[NDArray[np.intp]]:
     """Rows of bootstrap samples of families, or of people; those with one class or too few of one are drawn again."""
-    rng = np.random.default_rng(seed)
-    n = len(cohort)
-    members = None
-    if cohort.group is not None:
-        _, code = np.unique(cohort.group, return_inverse=True)
-        members = [np.flatnonzero(code == k) for k in range(code.max() + 1)]
+
+    def enough(rows: NDArray[np.intp]) -> bool:
+        return cohort.kind != "event" or bool(np.bincount(cohort.y[rows].astype(int), minlength=2).min() >= LEAST_CLASS)
+
     made = 0
-    for _ in range(50 * count):
-        if made == count:
-            return
-        if members is None:
-            rows = rng.integers(0, n, n)
-        else:
-            rows = np.concatenate([members[k] for k in rng.integers(0, len(members), len(members))])
-        if cohort.kind == "event" and np.bincount(cohort.y[rows].astype(int), minlength=2).min() < 5:
-            continue
+    for rows in islice(filter(enough, islice(bootstrap(len(cohort), cohort.group, seed=seed), 50 * count)), count):
         made += 1
         yield rows
-    raise LearnError("bootstrap samples hold too few of the rarer outcome")
+    if made < count:
+        raise LearnError("bootstrap samples hold too few of the rarer outcome")
 
 
 def selection(

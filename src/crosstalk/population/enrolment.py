@@ -173,10 +173,7 @@ class _Screening:
         assert self.scale is not None
         rows = np.flatnonzero(keep)
         people = candidates.take(rows)
-        ill = still_ill(
-            people, recorded[rows], self.population, self.scale, self.model, self.knowledge, self.engine,
-            self._inputs(people),
-        )  # fmt: skip
+        ill = still_ill(people, recorded[rows], self.population, self.scale, self.model, self.knowledge, self.engine)
         self.lost.setdefault("failed_steps", 0)
         self.lost["failed_steps"] += int((~ill).sum())
         keep = keep.copy()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from crosstalk.engine.ensemble import Engine, Failure, Problem, Status
 from crosstalk.errors import PopulationError
 from crosstalk.knowledge.loader import Knowledge
-from crosstalk.model.assembly import Model, assemble
+from crosstalk.model.assembly import assemble
 from crosstalk.model.pharmacokinetics import pk_parameters, prefix, uncertain_effect
 from crosstalk.model.qa import check_positivity
 from crosstalk.population.calibrated import possible_worlds
@@ -25,6 +25,7 @@ __all__ = ["Patients", "baseline", "draw_patients", "drug_parameters", "make_pat
 
 Array = NDArray[np.float64]
 
+PLACEHOLDER = 1.0  # of a state that has no steady value
 # height where a panel or population gives none [cm]
 DEFAULT_HEIGHT_CM = 168.0
 
@@ -227,7 +228,8 @@ def baseline(
         )
     ok = np.ones(len(patients), dtype=bool)
     ok[list(failures)] = False
-    states = {k: np.where(np.isfinite(v), v, model_default(model, k)) for k, v in steady.initial().items()}
+    # a placeholder for who has none; such patients are never simulated further
+    states = {k: np.where(np.isfinite(v), v, PLACEHOLDER) for k, v in steady.initial().items()}
     found = {**patients.parameters, **steady.solved}
     read = engine.simulate(replace(problem, parameters={**parameters, **steady.solved}, initial=states))
     return replace(
@@ -237,8 +239,3 @@ def baseline(
         outputs={o: np.where(ok, read[o][:, 0], np.nan) for o in outputs},
         failures=failures,
     )
-
-
-def model_default(model: Model, state: str) -> float:
-    """Placeholder for the state of a patient who failed; such patients are never simulated further."""
-    return 0.0 if state not in model.states else 1.0

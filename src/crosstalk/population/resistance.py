@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crosstalk.engine.ensemble import Engine, Event, Problem
+from crosstalk.engine.ensemble import Engine
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.knowledge.records import Scale
 from crosstalk.model.assembly import Model
 from crosstalk.population.measure import visit_scores
-from crosstalk.population.patients import Patients, drug_parameters, weight_kg
-from crosstalk.study.protocol import HOURS_PER_WEEK, earlier_doses, protocol
+from crosstalk.population.patients import Patients
+from crosstalk.population.treatment import treatment_problem
+from crosstalk.study.protocol import HOURS_PER_WEEK, earlier_doses
 from crosstalk.study.records import Population
 
 __all__ = ["eased", "still_ill"]
@@ -55,7 +55,6 @@ def still_ill(
     model: Model,
     knowledge: Knowledge,
     engine: Engine,
-    background: Mapping[str, Array],
 ) -> NDArray[np.bool_]:
     """Which patients did not respond to any of ``failed_steps`` earlier courses, shape (n,).
 
@@ -66,27 +65,19 @@ def still_ill(
     ----------
     recorded : array, shape (n,) [points]
         Score at the start of each course.
-    background : mapping of str to array, shape (n,)
-        Input rates of the stable background treatment.
     """
     ill = patients.ok.copy()
     if not ill.any():
         return ill
     people = patients.take(np.flatnonzero(ill))
     before = recorded[ill]
-    plan = protocol(
-        earlier_doses(population, knowledge), knowledge, weight_kg=weight_kg(people),
-        height_cm=people.covariates.get("height_cm"), horizon_h=COURSE_H,
-    )  # fmt: skip
-    start = knowledge.diagnosis(population.diagnosis).enrolment
-    times = np.array([0.0, COURSE_H])
-    inputs = {k: np.asarray(v)[ill] if np.ndim(v) else v for k, v in background.items()}
-    treatment = {**drug_parameters(knowledge, model.drugs, people), **inputs}
-    events = tuple(Event(0.0, name, value, "set") for name, value in start.items()) + plan.events
+    doses, times = earlier_doses(population, knowledge), np.array([0.0, COURSE_H])
     failed = np.ones(len(people), dtype=np.bool_)
     for step in range(1, population.failed_steps + 1):
-        parameters = {**eased(people, step - 1, knowledge).parameters, **treatment}
-        problem = Problem(model.sbml, len(people), parameters, times, (scale.id,), people.states, events, model.states)
+        problem = treatment_problem(
+            eased(people, step - 1, knowledge), doses, model, knowledge, diagnosis=population.diagnosis, times_h=times,
+            outputs=(scale.id,), horizon_h=COURSE_H, background=population.background,
+        )  # fmt: skip
         scores = visit_scores(
             engine.simulate(problem, rtol=RTOL)[scale.id], scale, seed=people.seed + ANOTHER * step, index=people.index,
             times_h=times, covariates=people.covariates,

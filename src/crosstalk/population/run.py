@@ -10,25 +10,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosstalk.engine import get_engine
-from crosstalk.engine.ensemble import Engine, Event, Failure, Problem
+from crosstalk.engine.ensemble import Engine, Failure, Problem
 from crosstalk.errors import StudyError, UsageError
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.model.assembly import Model, assemble
 from crosstalk.population.enrolment import Enrolled, arm_population, enrol, enrol_everywhere, within
 from crosstalk.population.latent import patient_uniforms
 from crosstalk.population.measure import noise_table, observable_factor, record_analyte, visit_scores, within_log_sd
-from crosstalk.population.patients import Patients, drug_parameters, weight_kg
+from crosstalk.population.patients import Patients
+from crosstalk.population.treatment import treatment_problem
 from crosstalk.population.worlds import Worlds
 from crosstalk.study.counterpart import estimate
-from crosstalk.study.protocol import HOURS_PER_WEEK, earlier_doses, protocol
-from crosstalk.study.protocol import background as background_inputs
+from crosstalk.study.protocol import HOURS_PER_WEEK, earlier_doses
 from crosstalk.study.records import Arm, Eligibility, Result, Study
-from crosstalk.study.statistics import Estimate
+from crosstalk.study.statistics import Statistic
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ArmProblem", "StudyRun", "simulate", "simulate_worlds", "study_model"]
+__all__ = ["StudyRun", "arm_problem", "simulate", "simulate_worlds", "study_model", "variable_of"]
 
 Array = NDArray[np.float64]
 
@@ -86,7 +86,7 @@ class StudyRun:
         """Which patients fall into a stratum by what was measured at enrolment, shape (n_patients,)."""
         return within(self.baseline[limits.analyte], limits)
 
-    def estimate(self, result: Result, knowledge: Knowledge) -> Estimate:
+    def estimate(self, result: Result, knowledge: Knowledge) -> Statistic:
         """The simulated counterpart of one published result."""
         return self._estimate(result, knowledge, None)
 
@@ -131,7 +131,7 @@ class StudyRun:
             found[arm] = rows
         return found
 
-    def _estimate(self, result: Result, knowledge: Knowledge, world: int | None) -> Estimate:
+    def _estimate(self, result: Result, knowledge: Knowledge, world: int | None) -> Statistic:
         members = self._members(result, world)
         scale = knowledge.scales.get(result.partner if result.endpoint == "responder-smd" else result.of)
         wanted = {name for name in (result.of, result.partner) if name}
@@ -287,12 +287,13 @@ def _run(
         failed: dict[int, Failure] = {}
         for treatment, rows in _treatments(arm, group.patients):
             people = group.patients if len(rows) == len(group.patients) else group.patients.take(rows)
-            run = ArmProblem(study, treatment, model, knowledge, people, times, true_daily)
-            result = engine.simulate(run.problem, rtol=rtol)
+            problem = arm_problem(study, treatment, model, knowledge, people, times, true_daily=true_daily)
+            result = engine.simulate(problem, rtol=rtol)
             failed |= {int(rows[i]): failure for i, failure in result.failures.items()}
             recorded = None if group.recorded is None else (group.recorded[0], group.recorded[1][rows])
-            for output, variable in zip(study.outputs, run.variables, strict=True):
-                seen[output][rows] = _record(run, output, result[variable], recorded, study)
+            for output in study.outputs:
+                values = result[variable_of(output, model, knowledge)]
+                seen[output][rows] = _record(output, values, recorded, study, people, model, knowledge)
         failures[arm.id] = failed
         for output, course in seen.items():
             courses[arm.id, output] = _after_leaving(course, gone, study.missing)
@@ -332,40 +333,23 @@ def _after_leaving(course: Array, gone: NDArray[np.bool_] | None, missing: str) 
     return np.take_along_axis(course, last, axis=1)
 
 
-class ArmProblem:
+def arm_problem(
+    study: Study,
+    arm: Arm,
+    model: Model,
+    knowledge: Knowledge,
+    patients: Patients,
+    times_h: Array,
+    *,
+    true_daily: bool = False,
+) -> Problem:
     """The problem that one arm poses to the engine."""
-
-    def __init__(
-        self,
-        study: Study,
-        arm: Arm,
-        model: Model,
-        knowledge: Knowledge,
-        patients: Patients,
-        times: Array,
-        true_daily: bool,
-    ) -> None:
-        self.model, self.knowledge, self.patients = model, knowledge, patients
-        height = patients.covariates.get("height_cm")
-        weight, stable = weight_kg(patients), arm_population(study, arm).background
-        plan = protocol(
-            arm.doses, knowledge, weight_kg=weight, height_cm=height, background=stable,
-            true_daily=true_daily, horizon_h=study.duration_h,
-        )  # fmt: skip
-        self.variables = tuple(variable_of(o, self.model, knowledge) for o in study.outputs)
-        diagnosis = knowledge.diagnosis(arm_population(study, arm).diagnosis)
-        enrolment = tuple(Event(0.0, name, value, "set") for name, value in diagnosis.enrolment.items())
-        inputs = background_inputs(stable, knowledge, weight_kg=weight, height_cm=height)
-        self.problem = Problem(
-            self.model.sbml,
-            len(patients),
-            {**patients.parameters, **drug_parameters(knowledge, model.drugs, patients), **inputs},
-            times,
-            tuple(dict.fromkeys(self.variables)),
-            patients.states,
-            enrolment + plan.events,
-            self.model.states,
-        )
+    population = arm_population(study, arm)
+    return treatment_problem(
+        patients, arm.doses, model, knowledge, diagnosis=population.diagnosis, times_h=times_h,
+        outputs=[variable_of(o, model, knowledge) for o in study.outputs], horizon_h=study.duration_h,
+        background=population.background, true_daily=true_daily,
+    )  # fmt: skip
 
 
 def variable_of(output: str, model: Model, knowledge: Knowledge) -> str:
@@ -388,12 +372,19 @@ def variable_of(output: str, model: Model, knowledge: Knowledge) -> str:
     )
 
 
-def _record(run: ArmProblem, output: str, values: Array, recorded: tuple[str, Array] | None, study: Study) -> Array:
+def _record(
+    output: str,
+    values: Array,
+    recorded: tuple[str, Array] | None,
+    study: Study,
+    patients: Patients,
+    model: Model,
+    knowledge: Knowledge,
+) -> Array:
     """What would have been written down at each visit; the same chance for a patient in every arm.
 
     An analyte also varies within a person from week to week, except in a challenge that ends within the first week.
     """
-    patients, knowledge = run.patients, run.knowledge
     scale = knowledge.scales.get(output)
     if scale is not None:
         course = visit_scores(
@@ -406,7 +397,7 @@ def _record(run: ArmProblem, output: str, values: Array, recorded: tuple[str, Ar
     analyte = knowledge.analytes.get(output)
     if analyte is not None and analyte.observable:
         noise = noise_table(patients.seed, f"assay:{output}", patients.index, values.shape[1])
-        true = values * observable_factor(run.model, analyte)
+        true = values * observable_factor(model, analyte)
         weeks = (np.asarray(study.output_times_h) // HOURS_PER_WEEK).astype(int)
         if len(weeks) == 1 or weeks[-1] > 0:
             drift = noise_table(patients.seed, f"week:{output}", patients.index, int(weeks[-1]) + 1)

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from crosstalk.learn.checklists import CHECKLISTS, fill_checklist, model_card
 from crosstalk.learn.external import External, Prediction
-from crosstalk.learn.folds import Difference
-from crosstalk.learn.metrics import Estimate
 from crosstalk.learn.records import Learnt, ModelResult
 from crosstalk.provenance import package_version
 from crosstalk.report.catalogue import Table
 from crosstalk.report.drawing import BLUE, GREY, INK, STYLES, VERMILION, new_figure, svg
 from crosstalk.report.html import page
 from crosstalk.report.words import number
+from crosstalk.statistics.folds import Difference
+from crosstalk.statistics.metrics import Measure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from crosstalk.learn.calibration_curve import Calibration
-    from crosstalk.learn.net_benefit import NetBenefit
+    from crosstalk.statistics.calibration_curve import Calibration
+    from crosstalk.statistics.net_benefit import NetBenefit
 
 __all__ = ["learn_html", "learn_tables", "predict_html", "predict_tables"]
 
@@ -113,7 +113,7 @@ def predict_html(found: Prediction) -> str:
     )  # fmt: skip
 
 
-def _estimate(found: Estimate | None, digits: int = 2) -> str:
+def _estimate(found: Measure | None, digits: int = 2) -> str:
     if found is None or not math.isfinite(found.value):
         return ""
     if not math.isfinite(found.low):

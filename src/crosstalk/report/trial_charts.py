@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from crosstalk.report.drawing import BLUE, GREY, INK, LIGHT, VERMILION, new_figure, svg
+from crosstalk.study.methods import analysis_method
 from crosstalk.trial.analyse import favours
 from crosstalk.trial.result import TrialResult
 from crosstalk.trial.search import Candidate
@@ -115,7 +116,7 @@ def effect_chart(result: TrialResult) -> str:
 
 def _effect_words(result: TrialResult) -> str:
     a = result.primary
-    if a.method in ("response", "remission"):
+    if analysis_method(a.method).unit == "share":
         return f"{a.arm} less {a.versus}\n[share with {a.method}]"
     return f"{a.arm} less {a.versus}\n[{a.of} points]"
 

@@ -11,6 +11,7 @@ from crosstalk.report.catalogue import Table
 from crosstalk.report.html import page
 from crosstalk.report.words import UNCALIBRATED, number, rests_text
 from crosstalk.study.design import Design, Stratum
+from crosstalk.study.methods import analysis_method
 from crosstalk.trial.characteristics import AnalysisCharacteristics, Value
 from crosstalk.trial.result import TrialResult
 from crosstalk.trial.search import Candidate
@@ -34,27 +35,6 @@ KINDS = {
     "adaptive-enrichment": "parallel groups; a look may drop the marker-negative",
     "crossover": "two-period crossover",
 }
-METHODS = {
-    "mmrm": "MMRM",
-    "ancova": "ANCOVA",
-    "response": "response",
-    "remission": "remission",
-    "time-to-remission": "time to remission",
-    "interaction": "treatment by marker",
-    "marker-slope": "treatment by log2 marker",
-    "crossover": "crossover",
-}
-LONG = {
-    "mmrm": "MMRM of the change (arm by visit, baseline by visit, unstructured covariance, Kenward-Roger)",
-    "ancova": "ANCOVA of the change",
-    "response": "difference of response rates (score test)",
-    "remission": "difference of remission rates (score test)",
-    "time-to-remission": "log hazard ratio of remission (Cox regression, Efron's ties)",
-    "interaction": "effect in the marker-positive less that in the marker-negative (ANCOVA)",
-    "marker-slope": "change of the effect for each doubling of the marker (ANCOVA)",
-    "crossover": "half the difference of the periods, compared between the sequences",
-}
-UNADJUSTED = ("response", "remission", "crossover")
 MARKED = dict.fromkeys(("stratified", "match", "adaptive-enrichment"), ("marker",))
 MULTIPLICITY = {
     "none": "no adjustment; the first analysis is the primary one",
@@ -121,7 +101,9 @@ def _effect_table(result: TrialResult) -> Table:
 
 
 def _what(x: AnalysisCharacteristics) -> str:
-    return f"{METHODS[x.method]}, {x.of}, week {x.week:g}" + ("" if x.part == "all" else f", marker-{x.part}")
+    return f"{analysis_method(x.method).name}, {x.of}, week {x.week:g}" + (
+        "" if x.part == "all" else f", marker-{x.part}"
+    )
 
 
 def _knowledge_table(result: TrialResult) -> Table:
@@ -204,11 +186,12 @@ def protocol_table(result: TrialResult) -> Table:
     rows.append(("Visits", "weeks " + ", ".join(f"{w:g}" for w in result.visits_weeks) + window))
     for k, (a, x) in enumerate(zip(d.analyses, result.analyses, strict=True)):
         name = "Primary analysis" if k == 0 else f"Analysis '{a.id}'"
-        covariates = ["baseline", *a.covariates] if a.method not in UNADJUSTED or a.covariates else []
+        method = analysis_method(a.method)
+        covariates = ["baseline", *a.covariates] if method.baseline or a.covariates else []
         adjusted = f"; adjusted for {', '.join(covariates)}" if covariates else ""
         role = "" if a.confirmatory else "exploratory; "
         how = f"{adjusted}; two-sided level {a.alpha:g}. Estimand: {a.strategy}"
-        rows.append((name, f"{role}{LONG[a.method]}; {_outcome(x)}, {a.arm} against {a.versus}{how}"))
+        rows.append((name, f"{role}{method.words}; {_outcome(x)}, {a.arm} against {a.versus}{how}"))
     rows.append(("Multiplicity", MULTIPLICITY[d.multiplicity]))
     if d.interim is not None:
         looks = ", ".join(_share(s) for s in d.interim.information)

@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from crosstalk.study.protocol import Protocol, background
     from crosstalk.study.records import Arm, Eligibility, Endpoint, Marker, Population, Result, Study
     from crosstalk.study.schema import read_study
-    from crosstalk.study.statistics import Estimate
+    from crosstalk.study.statistics import Statistic
 
 __all__ = [
     "ENDPOINTS",
     "Arm",
     "Eligibility",
     "Endpoint",
-    "Estimate",
     "Marker",
     "Population",
     "Protocol",
     "Result",
+    "Statistic",
     "Study",
     "background",
     "error_scale",
@@ -42,7 +42,7 @@ __getattr__, __dir__ = lazily(
         "Arm": "records",
         "Eligibility": "records",
         "Endpoint": "records",
-        "Estimate": "statistics",
+        "Statistic": "statistics",
         "Marker": "records",
         "Population": "records",
         "Protocol": "protocol",

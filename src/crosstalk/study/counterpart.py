@@ -11,7 +11,7 @@ from crosstalk.errors import StudyError
 from crosstalk.knowledge.records import Scale
 from crosstalk.study.endpoints import Simulated, endpoint_kind
 from crosstalk.study.records import Result
-from crosstalk.study.statistics import Estimate
+from crosstalk.study.statistics import Statistic
 
 __all__ = ["estimate"]
 
@@ -28,7 +28,7 @@ def estimate(
     stratum: Mapping[str, Mask] | None = None,
     baseline: Mapping[tuple[str, str], Array] | None = None,
     paired: bool = False,
-) -> Estimate:
+) -> Statistic:
     """Compute one published result from simulated arms.
 
     Parameters
@@ -48,7 +48,7 @@ def estimate(
 
     Returns
     -------
-    Estimate
+    Statistic
 
     Raises
     ------

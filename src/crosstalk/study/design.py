@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from crosstalk.study.methods import analysis_method
 from crosstalk.study.records import Eligibility
 
 __all__ = [
@@ -17,14 +18,10 @@ __all__ = [
     "DesignKind",
     "Interim",
     "LeadIn",
-    "Method",
     "Stratum",
 ]
 
 DesignKind = Literal["parallel", "stratified", "enrichment", "match", "adaptive-enrichment", "crossover"]
-Method = Literal[
-    "mmrm", "ancova", "response", "remission", "time-to-remission", "interaction", "marker-slope", "crossover"
-]
 Estimand = Literal["treatment-policy", "hypothetical"]
 Part = Literal["all", "positive", "negative"]
 
@@ -89,15 +86,14 @@ class Conduct:
 class Analysis:
     """One analysis of a finished trial.
 
-    ``interaction`` is the effect in the marker-positive less that in the others, ``marker-slope`` the change of the
-    effect for each doubling of the marker. ``part`` restricts an analysis to the marker-positive or -negative.
-    ``estimand`` says what is done with scores after the drug was stopped: used (treatment policy), or set missing
-    (hypothetical: as if it had not been stopped). ``nonresponder`` counts who has no score as not improved.
+    ``method`` is a key of `crosstalk.study.methods.METHODS`. ``part`` restricts an analysis to the marker-positive or
+    -negative. ``estimand`` says what is done with scores after the drug was stopped: used (treatment policy), or set
+    missing (hypothetical: as if it had not been stopped). ``nonresponder`` counts who has no score as not improved.
     Multiplicity is over the confirmatory analyses alone.
     """
 
     id: str
-    method: Method
+    method: str
     of: str
     time_h: float
     arm: str
@@ -112,7 +108,7 @@ class Analysis:
     @property
     def strategy(self) -> str:
         """The estimand in the words of ICH E9 (R1)."""
-        if self.method in ("response", "remission") and self.nonresponder:
+        if analysis_method(self.method).responders and self.nonresponder:
             return "composite: who has no score counts as not improved"
         if self.estimand == "hypothetical":
             return "hypothetical: had nobody stopped the drug"

@@ -10,6 +10,7 @@ from crosstalk.knowledge.loader import Knowledge
 from crosstalk.study.checks import KeyPath, eligibility, fail, find
 from crosstalk.study.design import Analysis, Conduct, Costs, Crossover, Design, Interim, LeadIn, Stratum
 from crosstalk.study.design_tables import TrialTable
+from crosstalk.study.methods import METHODS
 from crosstalk.study.protocol import HOURS_PER_WEEK
 from crosstalk.study.records import Arm, Eligibility, Population
 from crosstalk.study.tables import EligibleTable
@@ -20,7 +21,6 @@ T: KeyPath = ("trial",)
 BY_MARKER = ("stratified", "enrichment", "match", "adaptive-enrichment")
 STRATEGIES = ("matched", "mismatched")
 FUTILITY = 0.2  # conditional power; usual limits lie between 0.1 and 0.3 (assumed)
-RESPONDERS = ("response", "remission")
 
 
 def build_design(
@@ -276,19 +276,19 @@ def _analysis(
         fail((*path, "versus"), f"received {versus!r}, the arm itself; name the arm that it is compared with")
     time_h = entry.week * HOURS_PER_WEEK
     _check_week(table, time_h, visits_h, (*path, "week"))
-    if (entry.method == "crossover") != (table.design == "crossover"):
+    method = METHODS[entry.method]
+    if method.crossover != (table.design == "crossover"):
         fail((*path, "method"), f"received {entry.method!r} in a {table.design} design; take the method that fits")
-    by_marker = entry.method in ("interaction", "marker-slope")
-    if (entry.part != "all" or by_marker) and table.marker is None:
+    if (entry.part != "all" or method.by_marker) and table.marker is None:
         fail(
             path,
             f"a {table.design} design was asked for an analysis by marker; take design = 'stratified' with a marker",
         )
-    if table.design == "enrichment" and (entry.part == "negative" or entry.method == "interaction"):
+    if table.design == "enrichment" and (entry.part == "negative" or method.between_parts):
         fail(path, "an enrichment randomises no marker-negative patient; take design = 'stratified'")
-    if entry.part != "all" and entry.method == "interaction":
+    if entry.part != "all" and method.between_parts:
         fail((*path, "part"), "an interaction compares the parts; drop part")
-    if entry.method in RESPONDERS and entry.estimand == "hypothetical" and entry.nonresponder:
+    if method.responders and entry.estimand == "hypothetical" and entry.nonresponder:
         fail(
             (*path, "estimand"),
             "received 'hypothetical', which leaves out scores off the drug, while those without a score count as not "

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from crosstalk.limits import ARMS, PATIENTS, WEEKS
-from crosstalk.study.design import DesignKind, Estimand, Method, Part
+from crosstalk.study.design import DesignKind, Estimand, Part
+from crosstalk.study.methods import METHODS
 
 __all__ = ["TRIAL_ALLOWED", "TrialTable"]
 
@@ -19,6 +21,14 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(gt=0, le=PATIENTS)]
 Week = Annotated[float, Field(gt=0, le=WEEKS, allow_inf_nan=False)]
+
+
+def _known_method(name: str) -> str:
+    if name not in METHODS:
+        near = difflib.get_close_matches(name, METHODS, n=2)
+        hint = f"did you mean {' or '.join(near)}?" if near else "correct the value"
+        raise ValueError(f"received {name!r}, expected {', '.join(map(repr, METHODS))}; {hint}")
+    return name
 
 
 class _Table(BaseModel):
@@ -73,7 +83,7 @@ class _ConductTable(_Table):
 
 class _AnalysisTable(_Table):
     id: Id
-    method: Method
+    method: Annotated[str, AfterValidator(_known_method)]
     of: Text
     week: Week
     arm: Id

@@ -19,16 +19,43 @@ from crosstalk.errors import StudyError
 from crosstalk.knowledge.records import Scale
 from crosstalk.study import moderation, statistics
 from crosstalk.study.records import Result
-from crosstalk.study.statistics import Estimate
+from crosstalk.study.statistics import Statistic
 
-__all__ = ["ENDPOINTS", "EndpointKind", "Simulated", "endpoint_kind", "error_scale", "error_scales", "from_error_scale"]
+__all__ = [
+    "ENDPOINTS",
+    "ERROR_SCALES",
+    "EndpointKind",
+    "ErrorScale",
+    "Simulated",
+    "endpoint_kind",
+    "error_scale",
+    "error_scales",
+    "from_error_scale",
+]
 
 Array = NDArray[np.float64]
 
-ErrorScale = Literal["identity", "logarithm", "Fisher z"]
+ScaleName = Literal["identity", "logarithm", "Fisher z"]
 
 LOGISTIC_SD = pi / sqrt(3)
 MOST_CORRELATED = 0.999  # a simulated correlation of 1 has no finite z
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorScale:
+    """A scale on which errors are about normal: there, back, and there for many values."""
+
+    forward: Callable[[float], float]
+    inverse: Callable[[float], float]
+    forward_all: Callable[[Array], Array]
+
+
+ERROR_SCALES: dict[str, ErrorScale] = {
+    "identity": ErrorScale(float, float, lambda values: values),
+    "logarithm": ErrorScale(log, exp, np.log),
+    "Fisher z": ErrorScale(atanh, tanh, lambda values: np.arctanh(np.clip(values, -MOST_CORRELATED, MOST_CORRELATED))),
+}
+"""Scales by the name that an endpoint gives; a standard error refers to them."""
 
 
 @dataclass(frozen=True)
@@ -141,8 +168,8 @@ class EndpointKind:
     """
 
     definition: str
-    counterpart: Callable[[Simulated], Estimate]
-    scale: ErrorScale = "identity"
+    counterpart: Callable[[Simulated], Statistic]
+    scale: ScaleName = "identity"
     numbers: Literal["subject", "share", "time", "positive", "correlation", "free"] = "free"
     arms: Literal["one", "two", "any"] = "any"
     needs: tuple[str, ...] = ()
@@ -161,23 +188,16 @@ class EndpointKind:
         ValueError
             If it has no finite place there.
         """
-        if self.scale == "logarithm":
-            return log(value)
-        return atanh(value) if self.scale == "Fisher z" else value
+        return ERROR_SCALES[self.scale].forward(value)
 
     def inverse(self, value: float) -> float:
         """Put a value back from the scale of its error."""
-        if self.scale == "logarithm":
-            return exp(value)
-        return tanh(value) if self.scale == "Fisher z" else value
+        return ERROR_SCALES[self.scale].inverse(value)
 
     def forward_all(self, values: Array) -> Array:
         """`forward` of many values; NaN for what has no finite place."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            if self.scale == "logarithm":
-                values = np.log(values)
-            elif self.scale == "Fisher z":
-                values = np.arctanh(np.clip(values, -MOST_CORRELATED, MOST_CORRELATED))
+            values = ERROR_SCALES[self.scale].forward_all(values)
         return np.where(np.isfinite(values), values, np.nan)
 
     def sd(self, scale_maximum: float | None, share: float) -> float:
@@ -202,13 +222,13 @@ class EndpointKind:
         return 0.0 if self.neutral == "always" or (self.neutral == "versus" and compared) else None
 
 
-def _slope(s: Simulated) -> Estimate:
+def _slope(s: Simulated) -> Statistic:
     arm = s.result.arm
     moved = s.at(s.values) - statistics.at_time(s.values, s.times_h, 0.0)
     return moderation.linear_slope(moved, s.steps(arm), s.adjusted(arm, s.values))
 
 
-def _interaction(s: Simulated) -> Estimate:
+def _interaction(s: Simulated) -> Statistic:
     arm, versus = s.result.arm, s.result.versus
     if s.paired:
         # what a patient has in both arms alike, baseline score and covariates included, cancels
@@ -219,35 +239,35 @@ def _interaction(s: Simulated) -> Estimate:
     return moderation.difference_of_slopes(_slope(s), second)
 
 
-def _standardized(of: Callable[[Simulated], Estimate]) -> Callable[[Simulated], Estimate]:
+def _standardized(of: Callable[[Simulated], Statistic]) -> Callable[[Simulated], Statistic]:
     """The same per standard deviation of the score at the time of the result, pooled over the arms."""
 
-    def counterpart(s: Simulated) -> Estimate:
+    def counterpart(s: Simulated) -> Statistic:
         found = of(s)
         scores = [x[np.isfinite(x)] for x in map(s.at, (c for c in (s.values, s.versus) if c is not None))]
         if min(len(x) for x in scores) < 2:
             return statistics.UNKNOWN
         spread = sqrt(sum((len(x) - 1) * float(x.var(ddof=1)) for x in scores) / sum(len(x) - 1 for x in scores))
-        return Estimate(found.value / spread, found.se / spread) if spread > 0 else statistics.UNKNOWN
+        return Statistic(found.value / spread, found.se / spread) if spread > 0 else statistics.UNKNOWN
 
     return counterpart
 
 
-def _log_odds_slope(s: Simulated, arm: str, courses: Array) -> Estimate:
+def _log_odds_slope(s: Simulated, arm: str, courses: Array) -> Statistic:
     return moderation.logistic_slope(s.at(s.events(courses)), s.steps(arm), s.adjusted(arm, courses))
 
 
-def _slope_or(s: Simulated) -> Estimate:
+def _slope_or(s: Simulated) -> Statistic:
     return _exponential(_log_odds_slope(s, s.result.arm, s.values))
 
 
-def _interaction_or(s: Simulated) -> Estimate:
+def _interaction_or(s: Simulated) -> Statistic:
     first = _log_odds_slope(s, s.result.arm, s.values)
     second = _log_odds_slope(s, s.result.versus, s.other)
     return _exponential(moderation.difference_of_slopes(first, second))
 
 
-def _hazard_ratio(s: Simulated) -> Estimate:
+def _hazard_ratio(s: Simulated) -> Statistic:
     """Of the first visit with the event: between arms, or per step of a marker in one arm."""
     arms = [(s.result.arm, s.values, 1.0)]
     if s.result.versus:
@@ -267,22 +287,22 @@ def _hazard_ratio(s: Simulated) -> Estimate:
     return _exponential(moderation.cox_slope(*(np.concatenate(x) for x in zip(*parts, strict=True))))
 
 
-def _exponential(found: Estimate) -> Estimate:
-    return Estimate(float(np.exp(found.value)), found.se)
+def _exponential(found: Statistic) -> Statistic:
+    return Statistic(float(np.exp(found.value)), found.se)
 
 
-def _odds_ratio(s: Simulated) -> Estimate:
+def _odds_ratio(s: Simulated) -> Statistic:
     if s.result.threshold is not None:
         return statistics.odds_ratio(s.values, s.times_h, s.at_h, versus=s.other, threshold=s.threshold)
     return statistics.odds_ratio(s.values, s.times_h, s.at_h, fraction=s.rule.response_fraction, versus=s.other)
 
 
-def _correlation(s: Simulated) -> Estimate:
+def _correlation(s: Simulated) -> Statistic:
     assert s.partner is not None
     return statistics.correlation(s.values, s.partner, s.times_h, s.at_h, s.result.partner_h)
 
 
-def _responder_smd(s: Simulated) -> Estimate:
+def _responder_smd(s: Simulated) -> Statistic:
     assert s.partner is not None
     return statistics.responder_smd(s.values, s.partner, s.times_h, s.at_h, fraction=s.rule.response_fraction)
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosstalk.study.records import Marker
-from crosstalk.study.statistics import UNKNOWN, Estimate
+from crosstalk.study.statistics import UNKNOWN, Statistic
 
 __all__ = ["cox_slope", "difference_of_slopes", "linear_slope", "logistic_slope", "marker_steps"]
 
@@ -49,7 +49,7 @@ def marker_steps(values: Array, marker: Marker) -> Array:
     return logs / {"ln": 1.0, "log2": log(2), "log10": log(10), "sd-ln": _sd(logs)}[marker.per]
 
 
-def linear_slope(outcome: Array, steps: Array, covariates: Array) -> Estimate:
+def linear_slope(outcome: Array, steps: Array, covariates: Array) -> Statistic:
     """Coefficient of ordinary least squares of an outcome on the marker, with its standard error.
 
     Parameters
@@ -65,10 +65,10 @@ def linear_slope(outcome: Array, steps: Array, covariates: Array) -> Estimate:
     inverse = np.linalg.inv(design.T @ design)
     beta = inverse @ design.T @ y
     left = y - design @ beta
-    return Estimate(float(beta[1]), sqrt(float(left @ left) / (n - k) * inverse[1, 1]))
+    return Statistic(float(beta[1]), sqrt(float(left @ left) / (n - k) * inverse[1, 1]))
 
 
-def logistic_slope(event: Array, steps: Array, covariates: Array) -> Estimate:
+def logistic_slope(event: Array, steps: Array, covariates: Array) -> Statistic:
     """Log odds ratio of an event per step of the marker, with its standard error.
 
     A weak ridge keeps it finite where the marker separates the groups.
@@ -89,10 +89,10 @@ def logistic_slope(event: Array, steps: Array, covariates: Array) -> Estimate:
         if np.abs(step).max() < 1e-10:
             break
     error = sqrt(float(np.linalg.inv(information)[1, 1]))
-    return Estimate(float(beta[1] / spread[0]), error / float(spread[0]))
+    return Statistic(float(beta[1] / spread[0]), error / float(spread[0]))
 
 
-def cox_slope(time: Array, event: Array, steps: Array, covariates: Array) -> Estimate:
+def cox_slope(time: Array, event: Array, steps: Array, covariates: Array) -> Statistic:
     """Log hazard ratio per step by Cox's partial likelihood, ties after Breslow [1]_.
 
     Parameters
@@ -133,12 +133,12 @@ def cox_slope(time: Array, event: Array, steps: Array, covariates: Array) -> Est
         beta += step
         if np.abs(step).max() < 1e-10:
             break
-    return Estimate(float(beta[0]), sqrt(float(np.linalg.inv(information)[0, 0])))
+    return Statistic(float(beta[0]), sqrt(float(np.linalg.inv(information)[0, 0])))
 
 
-def difference_of_slopes(first: Estimate, second: Estimate) -> Estimate:
+def difference_of_slopes(first: Statistic, second: Statistic) -> Statistic:
     """Difference of two slopes of different patients."""
-    return Estimate(first.value - second.value, sqrt(first.se**2 + second.se**2))
+    return Statistic(first.value - second.value, sqrt(first.se**2 + second.se**2))
 
 
 def _design(outcome: Array, steps: Array, covariates: Array) -> tuple[Array, Array]:

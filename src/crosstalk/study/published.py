@@ -9,11 +9,11 @@ from statistics import NormalDist
 from crosstalk.errors import UnitError, UsageError
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.knowledge.records import Analyte, Scale
+from crosstalk.statistics.effect_sizes import proportion_se, smd_se
 from crosstalk.study.checks import POINTS, KeyPath, eligibility, fail, measurable, model_variables, unit_factor
 from crosstalk.study.endpoints import ENDPOINTS, error_scale
 from crosstalk.study.protocol import HOURS_PER_WEEK
 from crosstalk.study.records import Marker, Result
-from crosstalk.study.statistics import proportion_se, smd_se
 from crosstalk.study.tables import MarkerTable, ResultTable, StudyFile
 from crosstalk.units import convert
 

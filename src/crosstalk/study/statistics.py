@@ -1,38 +1,36 @@
 """Statistics of simulated arms, computed as the publications compute them.
 
-Every function takes courses of shape (n_patients, n_times) and returns an `Estimate`. Patients with a value that is not
+Every function takes courses of shape (n_patients, n_times) and returns a `Statistic`. Patients with a value that is not
 finite are left out; fewer than two patients give NaN, since a stratum may be empty. Time 0 is the baseline.
 """
 
 from __future__ import annotations
 
-from math import gamma, lgamma, log, sqrt
+from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crosstalk.errors import StudyError
+from crosstalk.statistics.effect_sizes import hedges_correction, proportion_se, smd_se
 
 __all__ = [
     "UNKNOWN",
-    "Estimate",
+    "Statistic",
     "at_time",
     "change",
     "correlation",
-    "hedges_correction",
     "incidence",
     "level",
     "odds_ratio",
     "prevalence",
-    "proportion_se",
     "ratio",
     "remission",
     "responder_smd",
     "response",
     "sd",
     "smd",
-    "smd_se",
     "time_of_peak",
 ]
 
@@ -42,18 +40,18 @@ Mask = NDArray[np.bool_]
 TIME_TOLERANCE_H = 1e-6
 
 
-class Estimate(NamedTuple):
+class Statistic(NamedTuple):
     """A statistic and its standard error, on the scale that `crosstalk.study.endpoints.ENDPOINTS` gives."""
 
     value: float
     se: float
 
 
-UNKNOWN = Estimate(float("nan"), float("nan"))
+UNKNOWN = Statistic(float("nan"), float("nan"))
 """What a statistic of too few patients is."""
 
 
-def level(values: Array, times_h: Array, at_h: float, versus: Array | None = None) -> Estimate:
+def level(values: Array, times_h: Array, at_h: float, versus: Array | None = None) -> Statistic:
     """Mean value at a time, or the difference of the means of two arms.
 
     Parameters
@@ -67,7 +65,7 @@ def level(values: Array, times_h: Array, at_h: float, versus: Array | None = Non
 
     Returns
     -------
-    Estimate
+    Statistic
         In the unit of ``values``; the standard error of a difference does not assume equal variances [1]_.
 
     Raises
@@ -82,7 +80,7 @@ def level(values: Array, times_h: Array, at_h: float, versus: Array | None = Non
     return _mean_difference(at_time(values, times_h, at_h), None if versus is None else at_time(versus, times_h, at_h))
 
 
-def change(values: Array, times_h: Array, at_h: float, versus: Array | None = None) -> Estimate:
+def change(values: Array, times_h: Array, at_h: float, versus: Array | None = None) -> Statistic:
     """Mean change from baseline, or the difference of the mean changes of two arms.
 
     Parameters and returns are those of `level`; a fall is negative.
@@ -90,14 +88,14 @@ def change(values: Array, times_h: Array, at_h: float, versus: Array | None = No
     return _mean_difference(_change(values, times_h, at_h), None if versus is None else _change(versus, times_h, at_h))
 
 
-def ratio(values: Array, times_h: Array, at_h: float, versus: Array | None = None) -> Estimate:
+def ratio(values: Array, times_h: Array, at_h: float, versus: Array | None = None) -> Statistic:
     """Geometric mean of the fold change from baseline, or the ratio of the fold changes of two arms.
 
     Parameters are those of `level`; all values must be positive.
 
     Returns
     -------
-    Estimate
+    Statistic
         Dimensionless; the standard error is that of the logarithm.
 
     Raises
@@ -108,12 +106,12 @@ def ratio(values: Array, times_h: Array, at_h: float, versus: Array | None = Non
     result = _mean_difference(
         _log_ratio(values, times_h, at_h), None if versus is None else _log_ratio(versus, times_h, at_h)
     )
-    return Estimate(float(np.exp(result.value)), result.se)
+    return Statistic(float(np.exp(result.value)), result.se)
 
 
 def response(
     values: Array, times_h: Array, at_h: float, *, fraction: float = 0.5, versus: Array | None = None
-) -> Estimate:
+) -> Statistic:
     """Share of patients whose score fell by at least a fraction of its baseline, or the difference of the shares.
 
     Parameters
@@ -128,7 +126,7 @@ def response(
 
     Returns
     -------
-    Estimate
+    Statistic
         A fraction, with the standard error of `proportion_se`.
     """
     return _share_difference(
@@ -137,7 +135,7 @@ def response(
     )
 
 
-def remission(values: Array, times_h: Array, at_h: float, *, at_most: float, versus: Array | None = None) -> Estimate:
+def remission(values: Array, times_h: Array, at_h: float, *, at_most: float, versus: Array | None = None) -> Statistic:
     """Share of patients whose score is at most ``at_most`` [points], or the difference of the shares.
 
     The other parameters and the returns are those of `response`.
@@ -152,7 +150,7 @@ def remission(values: Array, times_h: Array, at_h: float, *, at_most: float, ver
 
 def incidence(
     values: Array, times_h: Array, until_h: float, *, threshold: float, versus: Array | None = None
-) -> Estimate:
+) -> Statistic:
     """Share of patients whose score reached a threshold at any output time after baseline up to ``until_h``.
 
     Parameters
@@ -166,7 +164,7 @@ def incidence(
 
     Returns
     -------
-    Estimate
+    Statistic
         A fraction, with the standard error of `proportion_se`.
     """
     during = (times_h > 0) & (times_h <= until_h + TIME_TOLERANCE_H)
@@ -183,7 +181,7 @@ def incidence(
 
 def prevalence(
     values: Array, times_h: Array, at_h: float, *, threshold: float, versus: Array | None = None
-) -> Estimate:
+) -> Statistic:
     """Share of patients whose value at a time is at least ``threshold``, or the difference of the shares.
 
     Parameters and returns are those of `incidence`, which looks at the whole course.
@@ -202,14 +200,14 @@ def odds_ratio(
     versus: Array,
     fraction: float = 0.5,
     threshold: float | None = None,
-) -> Estimate:
+) -> Statistic:
     """Odds ratio of response of an arm against another, or of a value of at least ``threshold``.
 
     The other parameters are those of `response`.
 
     Returns
     -------
-    Estimate
+    Statistic
         The standard error is Woolf's, of the logarithm [1]_. If one of the four cells is empty, 0.5 is added to all
         of them, in the ratio and in its error (Haldane and Anscombe).
 
@@ -231,26 +229,26 @@ def odds_ratio(
     if (cells == 0).any():
         cells = cells + 0.5
     a, b, c, d = cells
-    return Estimate(float(a * d / (b * c)), float(np.sqrt((1 / cells).sum())))
+    return Statistic(float(a * d / (b * c)), float(np.sqrt((1 / cells).sum())))
 
 
-def sd(values: Array, times_h: Array, at_h: float) -> Estimate:
+def sd(values: Array, times_h: Array, at_h: float) -> Statistic:
     """Standard deviation between patients of the change from baseline, or of the level if ``at_h`` is 0.
 
     Parameters are those of `level`.
 
     Returns
     -------
-    Estimate
+    Statistic
         In the unit of ``values``; the standard error is that of the logarithm, ``1 / sqrt(2 (n - 1))``.
     """
     spread = _finite(at_time(values, times_h, 0.0) if at_h == 0 else _change(values, times_h, at_h))
     if len(spread) < 2 or spread.std() == 0:
         return UNKNOWN
-    return Estimate(float(spread.std(ddof=1)), 1 / sqrt(2 * (len(spread) - 1)))
+    return Statistic(float(spread.std(ddof=1)), 1 / sqrt(2 * (len(spread) - 1)))
 
 
-def smd(values: Array, times_h: Array, at_h: float, versus: Array | None = None) -> Estimate:
+def smd(values: Array, times_h: Array, at_h: float, versus: Array | None = None) -> Statistic:
     """Standardized mean difference with the small-sample correction of Hedges.
 
     Against another arm: the difference of the means at ``at_h`` in units of the pooled standard deviation [1]_.
@@ -260,7 +258,7 @@ def smd(values: Array, times_h: Array, at_h: float, versus: Array | None = None)
 
     Returns
     -------
-    Estimate
+    Statistic
         In standard deviations, with the standard error of `smd_se`; for a change with
         ``sqrt((sd_change / sd_baseline)^2 / (n - 1) + g^2 / (2 (n - 1)))``, which does not assume that the standard
         deviation stays the same [3]_.
@@ -285,10 +283,10 @@ def smd(values: Array, times_h: Array, at_h: float, versus: Array | None = None)
     moved = after - before
     spread = float(moved.std(ddof=1) / before.std(ddof=1))
     g = hedges_correction(n - 1) * float(moved.mean() / before.std(ddof=1))
-    return Estimate(g, sqrt((spread * spread + g * g / 2) / (n - 1)))
+    return Statistic(g, sqrt((spread * spread + g * g / 2) / (n - 1)))
 
 
-def responder_smd(values: Array, scores: Array, times_h: Array, at_h: float, *, fraction: float = 0.5) -> Estimate:
+def responder_smd(values: Array, scores: Array, times_h: Array, at_h: float, *, fraction: float = 0.5) -> Statistic:
     """Standardized difference of a baseline value between responders and non-responders of one arm.
 
     Parameters
@@ -301,7 +299,7 @@ def responder_smd(values: Array, scores: Array, times_h: Array, at_h: float, *, 
 
     Returns
     -------
-    Estimate
+    Statistic
         In standard deviations, positive where responders have more.
     """
     baseline, before, after = (
@@ -314,7 +312,7 @@ def responder_smd(values: Array, scores: Array, times_h: Array, at_h: float, *, 
     return _group_smd(baseline[known & responded], baseline[known & ~responded])
 
 
-def time_of_peak(values: Array, times_h: Array) -> Estimate:
+def time_of_peak(values: Array, times_h: Array) -> Statistic:
     """Mean over patients of the time at which each course is highest.
 
     Parameters
@@ -324,7 +322,7 @@ def time_of_peak(values: Array, times_h: Array) -> Estimate:
 
     Returns
     -------
-    Estimate
+    Statistic
         In hours. A peak between outputs is placed by the parabola through the highest output and its neighbors.
     """
     courses = values[np.isfinite(values).all(axis=1)]
@@ -345,7 +343,9 @@ def time_of_peak(values: Array, times_h: Array) -> Estimate:
     return _mean_difference(peaks, None)
 
 
-def correlation(values: Array, partner: Array, times_h: Array, at_h: float, partner_h: float | None = None) -> Estimate:
+def correlation(
+    values: Array, partner: Array, times_h: Array, at_h: float, partner_h: float | None = None
+) -> Statistic:
     """Pearson correlation over patients of two changes from baseline.
 
     Of two levels if ``at_h`` is 0 or the time of the partner is given.
@@ -361,7 +361,7 @@ def correlation(values: Array, partner: Array, times_h: Array, at_h: float, part
 
     Returns
     -------
-    Estimate
+    Statistic
         The standard error is ``1 / sqrt(n - 3)``, of Fisher's z.
     """
     pick = at_time if at_h == 0 or partner_h is not None else _change
@@ -371,36 +371,7 @@ def correlation(values: Array, partner: Array, times_h: Array, at_h: float, part
     first, second = first[both], second[both]
     if len(first) < 4 or first.std() == 0 or second.std() == 0:
         return UNKNOWN
-    return Estimate(float(np.corrcoef(first, second)[0, 1]), 1 / sqrt(len(first) - 3))
-
-
-def hedges_correction(df: int) -> float:
-    """Exact factor that removes the small-sample bias of a standardized difference with ``df`` degrees of freedom.
-
-    References
-    ----------
-    Hedges 1981, equation 6e. doi:10.3102/10769986006002107
-
-    Examples
-    --------
-    >>> round(hedges_correction(38), 4)
-    0.9801
-    """
-    if df < 100:
-        return gamma(df / 2) / (sqrt(df / 2) * gamma((df - 1) / 2)) if df > 1 else float("nan")
-    return float(np.exp(lgamma(df / 2) - 0.5 * log(df / 2) - lgamma((df - 1) / 2)))
-
-
-def smd_se(g: float, n1: int, n2: int) -> float:
-    """Return the standard error of a standardized difference: ``sqrt(1/n1 + 1/n2 + g^2 / (2 (n1 + n2)))``."""
-    return sqrt(1 / n1 + 1 / n2 + g * g / (2 * (n1 + n2)))
-
-
-def proportion_se(share: float, n: int) -> float:
-    """Return the standard error of a share: ``sqrt(p (1 - p) / n)``; for 0 and 1 with ``p = (x + 0.5) / (n + 1)``."""
-    if share in (0.0, 1.0):
-        share = (share * n + 0.5) / (n + 1)
-    return sqrt(share * (1 - share) / n)
+    return Statistic(float(np.corrcoef(first, second)[0, 1]), 1 / sqrt(len(first) - 3))
 
 
 def at_time(values: Array, times_h: Array, at_h: float) -> Array:
@@ -447,7 +418,7 @@ def _reached(values: Array, times_h: Array, at_h: float, threshold: float) -> Ar
     return np.asarray(_finite(at_time(values, times_h, at_h)) >= threshold, dtype=np.float64)
 
 
-def _group_smd(first: Array, second: Array) -> Estimate:
+def _group_smd(first: Array, second: Array) -> Statistic:
     n1, n2 = len(first), len(second)
     if min(n1, n2) < 2:
         return UNKNOWN
@@ -455,14 +426,14 @@ def _group_smd(first: Array, second: Array) -> Estimate:
     if pooled == 0:
         return UNKNOWN
     g = hedges_correction(n1 + n2 - 2) * float(first.mean() - second.mean()) / pooled
-    return Estimate(g, smd_se(g, n1, n2))
+    return Statistic(g, smd_se(g, n1, n2))
 
 
 def _finite(values: Array) -> Array:
     return values[np.isfinite(values)]
 
 
-def _mean_difference(values: Array, versus: Array | None) -> Estimate:
+def _mean_difference(values: Array, versus: Array | None) -> Statistic:
     first = _finite(values)
     if len(first) < 2:
         return UNKNOWN
@@ -473,17 +444,17 @@ def _mean_difference(values: Array, versus: Array | None) -> Estimate:
             return UNKNOWN
         mean -= float(second.mean())
         variance += float(second.var(ddof=1)) / len(second)
-    return Estimate(mean, sqrt(variance))
+    return Statistic(mean, sqrt(variance))
 
 
-def _share_difference(values: Array, versus: Array | None) -> Estimate:
+def _share_difference(values: Array, versus: Array | None) -> Statistic:
     if len(values) < 2:
         return UNKNOWN
     share = float(values.mean())
     error = proportion_se(share, len(values))
     if versus is None:
-        return Estimate(share, error)
+        return Statistic(share, error)
     if len(versus) < 2:
         return UNKNOWN
     other = float(versus.mean())
-    return Estimate(share - other, sqrt(error**2 + proportion_se(other, len(versus)) ** 2))
+    return Statistic(share - other, sqrt(error**2 + proportion_se(other, len(versus)) ** 2))

@@ -17,7 +17,16 @@ from crosstalk.study.design_tables import TRIAL_ALLOWED, TrialTable
 from crosstalk.study.endpoints import ENDPOINTS
 from crosstalk.study.records import Event, Figure, Per
 
-__all__ = ["ALLOWED", "DoseEntry", "EligibleTable", "MarkerTable", "ResultTable", "SpreadTable", "StudyFile"]
+__all__ = [
+    "ALLOWED",
+    "DoseEntry",
+    "EligibleTable",
+    "MarkerTable",
+    "ResultTable",
+    "SpreadTable",
+    "StudyFile",
+    "known_endpoint",
+]
 
 Text = Annotated[str, Field(min_length=1)]
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
@@ -31,7 +40,8 @@ OneOrTwo = BeforeValidator(lambda value: value if isinstance(value, list) else [
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
-def _known_endpoint(name: str) -> str:
+def known_endpoint(name: str) -> str:
+    """Give an endpoint's name back, or raise `ValueError` with the choices."""
     if name not in ENDPOINTS:
         near = difflib.get_close_matches(name, ENDPOINTS, n=2)
         hint = f"did you mean {' or '.join(near)}?" if near else "correct the value"
@@ -249,7 +259,7 @@ class ResultTable(_Table):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True)
 
-    endpoint: Annotated[str, AfterValidator(_known_endpoint)]
+    endpoint: Annotated[str, AfterValidator(known_endpoint)]
     of: Text
     partner: str = Field(default="", alias="with")
     with_week: Week | None = None

@@ -1,8 +1,8 @@
 """Virtual trials, and the statistics of clinical trials: analyses, interim looks, several hypotheses.
 
 Names are imported on first use. Functions with the name of a module are imported from their own:
-``from crosstalk.trial.mmrm import mmrm``, ``from crosstalk.trial.boundaries import boundaries``,
-``from crosstalk.trial.analyses import subgroups``.
+``from crosstalk.statistics.mmrm import mmrm``, ``from crosstalk.statistics.boundaries import boundaries``,
+``from crosstalk.statistics.comparisons import subgroups``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from crosstalk.lazily import lazily
 
 if TYPE_CHECKING:
-    from crosstalk.trial.analyses import (
+    from crosstalk.statistics.boundaries import Boundaries, Operation, drift_for_power, operation
+    from crosstalk.statistics.comparisons import (
         Subgroups,
         ancova,
         interaction,
@@ -20,18 +21,17 @@ if TYPE_CHECKING:
         odds_ratio,
         risk_difference,
     )
-    from crosstalk.trial.boundaries import Boundaries, Operation, drift_for_power, operation
+    from crosstalk.statistics.estimates import Estimate, wald
+    from crosstalk.statistics.mixed import RandomSlopeFit, random_slope
+    from crosstalk.statistics.mmrm import MmrmFit
+    from crosstalk.statistics.multiplicity import bonferroni, closed_nested, fixed_sequence, hochberg, holm
+    from crosstalk.statistics.responders import remission, response, time_to_remission
+    from crosstalk.statistics.sizes import SampleSize, power_means, power_rates, sample_size_means, sample_size_rates
+    from crosstalk.statistics.survival import hazard_ratio, log_rank
     from crosstalk.trial.characteristics import AnalysisCharacteristics, Assurance, Value
-    from crosstalk.trial.endpoints import remission, response, time_to_remission
-    from crosstalk.trial.estimates import Estimate, wald
-    from crosstalk.trial.mixed import RandomSlopeFit, random_slope
-    from crosstalk.trial.mmrm import MmrmFit
-    from crosstalk.trial.multiplicity import bonferroni, closed_nested, fixed_sequence, hochberg, holm
     from crosstalk.trial.result import CurvePoint, Look, TrialResult, TrialStratum
     from crosstalk.trial.run import Pools, TrialSettings, characterise, make_pools, run_trial
     from crosstalk.trial.search import Candidate, Space, default_space, optimise, pareto
-    from crosstalk.trial.sizes import SampleSize, power_means, power_rates, sample_size_means, sample_size_rates
-    from crosstalk.trial.survival import hazard_ratio, log_rank
 
 __all__ = [
     "AnalysisCharacteristics",
@@ -88,50 +88,50 @@ __getattr__, __dir__ = lazily(
     {
         "AnalysisCharacteristics": "characteristics",
         "Assurance": "characteristics",
-        "Boundaries": "boundaries",
+        "Boundaries": ".statistics.boundaries",
         "Candidate": "search",
         "CurvePoint": "result",
-        "Estimate": "estimates",
+        "Estimate": ".statistics.estimates",
         "Look": "result",
-        "MmrmFit": "mmrm",
-        "Operation": "boundaries",
+        "MmrmFit": ".statistics.mmrm",
+        "Operation": ".statistics.boundaries",
         "Pools": "run",
-        "RandomSlopeFit": "mixed",
-        "SampleSize": "sizes",
+        "RandomSlopeFit": ".statistics.mixed",
+        "SampleSize": ".statistics.sizes",
         "Space": "search",
-        "Subgroups": "analyses",
+        "Subgroups": ".statistics.comparisons",
         "TrialResult": "result",
         "TrialSettings": "run",
         "TrialStratum": "result",
         "Value": "characteristics",
-        "ancova": "analyses",
-        "bonferroni": "multiplicity",
+        "ancova": ".statistics.comparisons",
+        "bonferroni": ".statistics.multiplicity",
         "characterise": "run",
-        "closed_nested": "multiplicity",
+        "closed_nested": ".statistics.multiplicity",
         "default_space": "search",
-        "drift_for_power": "boundaries",
-        "fixed_sequence": "multiplicity",
-        "hazard_ratio": "survival",
-        "hochberg": "multiplicity",
-        "holm": "multiplicity",
-        "interaction": "analyses",
-        "log_rank": "survival",
+        "drift_for_power": ".statistics.boundaries",
+        "fixed_sequence": ".statistics.multiplicity",
+        "hazard_ratio": ".statistics.survival",
+        "hochberg": ".statistics.multiplicity",
+        "holm": ".statistics.multiplicity",
+        "interaction": ".statistics.comparisons",
+        "log_rank": ".statistics.survival",
         "make_pools": "run",
-        "marginal_risk_difference": "analyses",
-        "odds_ratio": "analyses",
-        "operation": "boundaries",
+        "marginal_risk_difference": ".statistics.comparisons",
+        "odds_ratio": ".statistics.comparisons",
+        "operation": ".statistics.boundaries",
         "optimise": "search",
         "pareto": "search",
-        "power_means": "sizes",
-        "power_rates": "sizes",
-        "random_slope": "mixed",
-        "remission": "endpoints",
-        "response": "endpoints",
-        "risk_difference": "analyses",
+        "power_means": ".statistics.sizes",
+        "power_rates": ".statistics.sizes",
+        "random_slope": ".statistics.mixed",
+        "remission": ".statistics.responders",
+        "response": ".statistics.responders",
+        "risk_difference": ".statistics.comparisons",
         "run_trial": "run",
-        "sample_size_means": "sizes",
-        "sample_size_rates": "sizes",
-        "time_to_remission": "endpoints",
-        "wald": "estimates",
+        "sample_size_means": ".statistics.sizes",
+        "sample_size_rates": ".statistics.sizes",
+        "time_to_remission": ".statistics.responders",
+        "wald": ".statistics.estimates",
     },
 )

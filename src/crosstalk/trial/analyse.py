@@ -8,15 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosstalk.errors import CrosstalkError
+from crosstalk.statistics.estimates import Estimate
+from crosstalk.statistics.multiplicity import bonferroni, closed_nested, fixed_sequence, hochberg, holm
 from crosstalk.study.design import Analysis, Design
-from crosstalk.trial.analyses import ancova, interaction, marginal_risk_difference, risk_difference, subgroups
+from crosstalk.study.methods import Compared, analysis_method
+from crosstalk.study.protocol import HOURS_PER_WEEK
 from crosstalk.trial.conduct import TrialData
-from crosstalk.trial.endpoints import remission, response, time_to_remission
-from crosstalk.trial.estimates import Estimate
-from crosstalk.trial.mmrm import mmrm
-from crosstalk.trial.multiplicity import bonferroni, closed_nested, fixed_sequence, hochberg, holm
 from crosstalk.trial.setting import Setting
-from crosstalk.trial.survival import hazard_ratio
 
 __all__ = ["adjusted_p", "analyse", "favours"]
 
@@ -30,19 +28,34 @@ def analyse(setting: Setting, data: TrialData, analysis: Analysis) -> Estimate:
 
     Arms are compared as randomised. With the hypothetical estimand, scores after the drug was stopped are left out. A
     trial in which the analysis cannot be done gives an estimate that is not a number, with a note.
+
+    Raises
+    ------
+    UsageError
+        On an unknown method.
     """
-    groups = setting.groups
-    if analysis.method == "crossover":
-        return _tried(lambda: _crossover(setting, data, analysis), len(data))
-    which = np.isin(data.group, [groups.index(analysis.arm), groups.index(analysis.versus)])
-    if analysis.part != "all":
-        which &= data.positive == (analysis.part == "positive")
-    part = data.take(np.flatnonzero(which))
-    arm = (part.group == groups.index(analysis.arm)).astype(int)
+    method, groups, crossover = analysis_method(analysis.method), setting.groups, setting.design.crossover
+    if method.crossover:
+        part = data
+        arm = (data.treatment == setting.beginning_with(analysis.arm)).astype(int)
+    else:
+        which = np.isin(data.group, [groups.index(analysis.arm), groups.index(analysis.versus)])
+        if analysis.part != "all":
+            which &= data.positive == (analysis.part == "positive")
+        part = data.take(np.flatnonzero(which))
+        arm = (part.group == groups.index(analysis.arm)).astype(int)
     scores = part.scores[analysis.of]
     if analysis.estimand == "hypothetical":
         scores = np.where(part.on_drug, scores, np.nan)
-    return _tried(lambda: _estimate(setting, part, analysis, arm, scores), len(part))
+    others = [np.log(part.covariates[c]) if setting.noise.get(c) else part.covariates[c] for c in analysis.covariates]
+    at = setting.visit(analysis.time_h)
+    later_h = 0.0 if crossover is None else crossover.period_h + crossover.washout_h
+    compared = Compared(
+        scores, part.baseline[analysis.of], arm, np.column_stack(others) if others else np.empty((len(part), 0)),
+        part.positive, part.marker, at, setting.visit(analysis.time_h + later_h), setting.visits_h / HOURS_PER_WEEK,
+        setting.scales[analysis.of], "non-response" if analysis.nonresponder else "observed", 1 - analysis.alpha,
+    )  # fmt: skip
+    return _tried(lambda: method.estimate(compared), len(part))
 
 
 def _tried(estimate: Callable[[], Estimate], n: int) -> Estimate:
@@ -53,54 +66,9 @@ def _tried(estimate: Callable[[], Estimate], n: int) -> Estimate:
         return Estimate(nan, nan, nan, nan, nan, nan, n, f"not done: {str(error).splitlines()[0]}"[:160])
 
 
-def _estimate(setting: Setting, part: TrialData, analysis: Analysis, arm: NDArray[np.intp], scores: Array) -> Estimate:
-    level = 1 - analysis.alpha
-    at = setting.visit(analysis.time_h)
-    baseline = part.baseline[analysis.of]
-    others = [np.log(part.covariates[c]) if setting.noise.get(c) else part.covariates[c] for c in analysis.covariates]
-    adjust = np.column_stack([baseline, *others])
-    change = scores[:, at] - baseline
-    if analysis.method == "mmrm":
-        changes = scores[:, 1 : at + 1] - baseline[:, None]
-        return mmrm(changes, arm, adjust, level=level).contrast(-1)
-    if analysis.method == "ancova":
-        return ancova(change, arm, adjust, level=level)
-    if analysis.method == "interaction":
-        return subgroups(change, arm, part.positive.astype(float), 0.5, adjust, level=level).interaction
-    if analysis.method == "marker-slope":
-        return interaction(change, arm, part.marker, adjust, level=level)
-    scale = setting.scales[analysis.of]
-    missing = "non-response" if analysis.nonresponder else "observed"
-    if analysis.method == "time-to-remission":
-        weeks = setting.visits_h[1 : at + 1] / 168.0
-        time, event = time_to_remission(scores[:, 1 : at + 1], weeks, threshold=scale.remission_max)
-        return hazard_ratio(time, event, arm, adjust, level=level)
-    success = (
-        response(scores[:, at], baseline, reduction=scale.response_fraction, missing=missing)  # type: ignore[arg-type]
-        if analysis.method == "response"
-        else remission(scores[:, at], threshold=scale.remission_max, missing=missing)  # type: ignore[arg-type]
-    )
-    if analysis.covariates:
-        return marginal_risk_difference(success, arm, adjust, level=level)
-    return risk_difference(success, arm, level=level)
-
-
-def _crossover(setting: Setting, data: TrialData, analysis: Analysis) -> Estimate:
-    """Half the difference of the periods, compared between the sequences: free of the period and of the patient."""
-    design = setting.design
-    assert design.crossover is not None
-    again = analysis.time_h + design.crossover.period_h + design.crossover.washout_h
-    one, two = setting.visit(analysis.time_h), setting.visit(again)
-    scores = data.scores[analysis.of]
-    if analysis.estimand == "hypothetical":
-        scores = np.where(data.on_drug, scores, np.nan)
-    first = data.treatment == setting.beginning_with(analysis.arm)
-    return ancova((scores[:, one] - scores[:, two]) / 2, first.astype(int), level=1 - analysis.alpha)
-
-
 def favours(analysis: Analysis, estimate: Array) -> NDArray[np.bool_]:
     """Whether an estimate speaks for the arm: lower scores, more response and remission, earlier remission."""
-    higher = analysis.method in ("response", "remission", "time-to-remission")  # scales fall with improvement
+    higher = analysis_method(analysis.method).higher_is_better
     return np.asarray(estimate > 0 if higher else estimate < 0)
 
 
@@ -124,8 +92,8 @@ def adjusted_p(design: Design, estimates: Mapping[str, Estimate], p: Mapping[str
 def _closed(design: Design, estimates: Mapping[str, Estimate], p: Array) -> Array:
     """Closed test of the whole and the marker-positive population; other analyses stay as they are."""
     candidates = [(k, a) for k, a in enumerate(design.analyses) if a.confirmatory and a.method == design.primary.method]
-    place = {a.part: k for k, a in reversed(candidates)}
-    pair = [place["all"], place["positive"]]
+    first = {a.part: k for k, a in reversed(candidates)}
+    pair = [first["all"], first["positive"]]
     better = [bool(favours(design.analyses[k], np.array([estimates[design.analyses[k].id].estimate]))[0]) for k in pair]
     one = [p[k] / 2 if good else 1 - p[k] / 2 for k, good in zip(pair, better, strict=True)]
     n = [estimates[design.analyses[k].id].n for k in pair]

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
+from crosstalk.statistics.boundaries import boundaries
+from crosstalk.statistics.estimates import Estimate
 from crosstalk.study.design import Analysis, Design
 from crosstalk.trial.analyse import adjusted_p, analyse, favours
-from crosstalk.trial.boundaries import boundaries
 from crosstalk.trial.conduct import TrialData, conduct, join
-from crosstalk.trial.estimates import Estimate
 from crosstalk.trial.setting import Setting
 from crosstalk.trial.subgroups import naive_search
 

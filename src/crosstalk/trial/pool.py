@@ -20,7 +20,7 @@ from crosstalk.knowledge.loader import Knowledge
 from crosstalk.knowledge.records import Dose
 from crosstalk.population.enrolment import INFLATION, enrol_everywhere
 from crosstalk.population.measure import FLUCTUATION, observable_factor
-from crosstalk.population.run import ArmProblem, study_model
+from crosstalk.population.run import arm_problem, study_model, variable_of
 from crosstalk.population.worlds import Worlds
 from crosstalk.study.design import Design
 from crosstalk.study.protocol import HOURS_PER_WEEK
@@ -135,11 +135,10 @@ def make_pool(
     courses: dict[tuple[str, str], Array] = {}
     ok = people.ok.copy()
     for arm in (*treatments(study, design), *_throughout(study, design)):
-        problem = ArmProblem(timed, arm, model, knowledge, people, grid, False)
-        result = engine.simulate(problem.problem, rtol=RTOL)
-        for scale, variable in zip(scales, problem.variables, strict=True):
-            courses[arm.id, scale] = result[variable]
-            ok &= np.isfinite(result[variable]).all(axis=1)
+        result = engine.simulate(arm_problem(timed, arm, model, knowledge, people, grid), rtol=RTOL)
+        for scale in scales:
+            courses[arm.id, scale] = result[variable_of(scale, model, knowledge)]
+            ok &= np.isfinite(courses[arm.id, scale]).all(axis=1)
     keep = np.flatnonzero(ok)
     counts = np.bincount(people.world[keep], minlength=worlds.n)
     table = {**people.parameters, **people.covariates}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crosstalk.study.design import Design
+from crosstalk.study.methods import analysis_method
 from crosstalk.trial.analyse import favours
 from crosstalk.trial.basis import Basis
 from crosstalk.trial.characteristics import AnalysisCharacteristics, Assurance, Value
@@ -152,7 +153,7 @@ class TrialResult:
         """The main findings in words."""
         first = self.primary
         where = "" if first.part == "all" else f" in the marker-{first.part}"
-        points = " points" if first.method in ("mmrm", "ancova", "crossover", "interaction", "marker-slope") else ""
+        points = " points" if analysis_method(first.method).unit == "points" else ""
         what = f"{first.arm} less {first.versus}, {first.of} at week {first.week:g}{where}"
         better = bool(favours(self.design.primary, np.array([first.truth]))[0])
         lines = [

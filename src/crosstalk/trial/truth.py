@@ -7,16 +7,16 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from crosstalk.errors import PopulationError, UsageError
+from crosstalk.errors import PopulationError
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.population.enrolment import within
 from crosstalk.study.design import Analysis, Conduct
+from crosstalk.study.methods import Potential, analysis_method
+from crosstalk.study.protocol import HOURS_PER_WEEK
 from crosstalk.study.records import Study
 from crosstalk.trial.conduct import recruit, setting_of
-from crosstalk.trial.endpoints import time_to_remission
 from crosstalk.trial.pool import Pool
 from crosstalk.trial.setting import Setting
-from crosstalk.trial.survival import hazard_ratio
 from crosstalk.trial.visits import Recruits, visits
 
 __all__ = ["control_outcome", "marker_curve", "marker_values", "true_effects", "typical_world"]
@@ -69,23 +69,18 @@ def true_effects(setting: Setting, world: int, rng: np.random.Generator, *, n: i
     marker = None if design.marker is None else people.measured[design.marker.analyte]
     positive = np.ones(n, dtype=bool) if marker is None else within(marker, design.marker)  # type: ignore[arg-type]
     seed = int(rng.integers(2**62))
-    found: dict[str, float] = {}
+    effects: dict[str, float] = {}
     for analysis in design.analyses:
         arm, control = (
             _scores(setting, analysis, name, people, positive, seed) for name in (analysis.arm, analysis.versus)
         )
         part = {"all": np.ones(n, dtype=bool), "positive": positive, "negative": ~positive}[analysis.part]
-        if analysis.method == "time-to-remission":
-            found[analysis.id] = _log_hazard_ratio(setting, analysis, arm[part], control[part])
-            continue
-        benefit = _outcome(setting, analysis, arm) - _outcome(setting, analysis, control)
-        if analysis.method == "interaction":
-            found[analysis.id] = _mean(benefit[positive]) - _mean(benefit[~positive])
-        elif analysis.method == "marker-slope" and marker is not None:
-            found[analysis.id] = float(np.polyfit(np.log2(marker[part]), benefit[part], 1)[0])
-        else:
-            found[analysis.id] = _mean(benefit[part])
-    return found
+        potential = Potential(
+            arm, control, part, positive, np.full(n, np.nan) if marker is None else marker,
+            setting.visit(analysis.time_h), setting.visits_h / HOURS_PER_WEEK, setting.scales[analysis.of],
+        )  # fmt: skip
+        effects[analysis.id] = analysis_method(analysis.method).truth(potential)
+    return effects
 
 
 def marker_values(setting: Setting, rng: np.random.Generator, *, n: int = CURVE) -> Array:
@@ -113,7 +108,12 @@ def marker_curve(
     arm, control = (
         _scores(setting, analysis, name, people, positive, seed) for name in (analysis.arm, analysis.versus)
     )
-    benefit = _outcome(setting, analysis, arm) - _outcome(setting, analysis, control)
+    outcome, at, scale = (
+        analysis_method(analysis.method).outcome,
+        setting.visit(analysis.time_h),
+        setting.scales[analysis.of],
+    )
+    benefit = outcome(arm, at, scale) - outcome(control, at, scale)
     bins = np.searchsorted(edges, marker, side="right") - 1
     count = np.array([(bins == k).sum() for k in range(len(edges) - 1)], dtype=np.intp)
     effect = np.array([_mean(benefit[bins == k]) if count[k] >= FEWEST else np.nan for k in range(len(edges) - 1)])
@@ -141,7 +141,7 @@ def _scores(
     was, policy = setting.design.conduct, analysis.estimand == "treatment-policy"
     if policy:
         # who leaves counts as not improved, or is seen to the end off the drug
-        composite = analysis.method in ("response", "remission") and analysis.nonresponder
+        composite = analysis_method(analysis.method).responders and analysis.nonresponder
         conduct_ = replace(was, missed_visits=0.0, followed_up=was.followed_up if composite else 1.0)
     else:
         conduct_ = Conduct(was.visit_window_h)
@@ -152,25 +152,3 @@ def _scores(
     else:
         treatment = np.full(len(people), setting.beginning_with(name))
     return visits(world, people, treatment, np.random.default_rng(seed))[0][analysis.of]
-
-
-def _outcome(setting: Setting, analysis: Analysis, scores: Array) -> Array:
-    """What the analysis compares, for each participant."""
-    at, scale = setting.visit(analysis.time_h), setting.scales[analysis.of]
-    if analysis.method == "response":
-        return np.asarray(scores[:, at] <= (1 - scale.response_fraction) * scores[:, 0], dtype=np.float64)
-    if analysis.method == "remission":
-        return np.asarray(scores[:, at] <= scale.remission_max, dtype=np.float64)
-    return np.asarray(scores[:, at])
-
-
-def _log_hazard_ratio(setting: Setting, analysis: Analysis, arm: Array, control: Array) -> float:
-    at, scale = setting.visit(analysis.time_h), setting.scales[analysis.of]
-    both = np.concatenate([arm, control])
-    weeks = setting.visits_h[1 : at + 1] / 168.0
-    time, event = time_to_remission(both[:, 1 : at + 1], weeks, threshold=scale.remission_max)
-    group = np.repeat([1, 0], [len(arm), len(control)])
-    try:
-        return hazard_ratio(time, event, group, both[:, 0]).estimate
-    except UsageError:
-        return float("nan")  # nobody remits, or nobody is in this part

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from crosstalk.errors import PanelError
 from crosstalk.knowledge.loader import Knowledge
-from crosstalk.panel.censored import CensoredSample, fit_lognormal
 from crosstalk.panel.records import PanelFile
+from crosstalk.statistics.censored import CensoredSample, fit_lognormal
 from crosstalk.twin.assessment import WITHIN
 from crosstalk.twin.clusters import Clusters, find_clusters
 from crosstalk.twin.cohort_records import (

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +15,11 @@ from scipy.special import ndtr
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.population.latent import latent_space
 from crosstalk.population.patients import Patients
+from crosstalk.statistics.weighted import effective_number, step_quantiles
 from crosstalk.twin.likelihood import KERNEL, Observation, likeness, log_likelihood, tail_probability
 from crosstalk.twin.relations import relation_fit
 
-__all__ = ["Scores", "Tail", "Usable", "Weigher", "weighted_quantiles"]
+__all__ = ["Scores", "Tail", "Usable", "Weigher"]
 
 Array = NDArray[np.float64]
 
@@ -27,7 +27,6 @@ ADIPOSITY = "BMI"
 BLOCK = 64  # patients weighed at a time
 KEPT_ROWS = 256  # likelihoods of one limit, or kernels of one covariate, that are kept for the next patient
 TAIL_POINTS = 256  # virtual patients' values that stand for all in the tail probabilities
-PART = 256  # virtual patients summed at once on the way to a quantile
 CHUNK = 512  # values at a time in the tail probabilities
 
 
@@ -146,9 +145,8 @@ class Weigher:
         top = fit.max(axis=1)
         possible = np.isfinite(top)
         weight = np.exp(fit - np.where(possible, top, 0.0)[:, None], out=fit)
-        total = weight.sum(axis=1)
-        sample = np.where(possible, total**2 / np.maximum(np.einsum("ij,ij->i", weight, weight), 1e-300), np.nan)
-        weight /= np.where(possible, total, np.nan)[:, None]
+        sample = np.where(possible, effective_number(weight), np.nan)
+        weight /= np.where(possible, weight.sum(axis=1), np.nan)[:, None]
         mean = weight @ self._scores
         raw = np.maximum(weight @ self._scores**2 - mean**2, 1e-12)
         shift, variance = self._adjustment(chosen, weight, mean, raw)
@@ -157,7 +155,7 @@ class Weigher:
         light = weight.astype(np.float32)  # half the memory to move; a share is exact to 1e-6
         quantiles = np.stack(
             [
-                weighted_quantiles(np.take(light, order, axis=1), column[order], (0.05, 0.95))
+                step_quantiles(np.take(light, order, axis=1), column[order], (0.05, 0.95))
                 for order, column in zip(self._order, self._scores.T, strict=True)
             ],
             axis=1,
@@ -226,34 +224,3 @@ def _lowest(tails: Sequence[tuple[float, str]]) -> Tail:
         return Tail("", 1.0, 1.0, 0)
     lowest, name = min(tails)
     return Tail(name, lowest, float(-np.expm1(len(tails) * np.log1p(-min(max(lowest, 0.0), 1 - 1e-12)))), len(tails))
-
-
-def weighted_quantiles(weight: NDArray[np.floating[Any]], values: Array, shares: Sequence[float]) -> Array:
-    """Smallest value at which the weights reach each share, shape (n, n_shares).
-
-    Parameters
-    ----------
-    weight : array, shape (n, m)
-        Each row sums to 1; columns in the order of ``values``.
-    values : array, shape (m,)
-        Ascending.
-
-    Examples
-    --------
-    >>> weighted_quantiles(np.array([[0.5, 0.3, 0.2]]), np.array([1.0, 2.0, 3.0]), (0.5, 0.75))
-    array([[1., 2.]])
-    """
-    n, m = weight.shape
-    rounding = 4 * float(np.finfo(weight.dtype).eps)
-    starts = np.arange(0, m, PART)
-    reached = np.cumsum(np.add.reduceat(weight, starts, axis=1), axis=1)
-    rows = np.arange(n)
-    found = np.empty((n, len(shares)))
-    for k, share in enumerate(shares):
-        wanted = share - rounding
-        part = np.minimum((reached < wanted).sum(axis=1), len(starts) - 1)
-        before = np.where(part > 0, reached[rows, np.maximum(part - 1, 0)], 0.0)
-        inside = np.minimum(starts[part][:, None] + np.arange(PART), m - 1)
-        total = before[:, None] + np.cumsum(weight[rows[:, None], inside], axis=1)
-        found[:, k] = values[np.minimum(inside[rows, (total < wanted).sum(axis=1).clip(max=PART - 1)], m - 1)]
-    return found

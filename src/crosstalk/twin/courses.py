@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosstalk.knowledge.records import Regimen, Scale
+from crosstalk.statistics.weighted import quantiles
 from crosstalk.twin.estimate import Estimator
 from crosstalk.twin.library import DIMENSIONS, Twins
 from crosstalk.twin.records import Interval, RegimenForecast, Rest, Trajectory
 from crosstalk.twin.sequential import Scores, outlook, record, recorded_mean
-from crosstalk.twin.summary import quantiles
 
 __all__ = ["benefit", "conclude", "forecast_regimens"]
 

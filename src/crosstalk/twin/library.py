@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crosstalk.engine.ensemble import Engine, Event, Failure, Problem, Status
+from crosstalk.engine.ensemble import Engine, Failure, Status
 from crosstalk.errors import TwinError
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.knowledge.records import Distribution, Regimen, Scale
@@ -22,14 +22,15 @@ from crosstalk.model.assembly import assemble
 from crosstalk.model.scales import score_at
 from crosstalk.population.latent import patient_normals, patient_uniforms
 from crosstalk.population.measure import FLUCTUATION, record_scale
-from crosstalk.population.patients import Patients, baseline, drug_parameters, weight_kg
+from crosstalk.population.patients import Patients, baseline
+from crosstalk.population.treatment import treatment_problem
 from crosstalk.provenance import versions
+from crosstalk.statistics.weighted import effective_sample
 from crosstalk.store import Store, cached
-from crosstalk.study.protocol import HOURS_PER_WEEK, protocol
+from crosstalk.study.protocol import HOURS_PER_WEEK
 from crosstalk.twin.cohort_weights import Usable
 from crosstalk.twin.estimate import Estimator
 from crosstalk.twin.relations import relations
-from crosstalk.twin.summary import effective_sample
 
 __all__ = ["DIMENSIONS", "CourseLibrary", "Twins", "course_library", "scale_score"]
 
@@ -378,21 +379,10 @@ def _simulate(
     model = assemble(tuple(sorted({dose.drug for dose in regimen.doses})), knowledge)
     good = np.flatnonzero(patients.ok)
     some = patients.take(good)
-    plan = protocol(
-        regimen.doses, knowledge, weight_kg=weight_kg(some), height_cm=some.covariates.get("height_cm"),
-        horizon_h=weeks * HOURS_PER_WEEK,
+    problem = treatment_problem(
+        some, regimen.doses, model, knowledge, diagnosis=diagnosis, outputs=DIMENSIONS,
+        times_h=np.arange(weeks + 1, dtype=np.float64) * HOURS_PER_WEEK, horizon_h=weeks * HOURS_PER_WEEK,
     )  # fmt: skip
-    enrolment = tuple(Event(0.0, k, v, "set") for k, v in knowledge.diagnosis(diagnosis).enrolment.items())
-    problem = Problem(
-        model.sbml,
-        len(some),
-        {**some.parameters, **drug_parameters(knowledge, model.drugs, some)},
-        np.arange(weeks + 1, dtype=np.float64) * HOURS_PER_WEEK,
-        DIMENSIONS,
-        some.states,
-        enrolment + plan.events,
-        model.states,
-    )
     result = engine.simulate(problem, rtol=RTOL)
     found = {}
     for name in DIMENSIONS:

@@ -13,10 +13,10 @@ from crosstalk.errors import TwinError
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.knowledge.records import Analyte
 from crosstalk.model.assembly import assemble
-from crosstalk.panel.censored import log_interval_probability
 from crosstalk.panel.records import Censoring, Panel
 from crosstalk.population.measure import analyte_log_sd, observable_factor
 from crosstalk.population.patients import Patients
+from crosstalk.statistics.censored import log_interval_probability
 
 __all__ = ["KERNEL", "Observation", "likeness", "log_likelihood", "observations", "tail_probability"]
 

@@ -14,10 +14,10 @@ from crosstalk.knowledge.records import Scale
 from crosstalk.panel.records import Measurement, Panel
 from crosstalk.population.cache import virtual_population
 from crosstalk.population.patients import Patients
+from crosstalk.statistics.weighted import effective_sample
 from crosstalk.twin.cohort_weights import Scores, Usable, Weigher
 from crosstalk.twin.likelihood import observations, tail_probability
 from crosstalk.twin.relations import indications
-from crosstalk.twin.summary import effective_sample
 
 __all__ = ["FEWEST", "Posterior", "covariates_of", "infer", "scale_of", "score_of", "twin_outputs"]
 

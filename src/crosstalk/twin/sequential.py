@@ -20,11 +20,12 @@ from crosstalk.errors import TwinError, UsageError
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.knowledge.records import Regimen, Scale
 from crosstalk.population.measure import FLUCTUATION_H, noise_table
+from crosstalk.statistics.weighted import effective_sample, quantiles
 from crosstalk.study.protocol import HOURS_PER_WEEK
 from crosstalk.twin.estimate import Estimator, probability_interval
 from crosstalk.twin.library import Twins
 from crosstalk.twin.records import Change, EarlyUpdate, Outlook, Probability, SeenScore
-from crosstalk.twin.summary import effective_sample, interval, quantiles
+from crosstalk.twin.summary import interval
 
 __all__ = [
     "FEWEST",
