@@ -76,7 +76,7 @@ def check_outputs(*paths: Path | None, inputs: Iterable[Path | str | None] = ())
         raise UsageError("two outputs have the same path; give each its own")
     read = [Path(i) for i in (*inputs, os.environ.get("CROSSTALK_POSTERIOR") or None) if i is not None]
     for path, target in targets.items():
-        for source in read:
+        for source in (*read, *_beside(read, target)):
             if _same(target, source):
                 raise UsageError(f"{path}: is the input {source}; an output never replaces what is read, rename it")
             if source.is_dir() and source.resolve() in target.parents:
@@ -85,6 +85,16 @@ def check_outputs(*paths: Path | None, inputs: Iterable[Path | str | None] = ())
             raise UsageError(f"{path}: is a part of Crosstalk itself; write to another folder")
         if not os.access(target.parent, os.W_OK) or (target.exists() and not os.access(target, os.W_OK)):
             raise OutputError(f"{path}: cannot be written; check the permissions")
+
+
+def _beside(read: Iterable[Path], target: Path) -> Iterator[Path]:
+    """Files that are read unnamed, beside one that is named, where the target could be one of them."""
+    if target.is_file():
+        from crosstalk.panel.registry import companions
+
+        for source in read:
+            if source.is_file() and source.resolve().parent == target.parent:
+                yield from companions(source)
 
 
 def _same(a: Path, b: Path) -> bool:
