@@ -353,6 +353,7 @@ KNOWN = (same, refused_item, missing, below, not_fasted, lost_file)
 HARM = (impossible, other_release, other_cycle, no_number, twice)
 
 
+@pytest.mark.slow
 def test_mangled_folders_of_2021_are_never_wrong_unsaid(tmp_path: Path) -> None:
     plain = {name: {c: list(v) for c, v in columns.items()} for name, columns in L_FOLDER.items()}
     truth, usual = got(laid(tmp_path / "plain", plain))
