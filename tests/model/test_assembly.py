@@ -12,6 +12,7 @@ import pytest
 import crosstalk.knowledge
 from crosstalk.engine import Event, Problem, get_engine
 from crosstalk.errors import ModelError, UsageError
+from crosstalk.extras import MissingExtraError
 from crosstalk.knowledge.loader import load_knowledge
 from crosstalk.model import assembly, composition
 from crosstalk.model.assembly import assemble, mechanism_sbml, unit_id
@@ -59,7 +60,7 @@ def test_changed_mechanism_files_need_antimony(tmp_path: Path, monkeypatch: pyte
     with (root / "mechanisms" / "brain.ant").open("a") as file:
         file.write("\n// a word\n")
     monkeypatch.setitem(sys.modules, "antimony", None)
-    with pytest.raises(ModelError, match=r"pip install 'crosstalk-mdd\[mechanisms\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install 'crosstalk-mdd\[mechanisms\]'"):
         assemble((), load_knowledge(root))
     # constants are no part of them
     other = copy_of_knowledge(tmp_path / "constants")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crosstalk.errors import CrosstalkError, OutputError, UsageError
+from crosstalk.extras import missing, need
 from crosstalk.limits import printable, shown
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ __all__ = [
 ]
 
 PACKAGE = Path(__file__).resolve().parent.parent
+NEEDS = {".html": ("matplotlib",), ".csv": ("pandas",)}  # libraries behind an output, by its ending
 
 
 def show(tables: Sequence[Table], json: Path | None) -> None:
@@ -67,6 +69,8 @@ def check_outputs(*paths: Path | None, inputs: Iterable[Path | str | None] = ())
         If an output is an input under whatever name, lies in a folder that is read, or is another output.
     OutputError
         If it cannot be written.
+    MissingExtraError
+        If a library is missing that makes it.
     """
     from crosstalk.provenance import is_stream, target_of
 
@@ -75,6 +79,9 @@ def check_outputs(*paths: Path | None, inputs: Iterable[Path | str | None] = ())
     if len(set(given)) < len(given) or any(_same(a, b) for a, b in combinations(targets.values(), 2)):
         raise UsageError("two outputs have the same path; give each its own")
     read = [Path(i) for i in (*inputs, os.environ.get("CROSSTALK_POSTERIOR") or None) if i is not None]
+    for path in given:
+        for library in NEEDS.get(path.suffix.lower(), ()):
+            need(library)
     for path, target in targets.items():
         for source in (*read, *_beside(read, target)):
             if _same(target, source):
@@ -137,7 +144,8 @@ def write_wanted(*outputs: tuple[Path | None, Callable[[], str]]) -> None:
         try:
             made[path] = make()
         except Exception as error:
-            failed[path] = error
+            lacking = missing(error) if isinstance(error, ImportError) else None
+            failed[path] = lacking or error
     write(made)
     for path, fault in failed.items():
         if isinstance(fault, (CrosstalkError, MemoryError)):

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from crosstalk.errors import ModelError
+from crosstalk.extras import missing
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.model.composition import Row, compose, marked, shipped
 from crosstalk.model.pharmacokinetics import drug_block, slot_rules
@@ -210,11 +211,8 @@ def mechanism_sbml(knowledge: Knowledge | None = None, *, circadian: bool = Fals
 def _to_sbml(antimony_text: str) -> str:
     try:
         import antimony
-    except ImportError:
-        raise ModelError(
-            "the mechanism files are not those that ship, and Antimony, which reads them, is missing; "
-            "pip install 'crosstalk-mdd[mechanisms]'"
-        ) from None
+    except ModuleNotFoundError as error:
+        raise missing(error) or error from error
 
     antimony.clearPreviousLoads()
     if antimony.loadAntimonyString(antimony_text) < 0:
