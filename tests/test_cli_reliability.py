@@ -77,6 +77,30 @@ def test_an_output_in_a_folder_that_is_read_is_refused(run: Run, data: Path) -> 
     assert (data.parent / "folder" / "own.csv").read_text() == PANEL
 
 
+BESIDE = {
+    "synthea": (
+        "observations.csv",
+        "DATE,PATIENT,ENCOUNTER,CATEGORY,CODE,DESCRIPTION,VALUE,UNITS,TYPE",
+        ["patients.csv"],
+    ),
+    "cdisc": ("lb.csv", "STUDYID,DOMAIN,USUBJID,LBTESTCD,LBTEST,LBORRES,LBORRESU,VISIT", ["dm.csv", "QS.xpt"]),
+    "omop": ("measurement.csv", "person_id,measurement_concept_id,value_as_number", ["person.csv", "Concept.CSV"]),
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_files_that_are_read_beside_the_named_one_are_no_outputs(run: Run, data: Path, name: str) -> None:
+    main, header, others = BESIDE[name]
+    (data.parent / main).write_text(header + "\n" + "," * header.count(",") + "\n")
+    for other in others:
+        beside = data.parent / other
+        beside.write_text("precious")
+        code, _, err = run("assess", main, "--csv", other)
+        assert code == 2, err
+        assert f"{other}: is the input " in err
+        assert beside.read_text() == "precious"
+
+
 def test_parts_of_the_program_and_the_posterior_in_force_are_no_outputs(
     run: Run, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,4 @@
-"""`assess`, `forecast`, `learn`, `plate` and the Python API read one file to the same values."""
+"""`assess`, `forecast`, `learn`, `predict`, `plate` and the Python API read one file to the same values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -50,12 +50,12 @@ def plain(panels: Sequence[Panel]) -> dict[str, dict[str, tuple[object, ...]]]:
     }
 
 
-def caught(monkeypatch: pytest.MonkeyPatch, where: str, words: Sequence[object]) -> Any:
-    """What a function is given when a verb calls it."""
+def caught(monkeypatch: pytest.MonkeyPatch, where: str, words: Sequence[object], at: int = 0) -> Any:
+    """What a function is given, as its argument ``at``, when a verb calls it."""
     taken: list[Any] = []
 
-    def catch(first: Any, *args: Any, **kwargs: Any) -> None:
-        taken.append(first)
+    def catch(*args: Any, **kwargs: Any) -> None:
+        taken.append(args[at])
         raise Stop
 
     monkeypatch.setattr(where, catch)
@@ -85,6 +85,9 @@ def fixtures(folder: Path) -> list[tuple[Path, Path | None]]:
 
 
 def test_every_verb_reads_a_file_to_the_same_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # a locked model that needs no column beside the panel
+    model = SimpleNamespace(columns=lambda header: CohortColumns(None), kind="score", positive="")
+    monkeypatch.setattr("crosstalk.learn.locked.read_locked", lambda path: model)
     for path, map_ in fixtures(tmp_path):
         with_map = [] if map_ is None else ["--map", map_]
         each = ["--occasion", "first"] if path.stem == "cohort" else []
@@ -100,6 +103,9 @@ def test_every_verb_reads_a_file_to_the_same_values(tmp_path: Path, monkeypatch:
         for verb, where in (("assess", "crosstalk.twin.twin.assess"), ("forecast", "crosstalk.twin.forecast")):
             one: Panel = caught(monkeypatch, where, [verb, path, *with_map, *each, "--patient", whole[0], "-q"])
             assert plain([one]) == {whole[0]: values[whole[0]]}, (path, verb)
+        applied = caught(monkeypatch, "crosstalk.learn.external.predict_locked",
+                         ["predict", "model.json", path, *with_map, *each, "-q"], at=1)  # fmt: skip
+        assert plain(applied.panels.panels) == values, path
         kept = read_patients(path, CohortColumns(None), occasion=occasion, mapping=map_).panels
         assert kept is not None
         assert plain(kept.panels) == values, path

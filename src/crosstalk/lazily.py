@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
+from crosstalk.extras import missing
+
 __all__ = ["lazily"]
 
 
@@ -30,6 +32,9 @@ def lazily(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any]
     def find(name: str) -> Any:
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(f".{homes[name]}", package), name)
+        try:
+            return getattr(import_module(f".{homes[name]}", package), name)
+        except ModuleNotFoundError as error:
+            raise missing(error) or error from error
 
     return find, lambda: sorted(homes)

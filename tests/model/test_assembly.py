@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ import pytest
 import crosstalk.knowledge
 from crosstalk.engine import Event, Problem, get_engine
 from crosstalk.errors import ModelError, UsageError
+from crosstalk.extras import MissingExtraError
 from crosstalk.knowledge.loader import load_knowledge
-from crosstalk.model.assembly import assemble, unit_id
+from crosstalk.model import assembly, composition
+from crosstalk.model.assembly import assemble, mechanism_sbml, unit_id
 from crosstalk.model.export import export_model
 from crosstalk.model.qa import check_model, check_positivity, unit_warnings
 
@@ -25,6 +28,45 @@ def copy_of_knowledge(tmp_path: Path) -> Path:
         Path(crosstalk.knowledge.__file__).parent, root, ignore=shutil.ignore_patterns("*.py", "__pycache__")
     )
     return root
+
+
+@pytest.mark.parametrize("circadian", [False, True])
+def test_the_shipped_sbml_is_that_of_the_mechanism_files(circadian: bool) -> None:
+    path = Path(composition.__file__).with_name(composition.FILES[circadian])
+    made = mechanism_sbml(circadian=circadian)
+    assert path.read_text(encoding="utf-8") == made, "run scripts/mechanism_sbml.py"
+
+
+@pytest.mark.parametrize("drugs", [(), *((d,) for d in DRUGS), DRUGS[:4], DRUGS])
+def test_the_shipped_sbml_completed_is_what_antimony_makes(
+    drugs: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(text: str) -> str:
+        raise AssertionError("Antimony is used")
+
+    for circadian in (False, True):
+        monkeypatch.setattr(assembly, "_CACHE", {})
+        with monkeypatch.context() as patch:
+            patch.setattr(assembly, "_to_sbml", fails)
+            without = assemble(drugs, circadian=circadian)
+        monkeypatch.setattr(assembly, "_CACHE", {})
+        monkeypatch.setattr(assembly, "shipped", lambda mechanism, circadian: None)
+        assert assemble(drugs, circadian=circadian) == without
+        monkeypatch.undo()
+
+
+def test_changed_mechanism_files_need_antimony(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = copy_of_knowledge(tmp_path)
+    with (root / "mechanisms" / "brain.ant").open("a") as file:
+        file.write("\n// a word\n")
+    monkeypatch.setitem(sys.modules, "antimony", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'crosstalk-mdd\[mechanisms\]'"):
+        assemble((), load_knowledge(root))
+    # constants are no part of them
+    other = copy_of_knowledge(tmp_path / "constants")
+    table = other / "parameters.tsv"
+    table.write_text(table.read_text().replace("TNF0\tinnate\t2\t", "TNF0\tinnate\t2.5\t"))
+    assert assemble((), load_knowledge(other)).constants["TNF0"] == 2.5
 
 
 def test_libsbml_has_no_warning_for_the_mechanism() -> None:

@@ -175,6 +175,34 @@ GEN5 = (
 )
 GEN5_TRUTH: Truth = {("D-1", "IL-6"): ("", 20.0), ("D-2", "IL-6"): ("left", 1.0), ("D-3", "IL-6"): ("", 42.5)}
 
+INTELLIFLEX: Rows = [
+    ["Program", "INTELLIFLEX", "", "IFLEX"], ["Build", "2.1.1015"], ["Date", "01/05/2024", "9:15 AM"], [],
+    ["SN", "IFLEXC0000001"], ["Batch", "RUN 7"], ["Samples", "5", "Min Events", "50", "Per Bead"], [], ["Results"], [],
+    ["DataType:", "Median"], ["Location", "Sample", "IL-6", "TNF", "Total Events"],
+    ["1(1,A1)", "Standard1", "9000.5", "8000", "900"], ["2(1,B1)", "Standard2", "900", "800", "900"],
+    ["3(1,C1)", "Background0", "20", "15", "900"], ["4(1,D1)", "D-011", "410", "33.25", "900"],
+    ["5(1,E1)", "D-012", "22", "450", "900"], [],
+    ["DataType:", "Count"], ["Location", "Sample", "IL-6", "TNF", "Total Events"],
+    ["1(1,A1)", "Standard1", "60", "61", "900"], ["2(1,B1)", "Standard2", "60", "61", "900"],
+    ["3(1,C1)", "Background0", "55", "70", "900"], ["4(1,D1)", "D-011", "52", "60", "900"],
+    ["5(1,E1)", "D-012", "51", "58", "900"], [],
+    ["DataType:", "Result"], ["Location", "Sample", "IL-6", "TNF", "Total Events"],
+    ["1(1,A1)", "Standard1", "999", "510", "900"], ["2(1,B1)", "Standard2", "101", "49", "900"],
+    ["3(1,C1)", "Background0", "NaN", "NaN", "900"], ["4(1,D1)", "D-011", "12.5", "3.25", "900"],
+    ["5(1,E1)", "D-012", "< 0.40", "42.5", "900"], [],
+    ["DataType:", "Units"], ["Analyte:", "IL-6", "TNF"], ["BeadID:", "25", "45"], ["Units:", "pg/mL", "pg/mL"], [],
+    ["DataType:", "Standard Expected Concentration"], ["Reagent", "IL-6", "TNF"], ["Standard1", "1000", "500"],
+    ["Standard2", "100", "50"], [],
+    ["DataType:", "Dilution Factor"], ["Location", "Sample", "Dilution Factor"], ["1(1,A1)", "Standard1", "1"],
+    ["2(1,B1)", "Standard2", "1"], ["3(1,C1)", "Background0", "1"], ["4(1,D1)", "D-011", "1"],
+    ["5(1,E1)", "D-012", "1"], [],
+    ["-- CRC --"], ["CRC32: 00000000"],
+]  # fmt: skip
+INTELLIFLEX_TRUTH: Truth = {
+    ("D-011", "IL-6"): ("", 12.5), ("D-011", "TNF"): ("", 3.25), ("D-012", "IL-6"): ("left", 0.4),
+    ("D-012", "TNF"): ("", 42.5),
+}  # fmt: skip
+
 Case = tuple[str, str, Rows | str, Truth, Mapping[str, Rows]]
 CASES: dict[str, Case] = {
     "synthea": ("observations.csv", "synthea", SYNTHEA, SYNTHEA_TRUTH, {}),
@@ -184,6 +212,7 @@ CASES: dict[str, Case] = {
     "hl7v2": ("oru.hl7", "hl7v2", ORU, ORU_TRUTH, {}),
     "bioplex": ("bioplex.csv", "bioplex", BIOPLEX, BIOPLEX_TRUTH, {}),
     "softmax": ("softmax.txt", "softmax", SOFTMAX, SOFTMAX_TRUTH, {}),
+    "intelliflex": ("iflex.csv", "xponent", INTELLIFLEX, INTELLIFLEX_TRUTH, {}),
     "gen5": ("gen5.txt", "gen5", GEN5, GEN5_TRUTH, {}),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -202,3 +203,22 @@ def test_every_suggestion_is_toml(names: list[str], unit: str) -> None:
     found = Understanding("x.csv", "", items, questions, (), (), 0)
     table = suggested(found)
     assert tomllib.loads(toml(found, table)) == table
+
+
+@pytest.mark.parametrize("text", ["x = " + "[" * 5000 + "]" * 5000, ".".join("abcdefgh" * 900) + " = 1"])
+def test_a_map_of_endless_depth_is_refused_in_a_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "map.toml"
+    path.write_text(text)
+    with pytest.raises(PanelError, match="deep within each other"):
+        FileMap.read(path)
+
+
+@pytest.mark.parametrize("columns", [20_000, 300_000])
+def test_a_line_of_endless_columns_is_refused_at_once(tmp_path: Path, columns: int) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("patient," + ",".join(f"hsCRP{i}" for i in range(columns)) + "\nA" + ",1" * columns + "\n")
+    began = process_time()
+    for reads in (read_panel, look):
+        with pytest.raises(PanelError, match=r"read are at most 16384"):
+            reads(path)
+    assert process_time() - began < 3

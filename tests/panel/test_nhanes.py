@@ -6,6 +6,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from math import frexp, nan
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pandas as pd
@@ -247,6 +248,145 @@ def test_a_damaged_file_is_read_or_refused(tmp_path_factory: pytest.TempPathFact
         assert all(e.analyte == "hsCRP" for e in read(path).entries)
     except PanelError as error:
         assert str(path) in str(error)
+
+
+# 300 mangled variants of a folder of 2021-2023
+
+L_FOLDER: Mapping[str, Columns] = {
+    "DEMO_L": {"SEQN": [130378, 130379, 130380], "SDDSRVYR": [12, 12, 12], "RIAGENDR": [1, 2, 2],
+               "RIDAGEYR": [43, 66, 9], "WTMEC2YR": [9e4, 5e4, 4e4]},
+    "HSCRP_L": {"SEQN": [130378, 130379, 130380], "LBXHSCRP": [1.78, 0.11, 0.9], "LBDHRPLC": [0, 1, 0],
+                "WTPH2YR": [8e4, 5e4, 4e4]},
+    "CBC_L": {"SEQN": [130378, 130379], "LBXWBCSI": [6.1, 7.2], "LBDNENO": [3.1, 4.4], "LBDLYMNO": [2.2, 1.9]},
+    "BMX_L": {"SEQN": [130378, 130379], "BMXBMI": [27.0, 33.5]},
+    "DPQ_L": {"SEQN": [130378, 130379], **{item: [1, 2] for item in PHQ9}},
+    "INS_L": {"SEQN": [130378, 130379], "LBXIN": [9.5, 12.25], "WTSAF2YR": [9e4, 0]},
+}  # fmt: skip
+Folder = dict[str, dict[str, list[float]]]
+Read = dict[tuple[str, str], tuple[str, float, str]]
+
+
+def laid(folder: Path, files: Folder) -> Path:
+    folder.mkdir()
+    for name, columns in files.items():
+        transport(folder / f"{name}.XPT", columns)
+    return folder
+
+
+def got(path: Path) -> tuple[Read, tuple[str, ...]]:
+    file = read_panel(path)
+    found = {
+        (p.patient, a): (m.censored, round(m.value, 4), m.quality)
+        for p in file.panels for a, m in p.measurements.items() if m.place
+    }  # fmt: skip
+    return found, file.warnings
+
+
+def same(files: Folder, truth: Read, rng: Random) -> None:
+    """What changes nothing: files and columns in another order, unknown columns, lines of a child, of nobody."""
+    for name in list(files):
+        columns = files.pop(name)
+        others = [c for c in columns if c != "SEQN"]
+        rng.shuffle(others)
+        files[name] = {c: columns[c] for c in ("SEQN", *others)}
+    files["BMX_L"]["BMXARMC"] = [30.0, 31.0]
+    if rng.random() < 0.5:
+        files["PAQ_L"] = {"SEQN": [130378.0], "PAD790Q": [2.0]}
+    if rng.random() < 0.5:
+        for column in files["CBC_L"].values():
+            column.append(0.0)
+
+
+def refused_item(files: Folder, truth: Read, rng: Random) -> None:
+    files["DPQ_L"][rng.choice(PHQ9)][0] = rng.choice([7, 9, nan])
+    del truth["130378", "PHQ9"]
+
+
+def missing(files: Folder, truth: Read, rng: Random) -> None:
+    file, column, analyte = rng.choice([("HSCRP_L", "LBXHSCRP", "hsCRP"), ("CBC_L", "LBXWBCSI", "WBC")])
+    files[file][column][0] = nan
+    del truth["130378", analyte]
+
+
+def below(files: Folder, truth: Read, rng: Random) -> None:
+    files["HSCRP_L"]["LBDHRPLC"][0] = 1
+    truth["130378", "hsCRP"] = ("left", 2.517, "")
+
+
+def not_fasted(files: Folder, truth: Read, rng: Random) -> None:
+    files["INS_L"]["WTSAF2YR"][0] = 0
+    truth["130378", "insulin"] = ("", 9.5, "doubtful")
+
+
+def impossible(files: Folder, truth: Read, rng: Random) -> None:
+    file, column = rng.choice([("HSCRP_L", "LBXHSCRP"), ("BMX_L", "BMXBMI"), ("CBC_L", "LBXWBCSI"), ("INS_L", "LBXIN")])
+    files[file][column][0] = rng.choice([-1.0, 1e30, 88888.0, -9.0])
+
+
+def other_release(files: Folder, truth: Read, rng: Random) -> None:
+    files["DEMO_L"]["SDDSRVYR"] = [rng.choice([10.0, 13.0, 66.0])] * 3
+
+
+def other_cycle(files: Folder, truth: Read, rng: Random) -> None:
+    name = rng.choice(list(files)[1:])
+    files[name[:-1] + rng.choice("JKM")] = files.pop(name)
+
+
+def no_number(files: Folder, truth: Read, rng: Random) -> None:
+    files[rng.choice(list(files))]["SEQN"][0] = nan
+
+
+def twice(files: Folder, truth: Read, rng: Random) -> None:
+    name = rng.choice(["HSCRP_L", "CBC_L", "BMX_L"])
+    files[name]["SEQN"][1] = files[name]["SEQN"][0]
+
+
+def lost_file(files: Folder, truth: Read, rng: Random) -> None:
+    del files["DEMO_L"]
+    for key in [k for k in truth if k[1] in ("age", "sex")]:
+        del truth[key]
+    truth["130380", "hsCRP"] = ("", 0.9, "")
+
+
+# each with what must come of it: the truth as changed, a warning or a refusal
+KNOWN = (same, refused_item, missing, below, not_fasted, lost_file)
+HARM = (impossible, other_release, other_cycle, no_number, twice)
+
+
+@pytest.mark.slow
+def test_mangled_folders_of_2021_are_never_wrong_unsaid(tmp_path: Path) -> None:
+    plain = {name: {c: list(v) for c, v in columns.items()} for name, columns in L_FOLDER.items()}
+    truth, usual = got(laid(tmp_path / "plain", plain))
+    assert truth["130379", "hsCRP"] == ("left", 0.1556, "")
+    assert truth["130378", "PHQ9"] == ("", 9.0, "")
+    assert truth["130379", "insulin"] == ("", 12.25, "doubtful")
+    counts = {"right": 0, "warned": 0, "refused": 0}
+    for seed in range(300):
+        rng = Random(seed)
+        files: Folder = {name: {c: list(v) for c, v in columns.items()} for name, columns in L_FOLDER.items()}
+        expected, change = dict(truth), rng.choice((*KNOWN, *HARM))
+        change(files, expected, rng)
+        path = laid(tmp_path / str(seed), files)
+        torn = rng.random() < 0.2
+        if torn:
+            victim = rng.choice(sorted(path.glob("*.XPT")))
+            victim.write_bytes(victim.read_bytes()[: -rng.choice([1, 40, 80, 200])])
+        try:
+            found, said = got(path)
+        except PanelError as error:
+            assert torn or change in HARM, (seed, change.__name__, str(error))
+            assert str(path) in str(error)
+            counts["refused"] += 1
+            continue
+        if not torn and change in KNOWN:
+            assert found == expected, (seed, change.__name__)
+        told = {w.replace(str(path), "") for w in said} - {w.replace(str(tmp_path / "plain"), "") for w in usual}
+        # fewer values, as of a file that lost its end, or those of the change, or told
+        right = found == expected or (torn and found.items() <= expected.items())
+        assert right or told, (seed, change.__name__, found)
+        counts["right" if right else "warned"] += 1
+    assert sum(counts.values()) == 300
+    assert counts["refused"] > 60, counts
 
 
 # The real files

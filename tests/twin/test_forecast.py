@@ -182,6 +182,30 @@ def test_a_further_regimen_leaves_the_others_as_they_are(panel: Panel, found: Fo
         assert r.response.mean == pytest.approx(other.response.mean, abs=1e-3), r.id
 
 
+def test_courses_of_other_weeks_or_doses_are_kept_apart(
+    twin_of: Infer, panel: Panel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    knowledge = load_knowledge()
+    some = twin_of(panel).population.take(np.arange(16))
+    monkeypatch.setenv("CROSSTALK_CACHE", str(tmp_path / "cache"))
+    regimen = knowledge.regimen("ssri")
+    # as of an earlier treatment: the same id, other doses
+    variants = [(regimen, 1), (regimen, 2), (dataclasses.replace(regimen, doses=()), 1)]
+    said: list[str] = []
+    first = [
+        course_library(some, knowledge, get_engine(), [r], weeks=w, progress=said.append).courses["ssri"]["NV"]
+        for r, w in variants
+    ]
+    assert [c.shape[1] for c in first] == [2, 3, 2]
+    assert not np.array_equal(first[0], first[2])
+    computed = len(said)
+    for (r, w), before in zip(variants, first, strict=True):
+        again = course_library(some, knowledge, get_engine(), [r], weeks=w, progress=said.append)
+        np.testing.assert_array_equal(again.courses["ssri"]["NV"], before)
+    assert len(said) == computed
+    assert "computed again" not in caplog.text
+
+
 def test_without_a_score_a_note_says_so(panel_of: MakePanel) -> None:
     result = forecast(panel_of(hsCRP=3.0), regimens=["placebo"], weeks=2)
     assert "The panel holds no symptom score; the baseline HAMD17 is that of the virtual population." in result.notes

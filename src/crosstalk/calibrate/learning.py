@@ -2,8 +2,8 @@
 
 A model that is wrong somewhere grows surer with every result than it deserves to be. A generalised posterior lets in
 a share of the information only, the learning rate [1]_ [2]_. Here each domain has one, chosen by how well results are
-predicted when their study, and every other of its cohort, is left out: the least that is not worse than the best by more
-than a standard error [3]_. A prediction is the linear update of the ensemble's own counterparts, so that no study is
+predicted when their study, and every other of its cohort, is left out: the least that is not worse than the best by
+more than a standard error [3]_. A prediction is the linear update of the ensemble's own counterparts, so that no study is
 simulated for it.
 
 References

@@ -7,11 +7,18 @@ import logging
 import os
 import sys
 from io import TextIOWrapper
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from crosstalk import __version__
+try:
+    from crosstalk import __version__
+except ImportError:  # the __init__.py of another project lies over ours
+    sys.exit(
+        "crosstalk: the files of another project, the distribution 'crosstalk', lie over those of crosstalk-mdd; mend "
+        "it with: pip uninstall -y crosstalk crosstalk-mdd; pip install crosstalk-mdd"
+    )
 from crosstalk.cli.calibration import calibrate, qualify, sensitivity, validate
 from crosstalk.cli.catalogues import analytes, drugs, regimens, schema
 from crosstalk.cli.cohorts import learn, predict
@@ -24,6 +31,7 @@ from crosstalk.cli.plates import plate
 from crosstalk.cli.studies import simulate
 from crosstalk.cli.trials import trial
 from crosstalk.errors import CrosstalkError
+from crosstalk.extras import check_installation, missing
 from crosstalk.limits import printable
 
 __all__ = ["app", "main"]
@@ -56,10 +64,17 @@ def main() -> None:
             # a name that the terminal's encoding lacks must not end the run
             stream.reconfigure(errors="backslashreplace")
     try:
+        check_installation(Path(__file__).resolve().parent.parent.parent)
         app()
     except CrosstalkError as error:
         print(f"crosstalk: {printable(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        words_ = missing(error)
+        if words_ is None:
+            raise
+        print(f"crosstalk: {words_}", file=sys.stderr)
+        sys.exit(1)
     except MemoryError as error:
         print(f"crosstalk: not enough memory ({error}); ask for fewer patients or draws", file=sys.stderr)
         sys.exit(1)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crosstalk.errors import CrosstalkError, OutputError, UsageError
+from crosstalk.extras import missing, need
 from crosstalk.limits import printable, shown
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ __all__ = [
 ]
 
 PACKAGE = Path(__file__).resolve().parent.parent
+NEEDS = {".html": ("matplotlib",), ".csv": ("pandas",)}  # libraries behind an output, by its ending
 
 
 def show(tables: Sequence[Table], json: Path | None) -> None:
@@ -67,6 +69,8 @@ def check_outputs(*paths: Path | None, inputs: Iterable[Path | str | None] = ())
         If an output is an input under whatever name, lies in a folder that is read, or is another output.
     OutputError
         If it cannot be written.
+    MissingExtraError
+        If a library is missing that makes it.
     """
     from crosstalk.provenance import is_stream, target_of
 
@@ -75,8 +79,11 @@ def check_outputs(*paths: Path | None, inputs: Iterable[Path | str | None] = ())
     if len(set(given)) < len(given) or any(_same(a, b) for a, b in combinations(targets.values(), 2)):
         raise UsageError("two outputs have the same path; give each its own")
     read = [Path(i) for i in (*inputs, os.environ.get("CROSSTALK_POSTERIOR") or None) if i is not None]
+    for path in given:
+        for library in NEEDS.get(path.suffix.lower(), ()):
+            need(library)
     for path, target in targets.items():
-        for source in read:
+        for source in (*read, *_beside(read, target)):
             if _same(target, source):
                 raise UsageError(f"{path}: is the input {source}; an output never replaces what is read, rename it")
             if source.is_dir() and source.resolve() in target.parents:
@@ -85,6 +92,16 @@ def check_outputs(*paths: Path | None, inputs: Iterable[Path | str | None] = ())
             raise UsageError(f"{path}: is a part of Crosstalk itself; write to another folder")
         if not os.access(target.parent, os.W_OK) or (target.exists() and not os.access(target, os.W_OK)):
             raise OutputError(f"{path}: cannot be written; check the permissions")
+
+
+def _beside(read: Iterable[Path], target: Path) -> Iterator[Path]:
+    """Files that are read unnamed, beside one that is named, where the target could be one of them."""
+    if target.is_file():
+        from crosstalk.panel.registry import companions
+
+        for source in read:
+            if source.is_file() and source.resolve().parent == target.parent:
+                yield from companions(source)
 
 
 def _same(a: Path, b: Path) -> bool:
@@ -127,7 +144,8 @@ def write_wanted(*outputs: tuple[Path | None, Callable[[], str]]) -> None:
         try:
             made[path] = make()
         except Exception as error:
-            failed[path] = error
+            lacking = missing(error) if isinstance(error, ImportError) else None
+            failed[path] = lacking or error
     write(made)
     for path, fault in failed.items():
         if isinstance(fault, (CrosstalkError, MemoryError)):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from importlib.resources import files
 from string import Formatter
 
 from crosstalk.errors import UsageError
 from crosstalk.learn.records import Learnt, ModelResult
+from crosstalk.limits import read_toml
 
 __all__ = ["CHECKLISTS", "Checklist", "Filled", "fill_checklist", "model_card"]
 
@@ -52,7 +52,7 @@ def fill_checklist(name: str, found: Learnt) -> Checklist:
     if name not in CHECKLISTS:
         raise UsageError(f"unknown checklist '{name}'; expected one of {', '.join(CHECKLISTS)}")
     text = (files("crosstalk.knowledge") / "checklists" / f"{name}.toml").read_text(encoding="utf-8")
-    content = tomllib.loads(text)
+    content = read_toml(text)
     known = _facts(found)
     items = []
     for item in content["item"]:

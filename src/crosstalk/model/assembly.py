@@ -8,7 +8,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from crosstalk.errors import ModelError
+from crosstalk.extras import missing
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
+from crosstalk.model.composition import Row, compose, marked, shipped
 from crosstalk.model.pharmacokinetics import drug_block, slot_rules
 from crosstalk.model.scales import scale_rule
 from crosstalk.provenance import hash_bytes
@@ -16,7 +18,7 @@ from crosstalk.provenance import hash_bytes
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["MODULES", "Model", "Regulator", "assemble"]
+__all__ = ["MODULES", "Model", "Regulator", "assemble", "mechanism_sbml"]
 
 MODULES = ("innate", "hpa", "metabolic", "kynurenine", "tcell", "brain", "symptoms", "crosstalk")
 OPTION = "circadian"
@@ -100,8 +102,13 @@ def assemble(drugs: Sequence[str] = (), knowledge: Knowledge | None = None, *, c
     chosen = tuple(sorted(set(drugs)))
     key = (chosen, knowledge.sha256, circadian)
     if key not in _CACHE:
-        antimony, units = _write_antimony(chosen, knowledge, circadian)
-        _CACHE[key] = _finish(antimony, _to_sbml(antimony), chosen, units)
+        parts = _Parts.of(chosen, knowledge, circadian)
+        mechanism = shipped(parts.mechanism, circadian)
+        if mechanism is None:
+            document = _read(_to_sbml(parts.antimony))
+        else:
+            document = compose(mechanism, parts.ordered, parts.rows)
+        _CACHE[key] = _finish(parts.antimony, document, chosen, parts.units)
     return _CACHE[key]
 
 
@@ -120,52 +127,92 @@ def unit_id(unit: str) -> str:
     return re.sub(r"^1_per_", "per_", text.replace("/", "_per_"))
 
 
-def _write_antimony(drugs: tuple[str, ...], knowledge: Knowledge, circadian: bool) -> tuple[str, dict[str, str]]:
-    modules = (*MODULES, OPTION) if circadian else MODULES
-    missing = [m for m in (*modules, "functions", "units") if m not in knowledge.mechanisms]
-    if missing:
-        raise ModelError(f"no file mechanisms/{missing[0]}.ant in {knowledge.root}; a model needs {', '.join(MODULES)}")
-    known_units = set(re.findall(r"^unit (\w+)", knowledge.mechanisms["units"], re.MULTILINE))
-    known_units |= {"dimensionless", "gram", "litre", "mole", "kilogram"}
-    units: dict[str, str] = {}
-    lines = [knowledge.mechanisms["functions"], f"model {MODEL_ID}", knowledge.mechanisms["units"]]
-    for module in modules:
-        text = knowledge.mechanisms[module]
-        units.update(dict(re.findall(r"(\w+) has (\w+)", text)))
-        lines.append(f"// --- {module}\n{text}")
+@dataclass(frozen=True)
+class _Parts:
+    """What a model is made of.
 
-    def add(rules: Sequence[tuple[str, float | str, str]], title: str) -> None:
-        lines.append(f"// --- {title}")
-        for left, right, unit in rules:
-            name = left.rstrip("':")
-            if unit_id(unit) not in known_units:
-                raise ModelError(f"unit '{unit}' of '{name}' is not defined in mechanisms/units.ant; add it there")
-            units[name] = unit
-            if left.endswith("'"):
-                lines.append(f"{left} = {right}; {name} = 0; {name} has {unit_id(unit)}")
-            elif left.endswith(":"):
-                lines.append(f"{name} := {right}; {name} has {unit_id(unit)}")
-            else:
-                lines.append(f"{name} = {right!r}; {name} has {unit_id(unit)}")
+    Attributes
+    ----------
+    antimony : str
+        The whole model as Antimony reads it.
+    mechanism : str
+        Its functions, units and mechanism files alone.
+    ordered : str
+        The part of it in which names are mentioned in their order.
+    rows : tuple
+        What tables add, see `crosstalk.model.composition`.
+    units : mapping of str to str
+    """
 
-    # what a module computes by a rule replaces the constant of the same name
-    ruled = {name for m in modules for name in re.findall(r"^(\w+) :=", knowledge.mechanisms[m], re.MULTILINE)}
-    constants = [p for p in knowledge.parameters.values() if p.id not in ruled and (circadian or p.module != OPTION)]
-    add([(p.id, p.value, p.unit) for p in constants], "constants, from parameters.tsv")
-    library = [knowledge.drug(d) for d in drugs]
-    for drug in library:
-        add(drug_block(drug), f"drug: {drug.name}")
-    add(slot_rules(tuple(knowledge.slots.values()), library), "slots: where drugs act")
-    add(
-        [(f"{s.id}:", scale_rule(s), "dimensionless") for s in knowledge.scales.values()],
-        "symptom scales [points]",
-    )
-    lines.append("end\n")
-    return "\n".join(lines), units
+    antimony: str
+    mechanism: str
+    ordered: str
+    rows: tuple[Row, ...]
+    units: dict[str, str]
+
+    @classmethod
+    def of(cls, drugs: tuple[str, ...], knowledge: Knowledge, circadian: bool) -> _Parts:
+        modules = (*MODULES, OPTION) if circadian else MODULES
+        missing = [m for m in (*modules, "functions", "units") if m not in knowledge.mechanisms]
+        if missing:
+            raise ModelError(
+                f"no file mechanisms/{missing[0]}.ant in {knowledge.root}; a model needs {', '.join(MODULES)}"
+            )
+        head = "\n".join([knowledge.mechanisms["functions"], f"model {MODEL_ID}", knowledge.mechanisms["units"]])
+        known_units = set(re.findall(r"^unit (\w+)", knowledge.mechanisms["units"], re.MULTILINE))
+        known_units |= {"dimensionless", "gram", "litre", "mole", "kilogram"}
+        units: dict[str, str] = {}
+        lines = [f"// --- {module}\n{knowledge.mechanisms[module]}" for module in modules]
+        for module in modules:
+            units.update(dict(re.findall(r"(\w+) has (\w+)", knowledge.mechanisms[module])))
+        mechanism = "\n".join([head, *lines, "end\n"])
+        found: list[Row] = []
+
+        def add(rules: Sequence[tuple[str, float | str, str]], title: str) -> None:
+            lines.append(f"// --- {title}")
+            for left, right, unit in rules:
+                name, id_ = left.rstrip("':"), unit_id(unit)
+                if id_ not in known_units:
+                    raise ModelError(f"unit '{unit}' of '{name}' is not defined in mechanisms/units.ant; add it there")
+                units[name] = unit
+                found.append((left, right, id_))
+                if left.endswith("'"):
+                    lines.append(f"{left} = {right}; {name} = 0; {name} has {id_}")
+                elif left.endswith(":"):
+                    lines.append(f"{name} := {right}; {name} has {id_}")
+                else:
+                    lines.append(f"{name} = {right!r}; {name} has {id_}")
+
+        # what a module computes by a rule replaces the constant of the same name
+        ruled = {name for m in modules for name in re.findall(r"^(\w+) :=", knowledge.mechanisms[m], re.MULTILINE)}
+        constants = [
+            p for p in knowledge.parameters.values() if p.id not in ruled and (circadian or p.module != OPTION)
+        ]
+        add([(p.id, p.value, p.unit) for p in constants], "constants, from parameters.tsv")
+        library = [knowledge.drug(d) for d in drugs]
+        for drug in library:
+            add(drug_block(drug), f"drug: {drug.name}")
+        add(slot_rules(tuple(knowledge.slots.values()), library), "slots: where drugs act")
+        add(
+            [(f"{s.id}:", scale_rule(s), "dimensionless") for s in knowledge.scales.values()],
+            "symptom scales [points]",
+        )
+        lines.append("end\n")
+        ordered = "\n".join(lines)
+        return cls(f"{head}\n{ordered}", mechanism, ordered, tuple(found), units)
+
+
+def mechanism_sbml(knowledge: Knowledge | None = None, *, circadian: bool = False) -> str:
+    """The SBML of the mechanism files alone as it ships, made anew by Antimony; without constants it is not whole."""
+    parts = _Parts.of((), knowledge or load_knowledge(), circadian)
+    return marked(parts.mechanism, _to_sbml(parts.mechanism))
 
 
 def _to_sbml(antimony_text: str) -> str:
-    import antimony
+    try:
+        import antimony
+    except ModuleNotFoundError as error:
+        raise missing(error) or error from error
 
     antimony.clearPreviousLoads()
     if antimony.loadAntimonyString(antimony_text) < 0:
@@ -185,10 +232,15 @@ def _locate(message: str, text: str) -> str:
     return f"Antimony cannot read the mechanism in the part '{part}', at `{culprit}`: {message.strip()}"
 
 
-def _finish(antimony_text: str, raw: str, drugs: tuple[str, ...], units: dict[str, str]) -> Model:
+def _read(sbml: str) -> Any:
     import libsbml
 
-    document = libsbml.readSBMLFromString(raw)
+    return libsbml.readSBMLFromString(sbml)
+
+
+def _finish(antimony_text: str, document: Any, drugs: tuple[str, ...], units: dict[str, str]) -> Model:
+    import libsbml
+
     regulators = _regulators(document.getModel())
     _mark_literals(document.getModel())
     _expand_functions(document.getModel())
@@ -202,7 +254,9 @@ def _finish(antimony_text: str, raw: str, drugs: tuple[str, ...], units: dict[st
     variables = tuple(r.getVariable() for r in rules if r.isAssignment())
     moving = {*states, *variables}
     parameters = [model.getParameter(i) for i in range(model.getNumParameters())]
-    undefined = [p.getId() for p in parameters if p.getId() not in moving and not p.isSetValue()]
+    undefined = {p.getId() for p in parameters if p.getId() not in moving and not p.isSetValue()}
+    nodes = (node for root in _mathematics(model) for node in _walk(root))
+    undefined |= {n.getName() for n in nodes if n.getType() == libsbml.AST_NAME} - {p.getId() for p in parameters}
     if undefined:
         raise ModelError(
             f"the mechanism reads {', '.join(sorted(undefined))}, which nothing defines; add a row to parameters.tsv, "

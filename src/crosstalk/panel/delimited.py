@@ -12,7 +12,9 @@ from pathlib import Path
 from crosstalk.errors import PanelError
 from crosstalk.limits import TABLE
 from crosstalk.panel.entries import Reading, Wanted
-from crosstalk.panel.layout import SEARCHED, arrange, is_header
+from crosstalk.panel.header import is_header
+from crosstalk.panel.layout import arrange
+from crosstalk.panel.table_rows import SEARCHED
 
 __all__ = ["decode_text", "read"]
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from crosstalk.errors import PanelError, UnitError
-from crosstalk.limits import shown
+from crosstalk.limits import COLUMNS, shown
 from crosstalk.panel.vocabulary import fluid, parted, role, squeeze, words
 from crosstalk.spreadsheets import unescape
 from crosstalk.units import parse_unit
@@ -119,6 +119,8 @@ def normal(cell: str) -> str:
 
 def is_header(row: list[str]) -> bool:
     """Whether a row names a column for the patient and at least one more."""
+    # no more columns than are read, so that a line without end is refused at once
+    row = row[: COLUMNS + 1]
     found = [role(as_text(cell)) if len(cell) < 60 else "" for cell in row]
     named = "patient" in found or any(normal(cell) == "id" for cell in row)
     return named and sum(bool(cell.strip()) for cell in row) > 1

@@ -7,7 +7,6 @@ a study file is: unknown keys, names that are none and units that do not convert
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from crosstalk.errors import PanelError, UnitError, UsageError
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.knowledge.records import Analyte
-from crosstalk.limits import STUDY, shown
+from crosstalk.limits import DEPTH, STUDY, TooDeepError, read_toml, shown
 from crosstalk.panel.cells import without_thousands
 from crosstalk.panel.entries import Entry
 from crosstalk.panel.header import OF_VALUE, is_unit, split
@@ -126,8 +125,12 @@ class FileMap:
             raise PanelError(f"{file}: has {len(content)} bytes; a map has at most {STUDY}")
         try:
             text = content.decode("utf-8-sig")
-            table = tomllib.loads(text)
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+            table = read_toml(text)
+        except TooDeepError:
+            raise PanelError(
+                f"{file}: tables or lists stand more than {DEPTH} deep within each other, as in no map; mend the file"
+            ) from None
+        except ValueError as error:
             raise PanelError(f"{file}: is no TOML ({shown(error)}); mend that place, quote names with blanks") from None
         return cls.check(table, str(file), knowledge, text)
 

@@ -368,6 +368,8 @@ def _transport(file: Path) -> pd.DataFrame:
             warnings.simplefilter("error", UserWarning)
             # the text of NHANES is plain ASCII, and none of it is used
             part = pd.read_sas(file, format="xport", encoding="latin-1")
+    except StopIteration:
+        raise PanelError(f"{file}: holds no record; download it again") from None
     except (ValueError, TypeError, OSError, KeyError, IndexError, UserWarning) as error:
         raise PanelError(f"{file}: cannot be read as a SAS transport file ({error}); download it again") from None
     numeric = part.select_dtypes("number").columns

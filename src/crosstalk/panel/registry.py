@@ -21,7 +21,7 @@ from crosstalk.panel.entries import Reading, Wanted
 if TYPE_CHECKING:
     from crosstalk.panel.plates import Plate
 
-__all__ = ["TABLE", "Format", "Look", "formats", "read_cells", "recognise"]
+__all__ = ["START", "TABLE", "Format", "Look", "companions", "formats", "read_cells", "recognise"]
 
 TABLE = "save its concentrations as a table with the columns patient, analyte, value, unit"
 START = 65_536  # bytes of a file that are looked at
@@ -49,6 +49,8 @@ class Format:
         What to do with a file that is known and not read.
     kit : bool
         Whether its analytes are those of a kit, known to Crosstalk or not.
+    beside : tuple of str
+        Names, without their ending, of files that are read too where they stand beside it.
     rank : int
         Formats are asked in the order of their rank, the most particular first.
     """
@@ -60,6 +62,7 @@ class Format:
     plates: Callable[[Path], tuple[Plate, ...]] | None = None
     refused: str = ""
     kit: bool = False
+    beside: tuple[str, ...] = ()
     rank: int = 50
 
 
@@ -175,6 +178,18 @@ def recognise(path: Path) -> Format:
     if found.refused:
         raise PanelError(f"{path}: is {found.name}, which is not read; {found.refused}")
     return found
+
+
+def companions(path: Path) -> tuple[Path, ...]:
+    """Files beside a file that are read with it, such as the ``patients.csv`` of Synthea; none for what is no panel."""
+    from crosstalk.panel.rows import beside_file
+
+    try:
+        stems = recognise(path).beside
+    except PanelError:
+        return ()
+    found = (beside_file(path, stem) for stem in stems)
+    return tuple(p for p in found if p is not None)
 
 
 def read_cells(path: Path, wanted: Wanted | None = None) -> tuple[Format, Reading]:

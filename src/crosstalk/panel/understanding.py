@@ -18,7 +18,7 @@ from crosstalk.panel.occasions import unclear_date
 from crosstalk.panel.plate_files import read_plates
 from crosstalk.panel.reader import read_panel
 from crosstalk.panel.records import PanelFile
-from crosstalk.panel.registry import Look, read_cells
+from crosstalk.panel.registry import START, Look, read_cells
 from crosstalk.panel.values import FEMALE, MALE, Interpreter
 from crosstalk.panel.vocabulary import fluid, role, row_kind, words
 
@@ -125,7 +125,9 @@ def look(
         entries = list(reading.entries)
     except PanelError as error:
         header = next((row for row in first.rows if is_header(row)), [])
-        if not header or (not first.text and not first.workbook):
+        # a header longer than what is looked at is not whole
+        cut = bool(header) and header is first.rows[-1] and len(first.start) == START
+        if not header or cut or (not first.text and not first.workbook):
             raise
         return _without_header(file, header, first.rows, Interpreter(known), str(error))
     if mapping is not None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-import tomllib
 import unicodedata
 from collections.abc import Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Literal
+
+from crosstalk.limits import read_toml
 
 __all__ = [
     "BLOOD",
@@ -39,7 +40,7 @@ _RUN = re.compile(r"(?: ?\d+(?: \d+)?[a-z]?| (?:low|mid|medium|high|[a-z]|[ivx]{
 
 @cache
 def _lists() -> Mapping[str, Any]:
-    return tomllib.loads((Path(__file__).with_name("vocabulary.toml")).read_text(encoding="utf-8"))
+    return read_toml(Path(__file__).with_name("vocabulary.toml").read_text(encoding="utf-8"))
 
 
 @lru_cache(maxsize=65536)

@@ -19,8 +19,10 @@ from crosstalk.errors import PanelError
 from crosstalk.limits import COLUMNS, DEPTH, EXPANDED, FOLD, SHEET_ROWS, SMALL, shown
 from crosstalk.panel.cells import unclear
 from crosstalk.panel.entries import Reading, Wanted
-from crosstalk.panel.layout import SEARCHED, arrange, is_header
+from crosstalk.panel.header import is_header
+from crosstalk.panel.layout import arrange
 from crosstalk.panel.number_formats import formatted
+from crosstalk.panel.table_rows import SEARCHED
 from crosstalk.panel.vocabulary import role
 
 if TYPE_CHECKING:

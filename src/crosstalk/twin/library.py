@@ -26,7 +26,7 @@ from crosstalk.population.patients import Patients, baseline
 from crosstalk.population.treatment import treatment_problem
 from crosstalk.provenance import versions
 from crosstalk.statistics.weighted import effective_sample
-from crosstalk.store import Store, cached
+from crosstalk.store import Store, cached, hash_value
 from crosstalk.study.protocol import HOURS_PER_WEEK
 from crosstalk.twin.cohort_weights import Usable
 from crosstalk.twin.estimate import Estimator
@@ -318,7 +318,8 @@ def course_library(
         "courses", FORMAT, assemble((), knowledge).sha256, knowledge.sha256, type(engine).__name__, diagnosis, SEVERITY,
         versions(), population.seed, population.index, population.world, population.coordinates, population.parameters,
     )  # fmt: skip
-    kept = {r.id: store.load_arrays(r.id, r.doses, weeks) for r in regimens}
+    parts = {r.id: _part(r, weeks) for r in regimens}
+    kept = {r.id: store.load_arrays(parts[r.id]) for r in regimens}
     settled = _settled(population, scale, knowledge, engine, store, say)
     courses: dict[str, dict[str, NDArray[np.float32]]] = {}
     for number, regimen in enumerate(regimens, start=1):
@@ -326,7 +327,7 @@ def course_library(
         if found is None:
             say(f"regimen {number} of {len(regimens)}: {regimen.name} (kept for next time)")
             found = _simulate(settled, regimen, knowledge, engine, weeks, diagnosis)
-            store.save_arrays(found, regimen.id, regimen.doses, weeks)
+            store.save_arrays(found, parts[regimen.id])
         courses[regimen.id] = found
     finite = [np.isfinite(c[d]).all(axis=1) for c in courses.values() for d in DIMENSIONS]
     if not np.all(finite, axis=0).any():
@@ -334,6 +335,11 @@ def course_library(
         raise TwinError(f"no virtual patient runs to week {weeks} of every regimen; failures by regimen: {failed}")
     start = {d: np.where(settled.ok, settled.outputs[d], np.nan) for d in DIMENSIONS}
     return CourseLibrary(population, start, courses, scale, definition.severity, scale.equivalents[-1][0])
+
+
+def _part(regimen: Regimen, weeks: int) -> str:
+    """Where the courses of a regimen are kept: one id may have other doses, as of an earlier treatment, or weeks."""
+    return f"{regimen.id}-{hash_value(regimen.doses, weeks)[:16]}"
 
 
 def _settled(

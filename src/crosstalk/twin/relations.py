@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.knowledge.records import Source
+from crosstalk.limits import read_toml
 from crosstalk.panel.records import Panel
 from crosstalk.panel.vocabulary import beside, is_none
 from crosstalk.population.latent import Latent
@@ -52,7 +52,7 @@ class Relation:
 @cache
 def relations() -> Mapping[str, Relation]:
     """The relations of ``relations.toml`` by analyte."""
-    table = tomllib.loads(Path(__file__).with_name("relations.toml").read_text(encoding="utf-8"))
+    table = read_toml(Path(__file__).with_name("relations.toml").read_text(encoding="utf-8"))
     return {
         name: Relation(
             name, r["unknown"], float(r["center"]), float(r["spread"]), float(r["correlation"]),

@@ -133,4 +133,5 @@ def _sign(look: Look) -> bool:
     return look.holds(*NEEDED)
 
 
-FORMATS = (Format("cdisc", "CDISC SDTM LB, with DM and QS beside it (CSV, xlsx, XPT)", _sign, read, rank=8),)
+FORMATS = (Format("cdisc", "CDISC SDTM LB, with DM and QS beside it (CSV, xlsx, XPT)", _sign, read,
+                   beside=("dm", "qs"), rank=8),)  # fmt: skip

@@ -181,6 +181,11 @@ def _sign(look: Look) -> bool:
 
 FORMATS = (
     Format(
-        "omop", "OMOP MEASUREMENT, with PERSON, OBSERVATION, CONCEPT beside it (CSV, Parquet)", _sign, read, rank=12
+        "omop",
+        "OMOP MEASUREMENT, with PERSON, OBSERVATION, CONCEPT beside it (CSV, Parquet)",
+        _sign,
+        read,
+        beside=("person", "observation", "concept"),
+        rank=12,
     ),
 )

@@ -79,4 +79,5 @@ def _sign(look: Look) -> bool:
     return look.holds(*NEEDED, "encounter")
 
 
-FORMATS = (Format("synthea", "Synthea observations.csv, with patients.csv beside it", _sign, read, rank=45),)
+FORMATS = (Format("synthea", "Synthea observations.csv, with patients.csv beside it", _sign, read,
+                   beside=("patients",), rank=45),)  # fmt: skip
