@@ -17,9 +17,9 @@ from crosstalk.engine import Problem, Status, get_engine
 from crosstalk.engine.compiled import CompiledSystem, compile_system
 from crosstalk.engine.document import Unsupported
 from crosstalk.engine.driver import take_step
-from crosstalk.engine.slots import Sizes, StepKernel
 from crosstalk.engine.fast import FastEngine
 from crosstalk.engine.rodas import RODAS5, RODAS5P, Rosenbrock
+from crosstalk.engine.slots import Sizes, StepKernel
 from crosstalk.engine.steady import linearize
 from crosstalk.errors import ModelError
 from crosstalk.provenance import cache_folder

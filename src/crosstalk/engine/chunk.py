@@ -42,10 +42,19 @@ def simulate_chunk(chunk: Chunk) -> Ensemble:
     fixed = floors(system, chunk.rtol, chunk.atol)
     run = Run(system, parameters, start, chunk.rtol, fixed, problem.nonnegative, list(failures))
     run.resolve(times, problem.outputs, timetable(problem, system), values)
-    failures.update(run.failures())
     for i, failure in run.failures().items():
         values[i][:, times > failure.time_h] = np.nan
+        failures[i] = _undefined(failure, system, parameters[i], start[i])
     return Ensemble(times, problem.outputs, values, failures)
+
+
+def _undefined(failure: Failure, system: CompiledSystem, parameters: Array, start: Array) -> Failure:
+    """Blame what has no value where a course is lost at once."""
+    if failure.status is Status.NON_FINITE and failure.time_h == 0:
+        for name, value in zip((*system.parameters, *system.states), (*parameters, *start), strict=True):
+            if not np.isfinite(value):
+                return Failure(Status.INVALID_INPUT, name, 0.0, system.time_unit)
+    return failure
 
 
 def floors(system: CompiledSystem, rtol: float, atol: float | Mapping[str, float] | None) -> Array | None:

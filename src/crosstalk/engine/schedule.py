@@ -56,7 +56,7 @@ class Schedule:
             raise UsageError(f"Schedule.time_h holds {self.time_h[bad][0]}; expected finite times of 0 or later")
         if not np.isfinite(self.amount).all():
             raise UsageError("Schedule.amount holds a value that is not finite")
-        if n and not (0 <= self.target.min() and self.target.max() < len(self.targets)):
+        if n and not (self.target.min() >= 0 and self.target.max() < len(self.targets)):
             raise UsageError(f"Schedule.target: expected places in the {len(self.targets)} targets")
 
     def __len__(self) -> int:
