@@ -3,10 +3,10 @@
 ``python benchmarks/biomodels.py FOLDER [--times 0:100:10] [--jobs 1] [--limit SECONDS] [--every N] [--csv FILE]``
 
 Each model runs from its own values over the times, by default 0 to 100 in its own unit, in a process that is stopped
-at the limit of CPU time. Courses of all states are compared on the scale of each state's own size: 1e-3 of its value and 1e-5
-of its largest. Where they differ both run again at tolerances a thousand times tighter, and what counts is that: an
-oscillation drifts out of phase, a course near a threshold goes one way or the other. A model that libRoadRunner cannot
-run has nothing to compare with and is counted by itself.
+at the limit of CPU time. Courses of all states are compared on the scale of each state's own size: 1e-3 of its value
+and 1e-5 of its largest. Where they differ both run again at tolerances a thousand times tighter, and what counts is
+that: an oscillation drifts out of phase, a course near a threshold goes one way or the other. A model that
+libRoadRunner cannot run has nothing to compare with and is counted by itself.
 """
 
 from __future__ import annotations

@@ -249,7 +249,7 @@ def parse_times(times: str | Sequence[float] | Array) -> Array:
             raise UsageError(f"times are '{shown(times)}'; expected BEGIN:END:STEP as in 0:100:1, or 0,1,2,4")
         if len(parts) == 3:
             begin, end, step = numbers
-            if not (step > 0 and end >= begin):
+            if not (step > 0 and end >= begin >= 0):
                 raise UsageError(
                     f"times are '{times}'; expected BEGIN:END:STEP with a positive step, END not before BEGIN"
                 )
