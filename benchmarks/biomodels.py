@@ -166,19 +166,23 @@ def main() -> None:
     paths = models(asked.folder, asked.every)
     found: list[Verdict] = []
 
+    # a row as soon as it is known: a run over a thousand models may be stopped
+    rows = None if asked.csv is None else asked.csv.open("w", newline="", encoding="utf-8", buffering=1)
+    if rows is not None:
+        csv.writer(rows).writerow([f.name for f in fields(Verdict)])
+
     def work(part: list[Path]) -> None:
         for verdict in verdicts(part, times, asked.limit):
             found.append(verdict)
+            if rows is not None:
+                csv.writer(rows).writerow(astuple(verdict))
             if verdict.verdict not in ("agree", "agree, tighter"):
                 print(f"{verdict.model}: {verdict.verdict}: {verdict.reason[:200]}", file=sys.stderr, flush=True)
 
     with ThreadPoolExecutor(asked.jobs) as pool:
         list(pool.map(work, [paths[k :: asked.jobs] for k in range(asked.jobs)]))
-    if asked.csv is not None:
-        with asked.csv.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow([f.name for f in fields(Verdict)])
-            writer.writerows(astuple(v) for v in sorted(found, key=lambda v: v.model))
+    if rows is not None:
+        rows.close()
     counts = Counter(v.verdict for v in found)
     ran = counts["agree"] + counts["agree, tighter"] + counts["alone"]
     print(f"{len(found)} models, {ran} run ({100 * ran / max(1, len(found)):.0f} %)\n")
