@@ -15,6 +15,7 @@ from crosstalk.engine.compiled import compile_system
 from crosstalk.engine.kernel import write_kernel
 from crosstalk.engine.rodas import RODAS5P, STAGES
 from crosstalk.engine.sbml import read_sbml
+from crosstalk.engine.timetable import timetable
 
 __all__ = ["Limit", "machine_limit"]
 
@@ -119,7 +120,7 @@ def steps_per_patient(problem: Problem, rtol: float) -> float:
     try:
         run = Run(system, *tables(part, system), rtol)
         values = np.empty((part.n, 0, len(part.times_h)))
-        run.go(np.asarray(part.times_h), (), part.events, values)
+        run.go(np.asarray(part.times_h), (), timetable(part, system), values)
     finally:
         driver.integrate = original
     return sum(taken) / part.n

@@ -19,6 +19,7 @@ from crosstalk.engine.document import Unsupported
 from crosstalk.engine.driver import take_step
 from crosstalk.engine.fast import FastEngine
 from crosstalk.engine.rodas import RODAS5, RODAS5P, Rosenbrock
+from crosstalk.engine.slots import Sizes, StepKernel
 from crosstalk.engine.steady import linearize
 from crosstalk.errors import ModelError
 from crosstalk.provenance import cache_folder
@@ -74,8 +75,8 @@ def test_the_order_of_convergence_is_five(method: Rosenbrock) -> None:
 
 def one_step(system: CompiledSystem, h: float) -> Array:
     """States after one step of the kernel, whatever its error."""
-    kernel = np.array([system.address[k] for k in ("hoist", "rhs", "outputs", "step")], dtype=np.int64)
-    sizes = np.array([system.width, system.n_hoisted, system.n_work], dtype=np.int64)
+    kernel = StepKernel(*(system.address[name] for name in StepKernel._fields))
+    sizes = Sizes(system.width, system.n_hoisted, system.n_work, len(system.variables), 0, -1, False, False)
     parameters = np.array(list(system.parameters.values()))
     return np.asarray(take_step(kernel, parameters, np.array(system.initial), h, sizes))
 

@@ -25,6 +25,7 @@ from crosstalk.cli.cohorts import learn, predict
 from crosstalk.cli.demo import demo
 from crosstalk.cli.evidence import evidence_app
 from crosstalk.cli.files import read
+from crosstalk.cli.individuals import run
 from crosstalk.cli.model import model_app
 from crosstalk.cli.patients import assess, forecast
 from crosstalk.cli.plates import plate
@@ -46,7 +47,7 @@ app = typer.Typer(
 
 # the order of the help
 for verb in (
-    read, assess, forecast, plate, simulate, trial, learn, predict, calibrate, validate, qualify, sensitivity,
+    read, assess, forecast, plate, simulate, run, trial, learn, predict, calibrate, validate, qualify, sensitivity,
     drugs, regimens, analytes, schema, demo,
 ):  # fmt: skip
     app.command()(verb)

@@ -6,11 +6,12 @@ import os
 from typing import TYPE_CHECKING
 
 from crosstalk.engine.ensemble import Engine, Ensemble, Event, Failure, Problem, Status, SteadyStates
+from crosstalk.engine.schedule import Schedule
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-__all__ = ["Engine", "Ensemble", "Event", "Failure", "Problem", "Status", "SteadyStates", "get_engine"]
+__all__ = ["Engine", "Ensemble", "Event", "Failure", "Problem", "Schedule", "Status", "SteadyStates", "get_engine"]
 
 
 def get_engine(name: str = "fast", *, jobs: int | None = None, executor: Executor | None = None) -> Engine:

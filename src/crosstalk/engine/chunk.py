@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from difflib import get_close_matches
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crosstalk.engine.compiled import CompiledSystem, compile_system
-from crosstalk.engine.ensemble import Array, Ensemble, Event, Failure, Problem, Status
+from crosstalk.engine.ensemble import Array, Ensemble, Failure, Problem, Status
+from crosstalk.engine.slots import Found, Patients, Settings, Sizes, StepKernel, Timetable
 from crosstalk.engine.starting import start_values, unknown
-from crosstalk.errors import ModelError
+from crosstalk.engine.timetable import no_changes, place_of, places, timetable
 
-__all__ = ["Chunk", "Run", "floors", "invalid_patients", "place_of", "settle", "simulate_chunk", "tables"]
+__all__ = ["Chunk", "Run", "floors", "invalid_patients", "settle", "simulate_chunk", "tables"]
 
 MAX_STEPS = 100_000
 STATE_FLOOR = 1e-3  # share of a state's own size below which it is judged on that scale
@@ -41,11 +41,20 @@ def simulate_chunk(chunk: Chunk) -> Ensemble:
     values = np.full((problem.n, len(problem.outputs), len(times)), np.nan)
     fixed = floors(system, chunk.rtol, chunk.atol)
     run = Run(system, parameters, start, chunk.rtol, fixed, problem.nonnegative, list(failures))
-    run.resolve(times, problem.outputs, problem.events, values)
-    failures.update(run.failures())
+    run.resolve(times, problem.outputs, timetable(problem, system), values)
     for i, failure in run.failures().items():
         values[i][:, times > failure.time_h] = np.nan
+        failures[i] = _undefined(failure, system, parameters[i], start[i])
     return Ensemble(times, problem.outputs, values, failures)
+
+
+def _undefined(failure: Failure, system: CompiledSystem, parameters: Array, start: Array) -> Failure:
+    """Blame what has no value where a course is lost at once."""
+    if failure.status is Status.NON_FINITE and failure.time_h == 0:
+        for name, value in zip((*system.parameters, *system.states), (*parameters, *start), strict=True):
+            if not np.isfinite(value):
+                return Failure(Status.INVALID_INPUT, name, 0.0, system.time_unit)
+    return failure
 
 
 def floors(system: CompiledSystem, rtol: float, atol: float | Mapping[str, float] | None) -> Array | None:
@@ -100,7 +109,7 @@ class Run:
         self.floor = SEED * STATE_FLOOR * begun if fixed is None else np.tile(fixed, (len(start), 1))
 
     def resolve(
-        self, times: Array, outputs: Sequence[str], events: Sequence[Event], values: Array, *, shared: bool = False
+        self, times: Array, outputs: Sequence[str], events: Timetable, values: Array, *, shared: bool = False
     ) -> None:
         """Integrate, and again for patients with a state that began at 0 and stayed far below 1.
 
@@ -127,7 +136,7 @@ class Run:
         again: NDArray[np.intp],
         times: Array,
         outputs: Sequence[str],
-        events: Sequence[Event],
+        events: Timetable,
         values: Array,
         shared: bool,
     ) -> None:
@@ -135,14 +144,13 @@ class Run:
         part = Run(self.system, self.parameters[again], self.start[again], self.rtol)
         part.nonnegative, part.floor = self.nonnegative, self.floor[again]
         part.status[self.status[again] == -2] = -2
-        own = [e if np.ndim(e.amount) == 0 else replace(e, amount=np.asarray(e.amount)[again]) for e in events]
         found = np.full((len(again), *values.shape[1:]), np.nan)
-        part.go(times, outputs, own, found, shared=shared)
+        part.go(times, outputs, events.take(again), found, shared=shared)
         values[again], self.size[again], self.status[again] = found, part.size, part.status
         self.worst[again], self.last[again], self.final[again] = part.worst, part.last, part.final
 
     def go(
-        self, times: Array, outputs: Sequence[str], events: Sequence[Event], values: Array, *, shared: bool = False
+        self, times: Array, outputs: Sequence[str], events: Timetable, values: Array, *, shared: bool = False
     ) -> None:
         """Integrate once; fill ``values``, shape (n_patients, n_outputs, n_times).
 
@@ -151,34 +159,20 @@ class Run:
         from crosstalk.engine.driver import integrate
 
         system = self.system
-        names = ("hoist", "rhs", "outputs", "step", "prepare", "dense", "signals")
         integrate(
-            np.array([system.address[name] for name in names], dtype=np.int64),
-            self.parameters,
-            self.start,
+            StepKernel(*(system.address[name] for name in StepKernel._fields)),
+            Sizes(
+                system.width, system.n_hoisted, system.n_work, len(system.variables), system.n_signals, system.clock,
+                system.bounded, system.fine,
+            ),
+            Settings(float(self.rtol), MAX_STEPS, self.fixed is None, shared),
+            Patients(self.parameters, self.start, self.floor),
             times,
             np.array([place_of(o, system) for o in outputs], dtype=np.int64).reshape(-1, 2),
-            *_events(events, len(self.start), system),
+            events,
             _hybrid(system),
-            self.floor,
-            self.fixed is None,
             self.nonnegative,
-            np.array(
-                [
-                    system.width, system.n_hoisted, system.n_work, len(system.variables), system.clock,
-                    system.n_signals, system.bounded, system.fine,
-                ],
-                dtype=np.int64,
-            ),
-            float(self.rtol),
-            MAX_STEPS,
-            shared,
-            values,
-            self.status,
-            self.worst,
-            self.last,
-            self.final,
-            self.size,
+            Found(values, self.status, self.worst, self.last, self.final, self.size),
         )  # fmt: skip
 
     def failures(self) -> dict[int, Failure]:
@@ -198,7 +192,7 @@ def settle(
 ) -> tuple[Array, Array, dict[int, Failure]]:
     """States after a long time and their sizes on the way, shape (n_patients, n_states), and who did not get there."""
     run = Run(system, parameters, start, rtol)
-    run.resolve(np.array([0.0, duration_h]), (), (), np.empty((len(start), 0, 2)))
+    run.resolve(np.array([0.0, duration_h]), (), no_changes(len(start)), np.empty((len(start), 0, 2)))
     return run.final, run.size, run.failures()
 
 
@@ -227,60 +221,15 @@ def invalid_patients(problem: Problem) -> dict[int, Failure]:
     return found
 
 
-def place_of(output: str, system: CompiledSystem) -> tuple[int, int]:
-    """Table (0 states, 1 variables, 2 parameters) and place in it of an output."""
-    for table, names in enumerate((system.states, system.variables, tuple(system.parameters))):
-        if output in names:
-            return table, names.index(output)
-    names = (*system.states, *system.variables, *system.parameters)
-    near = get_close_matches(output, names, 3)
-    hint = f"; did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
-    raise ModelError(f"the model has no variable '{output}'{hint}")
-
-
-def _events(
-    events: Sequence[Event], n: int, system: CompiledSystem
-) -> tuple[Array, NDArray[np.int64], NDArray[np.bool_], Array, NDArray[np.int64]]:
-    """Events as arrays: times, targets, whether they set, amounts of shape (n_events, n_patients), and sizes.
-
-    A size is the table and place of the compartment that makes an amount of a concentration; -1 if there is none.
-    """
-    ordered = sorted(events, key=lambda e: e.time_h)
-    places = _places(system)
-    amounts = np.empty((len(ordered), n))
-    sizes = np.full((len(ordered), 2), -1, dtype=np.int64)
-    targets = np.empty(len(ordered), dtype=np.int64)
-    for k, event in enumerate(ordered):
-        target = event.target
-        if target in system.amounts:
-            target, compartment = system.amounts[target]
-            sizes[k] = place_of(compartment, system)
-        if target not in places:
-            raise unknown(target, (*places, *system.amounts), "parameter or state")
-        targets[k], amounts[k] = places[target], event.amount
-    return (
-        np.array([e.time_h for e in ordered], dtype=np.float64),
-        targets,
-        np.array([e.action == "set" for e in ordered], dtype=np.bool_),
-        amounts,
-        sizes,
-    )
-
-
-def _places(system: CompiledSystem) -> dict[str, int]:
-    """What can be set: states, then parameters."""
-    return {name: j for j, name in enumerate((*system.states, *system.parameters))}
-
-
 def _hybrid(system: CompiledSystem) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]] | None:
     """Switches, the model's own events and their targets as the driver takes them; ``None`` for a smooth model."""
     if not (system.switches or system.events or system.bounded):
         return None
-    places = _places(system)
+    known = places(system)
     switches = np.array(system.switches, dtype=np.int64).reshape(-1, 3)
     own = np.empty((len(system.events), 5), dtype=np.int64)
     targets: list[int] = []
     for k, event in enumerate(system.events):
         own[k] = event.persistent, event.initial, event.early, len(targets), len(event.targets)
-        targets += [places[t] for t in event.targets]
+        targets += [known[t] for t in event.targets]
     return switches, own, np.array(targets, dtype=np.int64)

@@ -11,6 +11,8 @@ from crosstalk.errors import ModelError
 __all__ = ["Unsupported", "read_model", "refuse", "time_unit"]
 
 _DECLARATION = re.compile(r"<\?xml(?P<rest>[^>]*)\?>")
+# what is wrong with a drawing of the model is no reason to refuse the model
+_DRAWING = re.compile(r"The L3 package '(layout|render)(_L2)?' cannot be used|Package (layout|render) Version")
 _SECONDS = {1.0: "s", 60.0: "min", 3600.0: "h", 86400.0: "d", 604800.0: "weeks"}
 
 
@@ -37,16 +39,25 @@ def read_model(text: str) -> Any:
 
     check_nesting(text)
     document = libsbml.readSBMLFromString(_with_encoding(text))
-    if document.getNumErrors(libsbml.LIBSBML_SEV_ERROR) or document.getNumErrors(libsbml.LIBSBML_SEV_FATAL):
-        raise ModelError(f"this is no valid SBML: {_first_error(document)}")
+    wrong = _first_error(document)
+    if wrong:
+        raise ModelError(f"this is no valid SBML: {wrong}")
     if document.getModel() is None:
         raise ModelError("this is no valid SBML: it holds no model")
+    # converters take no document with errors, though they are those of a drawing
+    document.getErrorLog().clearLog()
     # libSBML attaches its layout and render plugins to every Level 2 document; packages exist in Level 3 alone
     if document.getLevel() > 2:
         _packages(document)
     check_calls(document.getModel())
-    for converter in ("expandFunctionDefinitions", "promoteLocalParameters"):
-        _convert(document, converter)
+    try:
+        _convert(document, "expandFunctionDefinitions")
+    except ModelError:
+        # the converter checks more than the reader: what is an error of units in L2V1 is but a warning in L2V4
+        if document.getLevel() != 2 or not document.setLevelAndVersion(2, 4, False):
+            raise
+        _convert(document, "expandFunctionDefinitions")
+    _convert(document, "promoteLocalParameters")
     return document
 
 
@@ -61,13 +72,15 @@ def _with_encoding(text: str) -> str:
 
 
 def _first_error(document: Any) -> str:
+    """The first error that matters, with its line; empty if there is none."""
     import libsbml
 
     for i in range(document.getNumErrors()):
         error = document.getError(i)
-        if error.getSeverity() >= libsbml.LIBSBML_SEV_ERROR:
-            return f"line {error.getLine()}: {error.getMessage().strip()}"
-    return "no reason given"
+        message = error.getMessage().strip()
+        if error.getSeverity() >= libsbml.LIBSBML_SEV_ERROR and not _DRAWING.search(message):
+            return f"line {error.getLine()}: {message}"
+    return ""
 
 
 def _packages(document: Any) -> None:

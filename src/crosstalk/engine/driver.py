@@ -33,39 +33,29 @@ GROWING = 1e-3  # share of a state's size so far below which it is judged on tha
 
 @compiled(error_model="numpy")
 def integrate(
-    kernel,  # addresses of hoist, rhs, outputs, step, prepare, dense, signals
-    parameters,  # (n_patients, n_parameters)
-    start,  # (n_patients, n_states)
+    kernel,  # StepKernel
+    sizes,  # Sizes
+    settings,  # Settings
+    patients,  # Patients
     times,  # (n_times,), increasing from times[0]
     sources,  # (n_outputs, 2): table (0 state, 1 variable, 2 parameter) and index
-    event_time,  # (n_events,), increasing
-    event_target,  # (n_events,): a state, or n_states + a parameter
-    event_set,  # (n_events,): set instead of add
-    event_amount,  # (n_events, n_patients)
-    event_size,  # (n_events, 2): table and place of the compartment that makes an amount of a concentration, or -1
+    events,  # Timetable
     hybrid,  # None for a smooth model, for which the rest is not even compiled; or of switches (n, 3): kind, closed,
     # known; of own events (n, 5): persistent, initial, early, first assignment, their number; and their targets
-    floor,  # (n_patients, n_states): size below which a state is judged absolutely
-    growing,  # that size is at least a thousandth of the largest so far of the state
     nonnegative,  # (n_states,) bool
-    sizes,  # width, n_hoisted, n_work, n_variables, place of the state that is time itself or -1, n_signals, whether
-    # the kernel bounds the step, whether it needs a bound of its own
-    rtol,
-    max_steps,
-    shared,  # the lanes of a vector take the same steps
-    values,  # (n_patients, n_outputs, n_times), filled
-    status,  # (n_patients,), filled
-    worst,  # (n_patients,): state to blame, filled
-    last_time,  # (n_patients,), filled
-    final,  # (n_patients, n_states), filled
-    size,  # (n_patients, n_states): largest magnitude along the course, filled
+    found,  # Found
 ):
     """Integrate every patient of a chunk; returns accepted and rejected steps."""
-    width, n_hoisted, n_work, n_variables = sizes[0], sizes[1], sizes[2], sizes[3]
-    clock, n_signals = sizes[4], sizes[5]
-    bounded, fine = sizes[6] != 0, sizes[7] != 0
+    width, n_hoisted, n_work, n_variables = sizes.width, sizes.hoisted, sizes.work, sizes.variables
+    clock, n_signals, bounded, fine = sizes.clock, sizes.signals, sizes.bounded, sizes.fine
+    rtol, max_steps, growing, shared = settings.rtol, settings.max_steps, settings.growing, settings.shared
+    parameters, start, floor = patients.parameters, patients.start, patients.floor
+    event_first, event_time, event_target, event_set = events.first, events.time, events.target, events.setting
+    event_amount, event_table, event_place = events.amount, events.table, events.place
+    values, status, worst = found.values, found.status, found.worst
+    last_time, final, size = found.last_time, found.final, found.size
     n_patients, n_states = start.shape
-    n_parameters, n_times, n_events, n_outputs = parameters.shape[1], len(times), len(event_time), len(sources)
+    n_parameters, n_times, n_outputs = parameters.shape[1], len(times), len(sources)
     y, y1 = np.ones((n_states, width)), np.ones((n_states, width))
     point, slope, bent = np.ones((n_states, width)), np.zeros((n_states, width)), np.zeros((n_states, width))
     work, shown = np.zeros((n_work, width)), np.zeros((n_variables + 1, width))
@@ -82,7 +72,8 @@ def integrate(
         shows, lost, taken = np.zeros(width, np.bool_), np.zeros(width, np.bool_), np.zeros(width, np.bool_)
         known = np.full(width, np.inf)  # next known change of a switch, or own event after its delay
         counts = np.array([n_states, n_parameters])
-        at_change, inside = np.array([kernel[0], kernel[6]]), np.array([kernel[5], kernel[6]])
+        at_change = np.array([kernel.hoist, kernel.signals])
+        inside = np.array([kernel.dense, kernel.signals])
         needs_roots = False
         for k in range(n_switches):
             needs_roots |= switches[k, 2] == 0 and switches[k, 0] <= FLOOR
@@ -103,11 +94,11 @@ def integrate(
     needs_variables = False
     for j in range(n_outputs):
         needs_variables |= sources[j, 0] == 1
-    hoist, rhs, outputs, advance = kernel[0], kernel[1], kernel[2], kernel[3]
-    prepare, dense = kernel[4], kernel[5]
+    hoist, rhs, outputs, advance = kernel.hoist, kernel.rhs, kernel.outputs, kernel.step
+    prepare, dense = kernel.prepare, kernel.dense
     needs_sizes = False
-    for e in range(n_events):
-        needs_sizes |= event_size[e, 0] == 1
+    for e in range(len(event_time)):
+        needs_sizes |= event_table[e] == 1
 
     while True:
         # refill lanes
@@ -144,7 +135,8 @@ def integrate(
                     queue[0][:, lane] = -1
                     queue[5][lane] = 0
                     restart[lane] = True
-                t[lane], event[lane], output[lane], steps[lane], caught[lane] = times[0], 0, 0, 0, 0
+                t[lane], event[lane], output[lane] = times[0], event_first[i], 0
+                steps[lane], caught[lane] = 0, 0
                 loaded[lane], changed = True, True
         if running == 0:
             return accepted, rejected
@@ -179,10 +171,10 @@ def integrate(
             i = patient[lane]
             if i < 0:
                 continue
-            while event[lane] < n_events and event_time[event[lane]] <= t[lane]:
+            while event[lane] < event_first[i + 1] and event_time[event[lane]] <= t[lane]:
                 e = event[lane]
-                target, amount = event_target[e], event_amount[e, i]
-                table, source = event_size[e, 0], event_size[e, 1]
+                target, amount = event_target[e], event_amount[e]
+                table, source = event_table[e], event_place[e]
                 if table == 0:
                     amount *= y[source, lane]
                 elif table == 1:
@@ -229,7 +221,7 @@ def integrate(
             stop[lane] = end
             if hybrid is not None:
                 stop[lane] = min(end, known[lane])
-            if event[lane] < n_events and event_time[event[lane]] < stop[lane]:
+            if event[lane] < event_first[i + 1] and event_time[event[lane]] < stop[lane]:
                 stop[lane] = event_time[event[lane]]
         if running == 0:
             continue
@@ -487,9 +479,9 @@ def _fill(p, y, parameters, states, first, count):
 @compiled(error_model="numpy")
 def evaluate(kernel, parameters, states, sizes, with_variables, with_jacobian):
     """Rates, variables and entries of the Jacobian of many patients at given states, a row each."""
-    width, n_hoisted, n_entries, n_variables = sizes[0], sizes[1], sizes[2], sizes[3]
+    width, n_hoisted, n_entries, n_variables = sizes.width, sizes.hoisted, sizes.entries, sizes.variables
     n_patients, n_states = states.shape
-    n_parameters = parameters.shape[1] + sizes[4]
+    n_parameters = parameters.shape[1] + sizes.switches
     rates = np.empty((n_patients, n_states))
     variables = np.empty((n_patients if with_variables else 0, n_variables))
     entries = np.empty((n_patients if with_jacobian else 0, n_entries))
@@ -498,13 +490,13 @@ def evaluate(kernel, parameters, states, sizes, with_variables, with_jacobian):
     for first in range(0, n_patients, width):
         count = min(width, n_patients - first)
         _fill(p, y, parameters, states, first, count)
-        call(kernel[0], (p.ctypes.data, h.ctypes.data))
+        call(kernel.hoist, (p.ctypes.data, h.ctypes.data))
         if with_jacobian:
-            call(kernel[3], (y.ctypes.data, h.ctypes.data, f.ctypes.data, j.ctypes.data))
+            call(kernel.jacobian, (y.ctypes.data, h.ctypes.data, f.ctypes.data, j.ctypes.data))
         else:
-            call(kernel[1], (y.ctypes.data, h.ctypes.data, f.ctypes.data))
+            call(kernel.rates, (y.ctypes.data, h.ctypes.data, f.ctypes.data))
         if with_variables:
-            call(kernel[2], (y.ctypes.data, h.ctypes.data, o.ctypes.data))
+            call(kernel.outputs, (y.ctypes.data, h.ctypes.data, o.ctypes.data))
         for lane in range(count):
             for k in range(n_states):
                 rates[first + lane, k] = f[k, lane]
@@ -520,7 +512,7 @@ def evaluate(kernel, parameters, states, sizes, with_variables, with_jacobian):
 @compiled(error_model="numpy")
 def take_step(kernel, parameters, start, duration, sizes):
     """States after one step of given length from one start, whatever its error, shape (n_states,)."""
-    width, n_hoisted, n_work = sizes[0], sizes[1], sizes[2]
+    width, n_hoisted, n_work = sizes.width, sizes.hoisted, sizes.work
     n_states, n_parameters = len(start), len(parameters)
     y, y1 = np.ones((n_states, width)), np.ones((n_states, width))
     p, h, work = np.ones((n_parameters + 1, width)), np.ones((n_hoisted + 1, width)), np.zeros((n_work, width))
@@ -531,9 +523,9 @@ def take_step(kernel, parameters, start, duration, sizes):
         p[k, :] = parameters[k]
     atol, rtol, growth = np.full((n_states, width), 1e-6), np.full(width, 1e-6), np.zeros(width)
     size = np.zeros((n_states, width))
-    call(kernel[0], (p.ctypes.data, h.ctypes.data))
+    call(kernel.hoist, (p.ctypes.data, h.ctypes.data))
     call(
-        kernel[3],
+        kernel.step,
         (
             y.ctypes.data,
             h.ctypes.data,

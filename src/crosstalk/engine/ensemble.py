@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from crosstalk.engine.schedule import Schedule
 from crosstalk.errors import SimulationError, UsageError, check_option
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ class Problem:
         before it.
     nonnegative : tuple of str
         States that must not fall below zero (beyond the tolerance).
+    schedule : Schedule, optional
+        Events at times of each patient's own, applied after those of ``events`` at the same time.
     """
 
     sbml: str
@@ -105,6 +108,7 @@ class Problem:
     initial: Mapping[str, Array] = field(default_factory=dict)
     events: tuple[Event, ...] = ()
     nonnegative: tuple[str, ...] = ()
+    schedule: Schedule | None = None
 
     def __post_init__(self) -> None:
         """Check what every engine relies on; what the model has no such name for is refused by the engine.
@@ -137,6 +141,12 @@ class Problem:
                     )
         for event in self.events:
             self._check_event(event)
+        if self.schedule is not None and len(self.schedule):
+            first, last = int(self.schedule.patient.min()), int(self.schedule.patient.max())
+            if first < 0 or last >= self.n:
+                raise UsageError(
+                    f"Problem.schedule has rows of the patients {first} to {last}; expected 0 to {self.n - 1}"
+                )
 
     def _check_event(self, event: Event) -> None:
         where = f"Problem.events: the event of '{event.target}' at {event.time_h} h"
@@ -162,6 +172,7 @@ class Problem:
             parameters={k: np.asarray(v)[index] for k, v in self.parameters.items()},
             initial={k: np.asarray(v)[index] for k, v in self.initial.items()},
             events=tuple(replace(e, amount=part(e.amount)) for e in self.events),
+            schedule=None if self.schedule is None else self.schedule.take(index),
         )
 
 

@@ -23,7 +23,7 @@ from crosstalk.store import Store, cached
 
 __all__ = ["call", "compiled"]
 
-CALLED = (str(Path(__file__).with_name("hybrid.py")),)  # sources whose functions become part of those kept
+CALLED = tuple(str(Path(__file__).with_name(f"{n}.py")) for n in ("hybrid", "slots"))  # what those kept depend on
 numba_compiler: Any = compiler  # without types of their own
 numba_form: Any = serialize
 

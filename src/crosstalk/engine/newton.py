@@ -26,9 +26,9 @@ INACCURATE = 1e-3  # residual of a linear system, relative to its right side, fr
 
 @compiled(error_model="numpy")
 def find_roots(
-    kernel,  # addresses of hoist, rates, outputs, jacobian, factor_rates, solve
+    kernel,  # RootKernel
     pattern,  # (n_entries, 2): row and column of the Jacobian's entries
-    sizes,  # width, n_hoisted, n_entries, n_variables, n_switches, n_work
+    sizes,  # RootSizes
     columns,  # (n_solved,): places of the parameters to solve for
     sources,  # (n_solved, 2): table (0 state, 1 variable, 2 parameter) and place of the outputs
     wanted,  # (n_patients, n_solved)
@@ -40,7 +40,9 @@ def find_roots(
     most,  # steps
 ):
     """Improve states (and solved parameters) until nothing changes; returns the norms that are left."""
-    width, n_hoisted, n_variables, n_switches, n_work = sizes[0], sizes[1], sizes[3], sizes[4], sizes[5]
+    width, n_hoisted, n_variables, n_switches, n_work = (
+        sizes.width, sizes.hoisted, sizes.variables, sizes.switches, sizes.work,
+    )  # fmt: skip
     n_patients, n, m = states.shape[0], states.shape[1], len(columns)
     n_parameters, n_entries = parameters.shape[1], len(pattern)
     norms = np.full(n_patients, np.inf)
@@ -62,7 +64,7 @@ def find_roots(
     norm, reach = np.ones(width), np.ones(width)
     scale, noise = np.ones((n, width)), np.zeros((n, width))
     good = np.zeros(width, np.bool_)
-    hoist, rhs, outputs, jacobian, factor, solve = kernel[0], kernel[1], kernel[2], kernel[3], kernel[4], kernel[5]
+    hoist, rhs, outputs, jacobian, factor, solve = kernel
     following, running = 0, 0
     while True:
         changed = False

@@ -196,9 +196,10 @@ def simulate_serial(problem: Problem, rtol: float, atol: float | None = None) ->
     started = model.follow(problem)
     values = np.full((problem.n, len(problem.outputs), len(problem.times_h)), np.nan)
     failures: dict[int, Failure] = {}
-    events = sorted(problem.events, key=lambda e: e.time_h)
+    shared = list(problem.events)
     for i in range(problem.n):
         own = {k: float(v[i]) for k, v in started.items()}
+        events = sorted([*shared, *_own_events(problem, i)], key=lambda e: e.time_h)
         failure = _invalid(problem, i) or _run(model, problem, own, events, i, values[i], rtol, atol)
         if failure is not None and failure.status is Status.STEP_LIMIT:
             # CVODE now and then loses its step right after a dose; at a smaller tolerance it takes another path
@@ -221,6 +222,15 @@ def _invalid(problem: Problem, i: int) -> Failure | None:
         if not np.isfinite(_amount(event, i)):
             return Failure(Status.INVALID_INPUT, event.target, event.time_h)
     return None
+
+
+def _own_events(problem: Problem, i: int) -> list[Event]:
+    """Rows of the schedule of patient ``i``."""
+    if problem.schedule is None:
+        return []
+    own = problem.schedule.take(np.array([i]))
+    columns = zip(own.time_h, own.target, own.amount, own.setting, strict=True)
+    return [Event(float(t), own.targets[k], float(a), "set" if s else "add") for t, k, a, s in columns]
 
 
 def _amount(event: Event, i: int) -> float:

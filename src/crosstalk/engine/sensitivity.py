@@ -16,6 +16,7 @@ from crosstalk.engine.chunk import Run, invalid_patients, tables
 from crosstalk.engine.compiled import compile_system
 from crosstalk.engine.ensemble import Array, Failure, Problem
 from crosstalk.engine.steady import SteadyChunk, steady_chunk
+from crosstalk.engine.timetable import timetable
 from crosstalk.errors import ModelError
 
 __all__ = ["Sensitivities", "SensitivityChunk", "join", "sensitivity_chunk"]
@@ -85,7 +86,7 @@ def sensitivity_chunk(chunk: SensitivityChunk) -> Sensitivities:
     run = Run(system, parameters, start, chunk.rtol, nonnegative=problem.nonnegative, skipped=list(failures))
     times = np.asarray(problem.times_h, dtype=np.float64)
     values = np.full((lanes, len(problem.outputs), len(times)), np.nan)
-    run.resolve(times, problem.outputs, wide.events, values, shared=True)
+    run.resolve(times, problem.outputs, timetable(wide, system), values, shared=True)
     failures.update(run.failures())
     derivatives = np.stack(
         [(values[up] - values[down]) / (2 * step[name])[:, None, None] for name, (up, down) in slots.items()], axis=1

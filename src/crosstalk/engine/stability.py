@@ -25,16 +25,16 @@ ACCURATE = 1e-8  # residual of a linear system, relative to its right side
 
 @compiled(error_model="numpy")
 def prove_stable(
-    kernel,  # addresses of hoist, rates, outputs, jacobian, factor_rates, solve
+    kernel,  # RootKernel
     pattern,  # (n_entries, 2): row and column of the Jacobian's entries
-    sizes,  # width, n_hoisted, n_entries, n_variables, n_switches, n_work
+    sizes,  # RootSizes
     parameters,  # (n_patients, n_parameters)
     states,  # (n_patients, n_states)
     blocks,  # (n_states,): states with one number act on each other in circles
     floor,  # states below are judged on this scale
 ):
     """Which Jacobians are stable for sure; of the others nothing is said."""
-    width, n_hoisted, n_switches, n_work = sizes[0], sizes[1], sizes[4], sizes[5]
+    width, n_hoisted, n_switches, n_work = sizes.width, sizes.hoisted, sizes.switches, sizes.work
     n_patients, n = states.shape
     n_parameters, n_entries = parameters.shape[1], len(pattern)
     sure = np.zeros(n_patients, np.bool_)
@@ -49,7 +49,7 @@ def prove_stable(
     for j in range(n):
         for k in range(n):
             circular[j] |= j != k and blocks[j] == blocks[k]
-    hoist, jacobian, factor, solve = kernel[0], kernel[3], kernel[4], kernel[5]
+    hoist, jacobian, factor, solve = kernel.hoist, kernel.jacobian, kernel.factor, kernel.solve
     for first in range(0, n_patients, width):
         count = min(width, n_patients - first)
         for lane in range(width):

@@ -169,7 +169,7 @@ def start_values(
 def unknown(name: str, known: Sequence[str], what: str) -> ModelError:
     """Error for a name that the model does not have, with what may have been meant."""
     local = [k for k in known if k.endswith(f"_{name}")]
-    near = local or get_close_matches(name, known, 3)
+    near = local or [k for k in known if k.lower() == name.lower()] or get_close_matches(name, known, 3)
     hint = f"; did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
     if local:
         hint += " (a parameter of one reaction carries the reaction's name)"

@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crosstalk.engine.chunk import STATE_FLOOR, invalid_patients, place_of, settle, tables
+from crosstalk.engine.chunk import STATE_FLOOR, invalid_patients, settle, tables
 from crosstalk.engine.compiled import CompiledSystem, compile_system
 from crosstalk.engine.ensemble import Array, Failure, Problem, Status, SteadyStates
+from crosstalk.engine.slots import RootKernel, RootSizes
+from crosstalk.engine.timetable import place_of
 from crosstalk.errors import ModelError
 
 __all__ = ["Linearization", "SteadyChunk", "join_steady_states", "linearize", "steady_chunk"]
@@ -136,12 +138,11 @@ class _Root:
         self.size = np.zeros((len(parameters), len(system.states)))  # largest magnitudes so far
         self.reasons: dict[int, Failure] = {}
         names = ("hoist", "rates", "outputs", "jacobian", "factor_rates", "solve")
-        self.kernel = np.array([system.address[name] for name in names], dtype=np.int64)
-        sizes = (
+        self.kernel = RootKernel(*(system.address[name] for name in names))
+        self.sizes = RootSizes(
             system.width, system.n_hoisted, len(system.pattern), len(system.variables), len(system.switches),
             system.n_work,
         )  # fmt: skip
-        self.sizes = np.array(sizes, dtype=np.int64)
         self.pattern = np.array(system.pattern, dtype=np.int64).reshape(-1, 2)
         self.blocks = strong_blocks(len(system.states), system.pattern)
         self.labels = np.empty(len(system.states), dtype=np.int64)
