@@ -130,9 +130,10 @@ class ImputationModel:
         design, visits = self.design()[used], self.outcome.shape[1]
         own = visits * (design.shape[1] - (self.covariates.shape[1] - self.varying))
         spread = _spread(visits, design.shape[1], own)
-        inner, draw, found = design.T @ design, self.best, []
+        inner, draw, found = design.T @ design, self.best, list[Draw]()
+        everybody = self.design()
         for step in range(WARM + n * THIN):
-            y = self._complete(draw, self.design() @ draw.surface.T, rng)[used]
+            y = self._complete(draw, everybody @ draw.surface.T, rng)[used]
             rest = y - design @ draw.surface.T
             scale = self.best.covariance + rest.T @ rest
             covariance = invwishart.rvs(len(y) + visits + 2, scale, random_state=rng).reshape(visits, visits)

@@ -7,6 +7,7 @@ Wolbers et al. 2022, doi:10.1002/pst.2234 (jackknife of conditional means); Lu 2
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -16,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from crosstalk.errors import UsageError, check_level, check_option
 from crosstalk.trial.columns import columns_of
 from crosstalk.trial.estimates import Estimate, wald
-from crosstalk.trial.imputation import ImputationModel, Strategy
+from crosstalk.trial.imputation import Draw, ImputationModel, Strategy
 
 __all__ = ["Imputed", "Inference", "Tipping", "impute", "jackknife", "rubin", "tipping_point"]
 
@@ -50,6 +51,7 @@ def impute(
     imputations: int = 100,
     covariates: ArrayLike | None = None,
     seed: int = 1,
+    draws: Sequence[Draw] | None = None,
 ) -> Imputed:
     """Multiply imputed outcomes of one visit.
 
@@ -65,11 +67,13 @@ def impute(
         Draws; the same seed gives the same parameters to every strategy.
     covariates : array, shape (n_patients,) or (n_patients, k), optional
         Of the analysis; those of the model by default.
+    draws : sequence of Draw, optional
+        Parameters that were drawn before, in place of ``imputations`` of them.
     """
     if imputations < 2:
         raise UsageError(f"received {imputations} imputations; expected at least 2, and 100 for a result to keep")
     adjust = model.covariates if covariates is None else columns_of(covariates, "covariates", len(model.arm))[0]
-    parameters = model.draws(imputations, np.random.default_rng([seed, 1]))
+    parameters = model.draws(imputations, np.random.default_rng([seed, 1])) if draws is None else draws
     rng = np.random.default_rng([seed, 2])
     values = np.array([model.complete(draw, strategy, rng)[:, visit] for draw in parameters])
     return Imputed(values, ~np.isfinite(model.outcome[:, visit]), model.arm, adjust)
