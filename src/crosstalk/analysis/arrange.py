@@ -337,8 +337,8 @@ class _Cells:
             k, t = np.argwhere(out)[0]
             raise PanelError(
                 f"{self.sheet.name}, patient {shown(patients[k])}, week {weeks[t]:g}: the score {scores[k, t]:g} is "
-                f"outside of {'' if low is None else low} to {'' if high is None else high}; correct it, or name the code "
-                "in missing"
+                f"outside of {'' if low is None else low} to {'' if high is None else high}; correct it, or name "
+                "the code in missing"
             )
 
 

@@ -242,13 +242,13 @@ def _events(trial: TrialTable, outcome: OutcomePlan, plan: EventPlan, seed: int)
         ratio = hazard_ratio(time[pair], event[pair], arm, given, level=plan.level)
         rows.append(EstimateRow("log hazard ratio", name, trial.arms[0], None, ratio))
         test = log_rank(time[pair], event[pair], arm, level=plan.level)
-        rows.append(EstimateRow("log-rank test (one-step log hazard ratio)", name, trial.arms[0], None, test))
+        rows.append(EstimateRow("log hazard ratio, one-step (log-rank)", name, trial.arms[0], None, test))
     steps = tuple(_kaplan_meier(name, time[trial.arm == k], event[trial.arm == k]) for k, name in enumerate(trial.arms))
     how = f"{plan.method}: {what}; Cox regression with Efron's ties" + (
         f", adjusted for {', '.join(plan.covariates)}" if plan.covariates else ""
     )
     notes = (f"{int(event.sum())} events in {len(event)} patients",)
-    return Finding(plan.id, plan.method, how, "log hazard ratio", plan.level, tuple(rows), notes=notes, steps=steps)
+    return Finding(plan.id, plan.method, how, "hazard ratio", plan.level, tuple(rows), notes=notes, steps=steps)
 
 
 def _kaplan_meier(arm: str, time: Array, event: Array) -> Step:

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from crosstalk import __version__
+from crosstalk.cli.analyse import analyse
 from crosstalk.cli.calibration import calibrate, qualify, sensitivity, validate
 from crosstalk.cli.catalogues import analytes, drugs, regimens, schema
 from crosstalk.cli.cohorts import learn, predict
@@ -38,7 +39,7 @@ app = typer.Typer(
 
 # the order of the help
 for verb in (
-    read, assess, forecast, plate, simulate, trial, learn, predict, calibrate, validate, qualify, sensitivity,
+    read, assess, forecast, plate, simulate, trial, analyse, learn, predict, calibrate, validate, qualify, sensitivity,
     drugs, regimens, analytes, schema, demo,
 ):  # fmt: skip
     app.command()(verb)
