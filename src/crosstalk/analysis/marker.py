@@ -139,7 +139,7 @@ def effect_curve(
     fit = linear(outcome, np.column_stack([rows(x, treated), covariates]))
     width = knots - 1
     first = 2 + width
-    grid = np.linspace(*np.quantile(x, (0.05, 0.95)), POINTS)
+    grid = np.linspace(float(np.quantile(x, 0.05)), float(np.quantile(x, 0.95)), POINTS)
     difference = rows(grid, np.ones(POINTS)) - rows(grid, np.zeros(POINTS))
     padded = np.column_stack([difference, np.zeros((POINTS, covariates.shape[1]))])
     effects = [fit.effect(row, len(x), level, "") for row in padded]

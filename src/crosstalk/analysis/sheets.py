@@ -53,7 +53,8 @@ class Sheet:
         if name not in self.columns:
             import difflib
 
-            near = difflib.get_close_matches(name, self.columns, n=2)
+            near = [c for c in self.columns if c.casefold() == name.casefold()]
+            near = near or difflib.get_close_matches(name, self.columns, n=2)
             hint = (
                 f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(map(shown, self.columns[:30]))}"
             )

@@ -32,7 +32,8 @@ def course_chart(result: Analysed, found: Finding, name: str) -> str:
             weeks, [r.estimate.estimate for r in own], yerr=[low, high], color=colour, ls=style, marker="o", ms=4.5,
             lw=1.6, elinewidth=1.1, capsize=2.5, label=arm.arm,
         )  # fmt: skip
-    axis.set(xlabel="week", ylabel=f"{result.outcome}\n[{result.unit}]")
+    kind = "change of " if "change" in found.how else ""
+    axis.set(xlabel="week", ylabel=f"{kind}{result.outcome}\n[{result.unit}]")
     axis.set_xticks(result.weeks, [f"{w:g}" for w in result.weeks])
     axis.legend(frameon=False, fontsize=8.5, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return svg(figure, name, f"Least-squares means of {result.outcome} by arm and week, {found.id}")

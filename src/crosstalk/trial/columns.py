@@ -39,7 +39,7 @@ def columns_of(values: ArrayLike | None, name: str, patients: int) -> tuple[Arra
     given = given[:, None] if given.ndim == 1 else given
     if given.ndim != 2 or len(given) != patients:
         raise UsageError(f"{name} has shape {np.shape(values)}; expected {patients} rows, one a patient")
-    columns, places = [np.empty((patients, 0))], []
+    columns, places = list[Array]([np.empty((patients, 0))]), list[list[float]]()
     for column in given.T:
         numbers, labels = _numbers(column)
         missing = np.flatnonzero(~np.isfinite(numbers) if labels is None else np.isin(labels, ("", "nan", "None")))

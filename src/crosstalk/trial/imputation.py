@@ -83,7 +83,7 @@ class ImputationModel:
         other: Array = self.design(reference) @ draw.surface.T
         after = np.arange(own.shape[1]) > self.last[:, None]
         if strategy == "CR":
-            return np.where(after.any(axis=1)[:, None], other, own)
+            return np.where(after[:, -1:], other, own)
         if strategy == "J2R":
             return np.where(after, other, own)
         rows, at = np.arange(len(own)), np.maximum(self.last, 0)

@@ -427,7 +427,7 @@ class _Point:
     def directions(self) -> list[Array]:
         """Derivatives of each group's covariance by its parameters, symmetric, shape (k, t, t)."""
         first, second = np.triu_indices(self.data.visits)
-        found = []
+        found = list[Array]()
         for shape in self.shapes:
             along = np.zeros((shape.jacobian.shape[1], self.data.visits, self.data.visits))
             along[:, first, second] = along[:, second, first] = shape.jacobian.T

@@ -57,8 +57,8 @@ def covariance(structure: Structure, parameters: Array, visits: int) -> Covarian
         return _unstructured(parameters, visits)
     many = _deviations(structure, visits)
     share = np.zeros((len(first), many))
-    np.add.at(share, (np.arange(len(first)), first if many > 1 else 0), 1.0)
-    np.add.at(share, (np.arange(len(first)), second if many > 1 else 0), 1.0)
+    for visit in (first, second):
+        np.add.at(share, (np.arange(len(first)), visit if many > 1 else np.zeros_like(visit)), 1.0)
     rho, by_z, by_z2 = _correlations(structure, np.tanh(parameters[many:]), second - first)
     scale = np.exp(share @ parameters[:many])
     triangle = scale * rho
