@@ -82,7 +82,7 @@ def test_from_data_to_files(run: Run, files: tuple[Path, Path], tmp_path: Path) 
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ('"mmrm"', '"mmmr"', "line 13: analysis 1 > method: received 'mmmr', expected one of mmrm, ancova"),
+        ('"mmrm"', '"mmmr"', "line 14: analysis 1 > method: received 'mmmr', expected one of mmrm, ancova"),
         ('arm = "arm"', 'arm = "group"', "has no column 'group'"),
         ('marker = "crp"', 'marker = "il6"', "analysis 'marker'"),
         ('"w8" = 8', '"w9" = 9', "has no column 'w9'"),

@@ -189,7 +189,7 @@ def test_three_arms(wide: pd.DataFrame, design: dict[str, Any]) -> None:
     found = analyse(
         three, {**design, "analysis": [p for p in ALL if p["id"] in ("main", "ancova", "response", "marker")]}
     )
-    assert [a.arm for a in found.arms] == ["sugar", "active", "more"]
+    assert [a.arm for a in found.arms] == ["sugar", "more", "active"]
     for finding in found.findings:
         assert {r.arm for r in finding.rows if r.versus} == {"active", "more"}
 
