@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from crosstalk.analysis import analyse
 from crosstalk.analysis.arrange import arrange
 from crosstalk.analysis.design import read_design
-from crosstalk.analysis.sheets import read_sheet, sheet_of_frame
 from crosstalk.errors import CrosstalkError, PanelError, StudyError
+from crosstalk.panel.sheets import read_sheet, sheet_of_frame
 
 
 def scores(frame: pd.DataFrame, design: dict[str, Any]) -> Any:

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosstalk.analysis.design import DataPlan, DesignPlan
-from crosstalk.analysis.sheets import Sheet, read_sheet
 from crosstalk.errors import PanelError, TrialError, UsageError
 from crosstalk.limits import shown
+from crosstalk.panel.sheets import Sheet, read_sheet
 
 __all__ = ["TrialTable", "arrange"]
 

@@ -13,7 +13,7 @@ from crosstalk.analysis.arrange import TrialTable, arrange
 from crosstalk.analysis.design import read_design
 from crosstalk.analysis.methods import carry_out
 from crosstalk.analysis.records import Analysed, Counts
-from crosstalk.analysis.sheets import read_sheet, sheet_of_frame
+from crosstalk.panel.sheets import read_sheet, sheet_of_frame
 from crosstalk.provenance import hash_bytes, package_version
 
 if TYPE_CHECKING:
