@@ -21,7 +21,8 @@ def table(n: int = 120) -> pd.DataFrame:
             "patient": range(n), "age": rng.integers(20, 60, n), "sex": np.where(rng.random(n) < 0.5, "f", "m"),
             "hsCRP [mg/L]": np.exp(rng.normal(size=n)).round(2), "remission": np.where(y, "yes", "no"),
             "leak": -y + rng.normal(0, 0.15, n), "final_visit": rng.normal(size=n).round(2),
-            "grade": np.where(np.arange(n) == 0, "ill", np.where(y, "well", "ill")), "score": (10 * y + rng.normal(0, 5, n)).round(1),
+            "grade": np.where(np.arange(n) == 0, "ill", np.where(y, "well", "ill")),
+            "score": (10 * y + rng.normal(0, 5, n)).round(1),
         }
     )  # fmt: skip
 
