@@ -101,6 +101,19 @@ def test_net_benefit_agrees_with_dcurves(shared_data: Path) -> None:
     assert [b.everybody for b in found] == pytest.approx(treat_all, rel=1e-6, abs=1e-9)
 
 
+def test_net_benefit_at_a_given_prevalence() -> None:
+    """Sensitivity and specificity stay, and the prevalence is that of use (dcurves' argument ``prevalence``)."""
+    rng = np.random.default_rng(1)
+    y, p = (np.arange(200) < 100).astype(float), rng.random(200)
+    (found,) = decision_curve(y, p, [0.2], prevalence=0.1)
+    caught, alarms = (p[y == 1] >= 0.2).mean(), (p[y == 0] >= 0.2).mean()
+    assert found.model.value == pytest.approx(0.1 * caught - 0.9 * alarms * 0.25)
+    assert found.everybody == pytest.approx(0.1 - 0.9 * 0.25)
+    assert decision_curve(y, p, [0.2], prevalence=0.5) == decision_curve(y, p, [0.2])
+    with pytest.raises(LearnError, match="prevalence"):
+        decision_curve(y, p, [0.2], prevalence=10)
+
+
 def test_net_benefit_of_repeats_is_the_mean_of_the_repeats() -> None:
     y, p = example()
     other = expit(logit(p) * 0.5)

@@ -79,7 +79,7 @@ TRIAL = '[trial]\nn = {n}\n[[trial.analysis]]\nid = "x"\nmethod = "mmrm"\nof = "
         ({"more": "[" + ".".join("a" * 5000) + "]\n"}, "more than 100 deep"),
         ({"study": "x = " + "9" * 5000}, "not valid TOML: Exceeds the limit"),
         ({"study": "x = '" + "y" * 500_000 + "'"}, "unknown key"),
-        ({"study": "# " + "y" * 1_000_000}, "a study file has at most 1 MB"),
+        ({"study": "# " + "y" * 1_000_000}, "such a file has at most 1 MB"),
         ({"more": "[" + " " * 100_000 + "\n"}, "not valid TOML"),
     ],
 )  # fmt: skip

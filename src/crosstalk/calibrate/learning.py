@@ -3,8 +3,8 @@
 A model that is wrong somewhere grows surer with every result than it deserves to be. A generalised posterior lets in
 a share of the information only, the learning rate [1]_ [2]_. Here each domain has one, chosen by how well results are
 predicted when their study, and every other of its cohort, is left out: the least that is not worse than the best by
-more than a standard error [3]_. A prediction is the linear update of the ensemble's own counterparts, so that no study is
-simulated for it.
+more than a standard error [3]_. A prediction is the linear update of the own counterparts of the ensemble, so that no
+study is simulated for it.
 
 References
 ----------
@@ -89,9 +89,9 @@ def learn_rates(
     rates = dict.fromkeys(names, START)
     for _ in range(SWEEPS):
         for name in names:
-            gains = [left_out.gains({**rates, name: rate}) for rate in RATES]
-            best = max(gains, key=lambda gain: float(gain[left_out.judged].mean()))
-            rates[name] = next(r for r, gain in zip(RATES, gains, strict=True) if not left_out.worse(gain, best))
+            by_rate = {rate: left_out.gains({**rates, name: rate}) for rate in RATES}
+            best = max(by_rate.values(), key=lambda gain: float(gain[left_out.judged].mean()))
+            rates[name] = next(rate for rate, gain in by_rate.items() if not left_out.worse(gain, best))
     gains = left_out.gains(rates)
     found = []
     for name in names:

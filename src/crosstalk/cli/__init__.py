@@ -19,6 +19,7 @@ except ImportError:  # the __init__.py of another project lies over ours
         "crosstalk: the files of another project, the distribution 'crosstalk', lie over those of crosstalk-mdd; mend "
         "it with: pip uninstall -y crosstalk crosstalk-mdd; pip install crosstalk-mdd"
     )
+from crosstalk.cli.analyse import analyse
 from crosstalk.cli.calibration import calibrate, qualify, sensitivity, validate
 from crosstalk.cli.catalogues import analytes, drugs, regimens, schema
 from crosstalk.cli.cohorts import learn, predict
@@ -47,7 +48,8 @@ app = typer.Typer(
 
 # the order of the help
 for verb in (
-    read, assess, forecast, plate, simulate, run, trial, learn, predict, calibrate, validate, qualify, sensitivity,
+    read, assess, forecast, plate, simulate, run, trial, analyse, learn, predict, calibrate, validate, qualify,
+    sensitivity,
     drugs, regimens, analytes, schema, demo,
 ):  # fmt: skip
     app.command()(verb)

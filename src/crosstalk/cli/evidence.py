@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 from typer.core import TyperGroup
@@ -21,7 +21,7 @@ from crosstalk.cli.common import (
     write_wanted,
 )
 from crosstalk.cli.options import HtmlFile, Jobs, JsonFile, Quiet, Seed
-from crosstalk.errors import UsageError
+from crosstalk.errors import UsageError, check_option
 from crosstalk.limits import printable
 
 if TYPE_CHECKING:
@@ -158,21 +158,48 @@ def evidence_pool(
     meta_analyses: Annotated[
         bool, typer.Option("--meta-analyses", help="Keep meta-analyses beside trials, whose patients they may hold.")
     ] = False,
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            "--table", metavar="FILE", help="Pool a table of your own: study, effect, se or low and high, drug."
+        ),
+    ] = None,
+    ratios: Annotated[
+        bool, typer.Option("--ratios", help="Of a table: effects are ratios; logarithms are pooled.")
+    ] = False,
+    mix: Annotated[bool, typer.Option("--mix", help="Pool several drugs together, those of each first.")] = False,
+    test: Annotated[
+        str, typer.Option("--test", metavar="NAME", help="hartung-knapp, or 'ad hoc': never narrower than the errors.")
+    ] = "hartung-knapp",
     json: JsonFile = None,
     html: HtmlFile = None,
     quiet: Quiet = False,
 ) -> None:
     """Pool comparable effects: random effects, prediction interval, forest plot."""
-    check_outputs(json, html)
+    check_outputs(json, html, inputs=[table])
+    from crosstalk.evidence.own_table import pool_table
     from crosstalk.evidence.pooling import pool
+    from crosstalk.evidence.records import Query
     from crosstalk.knowledge.loader import load_knowledge
     from crosstalk.report.documents import dump
     from crosstalk.report.evidence import pool_text
     from crosstalk.report.html import pool_html
+    from crosstalk.statistics.meta_analysis import HartungKnapp
 
     knowledge = load_knowledge()
     query = _query(role, drug, of, endpoint, diagnosis, provenance, contrast, without, from_time, to_time)
-    result = pool(_rows(knowledge, quiet), query, knowledge, meta_analyses=meta_analyses)
+    check_option("--test", test, get_args(HartungKnapp))
+    kind: HartungKnapp = test  # type: ignore[assignment]
+    if table is not None:
+        if query != Query() or meta_analyses:
+            raise UsageError(
+                "options that choose published results do not apply to --table; drop them, or rows of the table"
+            )
+        result = pool_table(table, ratios=ratios, mix=mix, test=kind)
+    elif ratios:
+        raise UsageError("--ratios belongs to --table; published results say themselves what they are")
+    else:
+        result = pool(_rows(knowledge, quiet), query, knowledge, meta_analyses=meta_analyses, mix=mix, test=kind)
     write_wanted((json, lambda: dump(result)), (html, lambda: pool_html(result)))
     if not quiet:
         tables, notes = pool_text(result)

@@ -59,6 +59,10 @@ def trial(
     cdisc: Annotated[
         Path | None, typer.Option("--cdisc", metavar="FILE", help="Write it with the column names of ADaM (ADQS).")
     ] = None,
+    rpact: Annotated[
+        Path | None,
+        typer.Option("--rpact", metavar="FILE", help="Write an R script that repeats [trial.assumed] with rpact."),
+    ] = None,
     json: JsonFile = None,
     html: HtmlFile = None,
     seed: Seed = 1,
@@ -73,13 +77,13 @@ def trial(
     quiet: Quiet = False,
 ) -> None:
     """Simulate a trial many times: power, error, bias, size, probability of success."""
-    check_outputs(csv, cdisc, json, html, inputs=[study])
+    check_outputs(csv, cdisc, rpact, json, html, inputs=[study])
     check_work(work)
     processes = jobs or os.cpu_count() or 1
     space = {"--arms": arms, "--doses": doses, "--cutoffs": cutoffs, "--sizes": sizes, "--weeks": weeks}
     if optimise:
-        if csv is not None or cdisc is not None:
-            raise UsageError("--csv and --cdisc belong to one trial; a search has none, drop them")
+        if csv is not None or cdisc is not None or rpact is not None:
+            raise UsageError("--csv, --cdisc and --rpact belong to one trial; a search has none, drop them")
         _search(study, replicates, space, json, html, seed, processes, quiet)
         return
     for option, value in space.items():
@@ -92,12 +96,14 @@ def trial(
     from crosstalk.report.words import UNCALIBRATED
     from crosstalk.spreadsheets import frame_csv
     from crosstalk.store import Work
+    from crosstalk.trial.assumed import rpact_script
     from crosstalk.trial.example import one_trial
-    from crosstalk.trial.pool import read_trial
+    from crosstalk.trial.pool import design_of, read_trial
     from crosstalk.trial.run import TrialSettings, characterise, make_pools
 
     knowledge = load_knowledge()
     plan = read_trial(study, knowledge)
+    script = "" if rpact is None else rpact_script(design_of(plan), plan.title or plan.id)
     settings = TrialSettings(replicates, worlds, seed, null=null)
     kept = Work(work or cache_folder() / "trials")
     try:
@@ -116,6 +122,7 @@ def trial(
     write_wanted(
         (csv, lambda: frame_csv(tidy_frame(*example))),
         (cdisc, lambda: frame_csv(cdisc_frame(*example))),
+        (rpact, lambda: script),
         (json, lambda: trial_json(result)),
         (html, lambda: trial_html(result)),
     )
@@ -126,7 +133,7 @@ def trial(
         render(trial_tables(result), WHOLE)
         if not result.calibrated:
             print(UNCALIBRATED)
-        say_written(csv, cdisc, json, html)
+        say_written(csv, cdisc, rpact, json, html)
 
 
 def _search(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,22 +12,23 @@ from crosstalk.errors import EvidenceError
 from crosstalk.evidence.arms import compare_arms
 from crosstalk.evidence.comparable import Comparable, Effect, comparable, too_few
 from crosstalk.evidence.listing import resolve, select, stratum_text, time_text
-from crosstalk.evidence.records import Contrast, Member, Pool, PublishedResult, Query
+from crosstalk.evidence.records import Contrast, Member, Pool, PublishedResult, Query, Subgroup
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.provenance import package_version
 from crosstalk.statistics.estimates import Z95
-from crosstalk.statistics.meta_analysis import random_effects
+from crosstalk.statistics.meta_analysis import HartungKnapp, random_effects
 from crosstalk.study.endpoints import ENDPOINTS, from_error_scale
 from crosstalk.study.records import Endpoint
 
-__all__ = ["pool"]
+__all__ = ["by_drug", "pool"]
 
 Array = NDArray[np.float64]
 
 
 def pool(
-    rows: Iterable[PublishedResult], query: Query, knowledge: Knowledge | None = None, *, meta_analyses: bool = False
-) -> Pool:
+    rows: Iterable[PublishedResult], query: Query, knowledge: Knowledge | None = None, *, meta_analyses: bool = False,
+    mix: bool = False, test: HartungKnapp = "hartung-knapp",
+) -> Pool:  # fmt: skip
     """Pool the comparable effects among published results.
 
     Ratios, odds ratios and standard deviations are pooled as logarithms, correlations as Fisher's z, all others as they
@@ -41,13 +42,18 @@ def pool(
     knowledge : Knowledge, optional
     meta_analyses : bool
         Keep meta-analyses beside trials.
+    mix : bool
+        Pool several drugs together, those of each first; naming each of them in the query asks for it, too.
+    test : str
+        As for `random_effects`.
 
     Raises
     ------
     UsageError
         On unknown names, or endpoints or analytes that cannot be pooled together.
     EvidenceError
-        If fewer than two effects are comparable; the message lists what was left out. If PyMARE is not installed.
+        If fewer than two effects are comparable; the message lists what was left out. If they are of several drugs
+        and that was not asked for. If PyMARE is not installed.
     """
     known = load_knowledge() if knowledge is None else knowledge
     query = resolve(query, known)
@@ -65,11 +71,14 @@ def pool(
     if len(found.effects) < 2:
         raise too_few(found)
     effects = sorted(found.effects, key=lambda effect: (effect.rows[0].study, effect.value))
-    fit = random_effects([effect.value for effect in effects], [effect.se for effect in effects])
+    values, errors = [effect.value for effect in effects], [effect.se for effect in effects]
 
     def back(value: float) -> float:
         return from_error_scale(found.endpoint, value)
 
+    drugs = [_drug(effect, query) for effect in effects]
+    groups = by_drug(drugs, values, errors, back=back, mix=mix or len(query.drug) > 1, test=test)
+    fit = random_effects(values, errors, test=test)
     members = tuple(_member(effect, weight, found) for effect, weight in zip(effects, fit.weights, strict=True))
     row = effects[0].rows[0]
     return Pool(
@@ -100,7 +109,61 @@ def pool(
         crosstalk=package_version(),
         pymare=fit.pymare,
         knowledge_sha256=known.sha256,
+        subgroups=groups,
     )
+
+
+def _drug(effect: Effect, query: Query) -> str:
+    """The drug that an effect is of: the one that was asked for, or those that its arms do not share."""
+    row = effect.rows[0]
+    if row.contrast == "diagnosis":
+        return ""
+    own = row.drugs or row.against
+    return ", ".join([d for d in own if d in query.drug] or own)
+
+
+def by_drug(
+    drugs: Sequence[str], values: Sequence[float], errors: Sequence[float], *, back: Callable[[float], float],
+    mix: bool, test: HartungKnapp = "hartung-knapp",
+) -> tuple[Subgroup, ...]:  # fmt: skip
+    """Pool the effects of each drug by itself; a drug with one effect keeps that one.
+
+    Parameters
+    ----------
+    drugs : sequence of str, length k
+        Empty where none is named.
+    back : callable
+        From the scale of the errors to that of the effects.
+
+    Returns
+    -------
+    tuple of Subgroup
+        Empty where all are of one drug.
+
+    Raises
+    ------
+    EvidenceError
+        If there are several drugs and ``mix`` is false.
+    """
+    names = list(dict.fromkeys(drugs))
+    if len(names) < 2:
+        return ()
+    listed = ", ".join(f"{name or 'none named'} ({drugs.count(name)})" for name in names)
+    if not mix:
+        raise EvidenceError(
+            f"the effects are of several drugs: {listed}; their mean is the effect of none. Choose one (--drug, or "
+            "rows of the table), or ask for all together by --mix"
+        )
+    found = []
+    for name in names:
+        own = [(v, e) for d, v, e in zip(drugs, values, errors, strict=True) if d == name]
+        if len(own) == 1:
+            ((value, error),) = own
+            found.append(Subgroup(name, 1, back(value), back(value - Z95 * error), back(value + Z95 * error), None))
+        else:
+            fit = random_effects([v for v, _ in own], [e for _, e in own], test=test)
+            found.append(Subgroup(name, len(own), back(fit.estimate), back(fit.low), back(fit.high), fit.i2))
+    return tuple(found)
 
 
 def _member(effect: Effect, weight: float, found: Comparable) -> Member:

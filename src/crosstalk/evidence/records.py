@@ -19,6 +19,7 @@ __all__ = [
     "PublishedResult",
     "Query",
     "StudyCard",
+    "Subgroup",
 ]
 
 Contrast = Literal["drug", "active", "diagnosis", "within", "none"]
@@ -192,6 +193,18 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
+class Subgroup:
+    """Pooled effect of one drug (``low`` to ``high``, 95 %), in the pool's unit; ``i2`` is None for a single effect."""
+
+    drug: str
+    k: int
+    estimate: float
+    low: float
+    high: float
+    i2: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Pool:
     """A pooled effect with everything that went into it.
 
@@ -200,6 +213,7 @@ class Pool:
     ``unit``, back on the scale of the endpoint. ``se``, ``tau2`` (with its 95 % interval) are on ``scale``. ``i2`` [%]
     is the share of the variance that is between studies, ``q`` Cochran's with its p-value. ``favours`` is -1 where a
     negative effect is good for the first arm, 1 where a positive one is, 0 where neither; ``null`` is no effect.
+    ``subgroups`` are the effects by drug, where several were mixed on demand.
     """
 
     title: str
@@ -229,3 +243,4 @@ class Pool:
     crosstalk: str
     pymare: str
     knowledge_sha256: str
+    subgroups: tuple[Subgroup, ...] = ()

@@ -17,6 +17,7 @@ from crosstalk.learn.ladder import Ladder, Rung, lightly, run_ladder
 from crosstalk.learn.models import StepFactory
 from crosstalk.learn.records import Learnt
 from crosstalk.learn.resampling import learning_curve, optimism, selection
+from crosstalk.learn.suspects import suspects
 from crosstalk.learn.two_models import two_models
 from crosstalk.provenance import package_version, versions
 from crosstalk.statistics.folds import RepeatedFolds
@@ -121,7 +122,7 @@ def _judge(
         except LearnError as error:
             extra = (f"Who benefits cannot be told: {error}.",)
     names = {r.id: r.name for r in ladder.rungs}
-    conclusions = conclude(cohort, models, differences, names)
+    conclusions = (*(f"{words}." for words in suspects(cohort)), *conclude(cohort, models, differences, names))
     if benefit is not None:
         extra = (benefit.conclusion,)
     table = cohort.table

@@ -66,12 +66,33 @@ def pool_text(pool: Pool) -> tuple[tuple[Table, ...], tuple[str, ...]]:
         ("Q", f"{number(pool.q)} on {pool.k - 1} df, p = {number(pool.q_p)}"),
     )
     tables = [
+        *_by_drug(pool),
         Table(pool.title, ("study", "effect (95 %)", "weight %", "role", "remark"), members),
         Table("Random effects: REML, interval of Hartung and Knapp", ("quantity", "value (95 %)"), facts),
     ]
     if pool.left_out:
         tables.append(Table("Left out", ("why", "studies", "results"), _reasons(pool)))
     return tuple(tables), (*pool.notes, f"Made by Crosstalk {pool.crosstalk} with PyMARE {pool.pymare}.")
+
+
+def _by_drug(pool: Pool) -> list[Table]:
+    """Effects by drug, where several were mixed; they come first."""
+    if not pool.subgroups:
+        return []
+    rows = tuple(
+        (
+            s.drug or "none named", str(s.k), f"{number(s.estimate)} ({number(s.low)} to {number(s.high)})",
+            "" if s.i2 is None else f"{s.i2:.0f} %",
+        )
+        for s in pool.subgroups
+    )  # fmt: skip
+    return [
+        Table(
+            "By drug; the mean of all below is the effect of none of them",
+            ("drug", "effects", "effect (95 %)", "I2"),
+            rows,
+        )
+    ]
 
 
 def value_text(row: PublishedResult) -> str:

@@ -12,6 +12,7 @@ from crosstalk.report.html import page
 from crosstalk.report.words import UNCALIBRATED, number, rests_text
 from crosstalk.study.design import Design, Stratum
 from crosstalk.study.methods import analysis_method
+from crosstalk.trial.assumed import AssumedPower
 from crosstalk.trial.characteristics import AnalysisCharacteristics, Value
 from crosstalk.trial.result import TrialResult
 from crosstalk.trial.search import Candidate
@@ -60,6 +61,8 @@ def trial_json(result: TrialResult) -> str:
 def trial_tables(result: TrialResult) -> tuple[Table, ...]:
     """Tables for the terminal and the report; Monte-Carlo standard errors in brackets."""
     tables = [_power_table(result), _effect_table(result), _knowledge_table(result), _size_table(result)]
+    if result.assumed is not None:
+        tables.insert(1, _assumed_table(result, result.assumed))
     if result.looks:
         tables.append(_looks_table(result))
     if result.strata:
@@ -98,6 +101,39 @@ def _effect_table(result: TrialResult) -> Table:
     if levels != {0.05}:
         columns = (*columns[:5], "coverage", columns[6])
     return Table("Effect: arm less control", columns, tuple(rows))
+
+
+def _assumed_table(result: TrialResult, own: AssumedPower) -> Table:
+    """The trialist's own assumption and the model side by side."""
+    x, d = result.primary, result.design
+    wanted = charts.needed(result, own.target)
+    model_sd = ""
+    if own.sd is not None:
+        ratio = d.allocation[x.arm] / d.allocation[x.versus]
+        # the SD that would give the standard error of the simulated trials, were there no dropout
+        model_sd = number(x.standard_error / ((1 + ratio) / (ratio * own.patients) ** 0.5))
+    rows = [
+        ("effect: arm less control", number(own.effect), number(x.truth)),
+        ("SD of the change, adjusted", number(own.sd), model_sd) if own.sd is not None else ("", "", ""),
+        (f"power with {d.n} randomised", _share(own.power), _percent(x.power)),
+        (
+            f"randomised for {_share(own.target)} power",
+            f"{own.needed:.0f}",
+            f"{wanted:.0f}" if wanted < 1e5 else "never",
+        ),
+        ("expected number, looks included", f"{own.expected:.0f}" if d.interim else "", ""),
+        ("power of the interaction", "" if own.interaction_power is None else _share(own.interaction_power), ""),
+        ("power of non-inferiority", "" if own.margin_power is None else _share(own.margin_power), ""),
+        ("months to the last visit", "" if own.months is None else f"{own.months:.0f}", ""),
+    ]
+    if d.interim is not None:
+        for share, ends in zip(d.interim.information, own.ends, strict=True):
+            rows.append((f"significant at {_share(share)} of the patients", _share(ends), ""))
+        for share, futile, null in zip(d.interim.information, own.futile, own.futile_null, strict=False):
+            words = f"{_share(futile)}; without effect {_share(null)}"
+            rows.append((f"futile at {_share(share)} of the patients", words, ""))
+    kept = tuple(row for row in rows if any(row[1:]))
+    return Table("Your own assumption beside the model", ("what", "assumed", "model"), kept)
 
 
 def _what(x: AnalysisCharacteristics) -> str:

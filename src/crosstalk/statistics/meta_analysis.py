@@ -11,7 +11,7 @@ import numpy as np
 
 from crosstalk.errors import EvidenceError, check_option
 
-__all__ = ["RandomEffects", "random_effects"]
+__all__ = ["HartungKnapp", "RandomEffects", "random_effects"]
 
 HartungKnapp = Literal["hartung-knapp", "ad hoc"]
 

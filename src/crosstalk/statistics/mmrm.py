@@ -18,17 +18,20 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import block_diag
 
 from crosstalk.errors import UsageError, check_level, check_option
+from crosstalk.statistics.columns import columns_of, labels_of, weights_of
 from crosstalk.statistics.estimates import Estimate, wald
-from crosstalk.statistics.newton import minimise
+from crosstalk.statistics.newton import Optimum, minimise
 from crosstalk.statistics.reml import Derivatives, satterthwaite
 from crosstalk.statistics.structures import FALLBACK, Covariance, Structure, covariance, starting_values
 
 __all__ = ["MmrmFit", "mmrm"]
 
 Array = NDArray[np.floating[Any]]
-Method = Literal["kenward-roger", "satterthwaite"]
+Method = Literal["kenward-roger", "kenward-roger-observed", "satterthwaite"]
+Margins = Literal["equal", "observed"]
 MOST_VISITS = 30
 """Most visits of an unstructured covariance: its derivatives hold the fourth power of their number."""
 BATCH = 2_000_000
@@ -43,8 +46,11 @@ class MmrmFit:
 
     contrasts: tuple[tuple[Estimate, ...], ...]
     """Arm minus control: one tuple for each active arm, with one estimate for each visit."""
+    means: tuple[tuple[Estimate, ...], ...]
+    """Least-squares means: one tuple for each arm, the control first, with one estimate for each visit."""
     covariance: Array
-    """Estimated covariance of the visits, shape (visits, visits)."""
+    """Estimated covariance of the visits, shape (visits, visits); with groups (groups, visits, visits), in the order
+    of their labels."""
     deviance: float
     """-2 restricted log likelihood."""
     structure: Structure
@@ -58,6 +64,10 @@ class MmrmFit:
     note: str
     """Fallback and patients left out, in words."""
 
+    def mean(self, visit: int = -1, arm: int = 1) -> Estimate:
+        """Least-squares mean of an arm at a visit (counted from 0; -1 is the last)."""
+        return self.means[arm][visit]
+
     def contrast(self, visit: int = -1, arm: int = 1) -> Estimate:
         """Arm minus control at a visit (counted from 0; -1 is the last)."""
         return self.contrasts[arm - 1][visit]
@@ -69,8 +79,11 @@ def mmrm(
     baseline: ArrayLike | None = None,
     covariates: ArrayLike | None = None,
     *,
+    groups: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
     method: Method = "kenward-roger",
     structures: tuple[Structure, ...] = FALLBACK,
+    margins: Margins = "equal",
     level: float = 0.95,
 ) -> MmrmFit:
     """Fit outcome ~ arm x visit + baseline x visit + covariates by REML.
@@ -86,12 +99,21 @@ def mmrm(
     covariates : array, shape (n_patients,) or (n_patients, k), optional
         Covariates with one slope for all visits, such as indicators of strata; a column of texts, such as names of
         sites, becomes an indicator of each but the first in order of the alphabet.
+    groups : array, shape (n_patients,), optional
+        Labels, such as the arms; each group has its own covariance of the structure.
+    weights : array, shape (n_patients,) or (n_patients, n_visits), optional
+        Positive; an outcome of weight w has the variance of the structure divided by w.
     method : str
         "kenward-roger" adjusts the standard errors, "satterthwaite" leaves them as they are. For one contrast
-        both take Satterthwaite's formula, the first with the expected, the second with the observed information.
+        both take Satterthwaite's formula, the first with the expected information, as Kenward and Roger and R's
+        pbkrtest do, the second with the observed one. "kenward-roger-observed" adjusts by the observed information, as
+        SAS and R's mmrm ("Kenward-Roger-Linear") do.
     structures : tuple of str
         Covariance structures in the order in which they are tried; the next one is taken only if the fit of
         the one before did not converge, and `note` says so.
+    margins : str
+        Where least-squares means are taken: numbers at their mean over the outcomes seen, labels in "equal" shares
+        (as emmeans does by default) or in the shares "observed".
     level : float
         Coverage of the intervals.
 
@@ -114,14 +136,14 @@ def mmrm(
     >>> last.n, bool(last.lower < last.estimate < last.upper)
     (120, True)
     """
-    if method not in ("kenward-roger", "satterthwaite"):
-        raise UsageError(f"method '{method}' is unknown; expected 'kenward-roger' or 'satterthwaite'")
+    check_option("method", method, get_args(Method))
+    check_option("margins", margins, get_args(Margins))
     check_level(level)
     if isinstance(structures, str) or not structures:
         raise UsageError(f"structures is {structures!r}; expected a tuple of names, such as ('unstructured',)")
     for name in structures:
         check_option("covariance structure", name, get_args(Structure))
-    data = _Data.of(outcome, arm, baseline, covariates)
+    data = _Data.of(outcome, arm, baseline, covariates, groups, weights, margins)
     if "unstructured" in structures and data.visits > MOST_VISITS:
         raise UsageError(
             f"{data.visits} visits; an unstructured covariance is fitted with at most {MOST_VISITS}. Choose structures "
@@ -130,9 +152,8 @@ def mmrm(
     start = data.start()
     tried: list[Structure] = []
     for structure in structures:
-        found = minimise(lambda parameters, s=structure: _point(data, s, parameters), starting_values(structure, start))  # type: ignore[misc]
-        point = _point(data, structure, found.parameters)
-        if found.converged and point is not None and _invertible(point):
+        found, point = fitted(data, structure, np.tile(starting_values(structure, start), data.groups))
+        if point is not None:
             break
         tried.append(structure)
     converged = len(tried) < len(structures)
@@ -144,9 +165,21 @@ def mmrm(
     if not converged or point is None:
         failed = tuple(tuple(wald(np.nan, np.nan, n=data.n, note=note) for _ in row) for row in data.rows())
         empty = np.full((data.visits, data.visits), np.nan)
-        return MmrmFit(failed, empty, float("nan"), structure, False, found.iterations, data.n, note)
-    estimates = _contrasts(point, data.rows(), method, level, note)
-    return MmrmFit(estimates, point.matrix, point.value, structure, True, found.iterations, data.n, note)
+        return MmrmFit(failed[1:], failed, empty, float("nan"), structure, False, found.iterations, data.n, note)
+    means, rows = data.rows(), data.rows()[1:] - data.rows()[:1]
+    estimates = _estimates(point, np.concatenate([means, rows]), method, level, note)
+    matrix = point.matrices[0] if groups is None else point.matrices
+    return MmrmFit(
+        estimates[data.arms :], estimates[: data.arms], matrix, point.value, structure, True, found.iterations, data.n,
+        note,
+    )  # fmt: skip
+
+
+def fitted(data: _Data, structure: Structure, start: Array) -> tuple[Optimum, _Point | None]:
+    """The search for the maximum from a start, and its point; None where there is none."""
+    found = minimise(lambda parameters: _point(data, structure, parameters), start)
+    point = _point(data, structure, found.parameters)
+    return found, point if found.converged and point is not None and _invertible(point) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +191,14 @@ class _Data:
     """
 
     masks: Array  # (s, t)
+    scale: Array  # (s, t): root of the weights, zero at missing visits
+    group: NDArray[np.intp]  # (s,)
     counts: Array  # (s,)
     designs: Array  # (s, f, f): sum of d d'
     crosses: Array  # (s, f, t): sum of d y'
     squares: Array  # (s, t, t): sum of y y'
     spread: Array  # (t * f, p)
+    place: Array  # (f,): where least-squares means of the control are taken
     arms: int
     n: int
     note: str
@@ -171,8 +207,26 @@ class _Data:
     def visits(self) -> int:
         return int(self.masks.shape[1])
 
+    @property
+    def groups(self) -> int:
+        return int(self.group.max()) + 1
+
+    @property
+    def both(self) -> Array:
+        """Root of the weights of two visits, shape (s, t, t)."""
+        return self.scale[:, :, None] * self.scale[:, None, :]
+
     @classmethod
-    def of(cls, outcome: ArrayLike, arm: ArrayLike, baseline: ArrayLike | None, covariates: ArrayLike | None) -> _Data:
+    def of(
+        cls,
+        outcome: ArrayLike,
+        arm: ArrayLike,
+        baseline: ArrayLike | None,
+        covariates: ArrayLike | None,
+        groups: ArrayLike | None = None,
+        weights: ArrayLike | None = None,
+        margins: Margins = "equal",
+    ) -> _Data:
         y = np.asarray(outcome, dtype=float)
         if y.ndim != 2:
             raise UsageError(f"outcome has shape {y.shape}; expected one row a patient and one column a visit")
@@ -182,19 +236,28 @@ class _Data:
         if not np.isin(group, np.arange(len(y))).all() or not (group == 0).any() or not (group > 0).any():
             raise UsageError("arm must hold whole numbers, 0 for the control and 1, 2, ... for the other arms")
         group = group.astype(int)
-        varying, constant = _columns(baseline, "baseline", len(y)), _columns(covariates, "covariates", len(y))
+        (varying, one), (constant, other) = (
+            columns_of(values, name, len(y)) for values, name in ((baseline, "baseline"), (covariates, "covariates"))
+        )
+        labels, heavy = labels_of(groups, len(y)), weights_of(weights, y.shape)
         seen = np.isfinite(y)
         used = seen.any(axis=1)
         arms = int(group.max()) + 1
         for a in range(arms):
             for t in np.flatnonzero(~seen[group == a].any(axis=0)):
                 raise UsageError(f"arm {a} has no outcome at visit {t}; leave the visit or the arm out")
+        for a in range(int(labels.max()) + 1):
+            for t in np.flatnonzero(seen[labels == a].sum(axis=0) < 2):
+                raise UsageError(f"group {a} of the covariance has fewer than two outcomes at visit {t}; drop groups")
         for visit, (outcomes, there) in enumerate(zip(y.T, seen.T, strict=True)):
             if there.sum() > 1 and np.ptp(outcomes[there]) == 0:
                 raise UsageError(
                     f"visit {visit} has the same outcome for everybody, {outcomes[there][0]:g}; leave it out"
                 )
-        y, group, seen = y[used], group[used], seen[used]
+        y, group, seen, labels, heavy = y[used], group[used], seen[used], labels[used], heavy[used]
+        place, means = np.concatenate([one, other]), np.column_stack([varying, constant])[used]
+        seen_means = seen.sum(axis=1) @ means / max(seen.sum(), 1)
+        place = np.where(np.isfinite(place) & (margins == "equal"), place, seen_means) - means.mean(axis=0)
         varying, constant = varying[used] - varying[used].mean(axis=0), constant[used] - constant[used].mean(axis=0)
         design = np.column_stack([np.ones(len(y)), group[:, None] == np.arange(1, arms), varying, constant])
         for t in np.flatnonzero(seen.sum(axis=0) <= design.shape[1]):
@@ -204,7 +267,7 @@ class _Data:
             )
         y = np.where(seen, y, 0.0)
         # as bytes: there may be more visits than a number has bits
-        codes = np.packbits(seen, axis=1)
+        codes = np.column_stack([np.packbits(seen, axis=1), labels, np.where(seen, heavy, 0.0)])
         _, first, pattern = np.unique(codes, axis=0, return_index=True, return_inverse=True)
         pattern = pattern.ravel()
         size = len(first)
@@ -220,11 +283,14 @@ class _Data:
         note = f"{left_out} patients without any visit left out" if left_out else ""
         found = cls(
             seen[first].astype(float),
+            np.where(seen, np.sqrt(heavy), 0.0)[first],
+            labels[first],
             member.sum(axis=1),
             products[:, :f, :f],
             products[:, :f, f:],
             products[:, f:, f:],
             np.hstack([own, shared]),
+            np.concatenate([[1.0], np.zeros(arms - 1), place]),
             arms,
             int(used.sum()),
             note,
@@ -239,7 +305,7 @@ class _Data:
         """X'WX of weights, shape (s, t, t); gives (p, p)."""
         s, t = self.masks.shape
         f = self.designs.shape[1]
-        full = (weights.reshape(s, -1).T @ self.designs.reshape(s, -1)).reshape(t, t, f, f)
+        full = ((weights * self.both).reshape(s, -1).T @ self.designs.reshape(s, -1)).reshape(t, t, f, f)
         result: Array = self.spread.T @ full.transpose(0, 2, 1, 3).reshape(t * f, t * f) @ self.spread
         return result
 
@@ -247,7 +313,8 @@ class _Data:
         """Positive definite covariance of the residuals of ordinary least squares."""
         first, second = np.triu_indices(self.visits)
         empty = np.empty((len(first), 0))
-        point = _Point(self, Covariance((first == second).astype(float), empty, empty[:, :, None]))
+        plain = Covariance((first == second).astype(float), empty, lambda _: np.empty((0, 0)))
+        point = _Point(self, (plain,) * self.groups)
         pairs = np.einsum("s,st,su->tu", self.counts, self.masks, self.masks)
         matrix = point.scatter.sum(axis=0) / np.maximum(pairs, 1)
         scale = np.diag(matrix).mean() or 1.0
@@ -261,36 +328,42 @@ class _Data:
         return np.asarray(matrix)
 
     def rows(self) -> Array:
-        """Contrasts arm minus control, shape (arms - 1, t, p)."""
+        """Least-squares means of the arms, shape (arms, t, p)."""
         t, f = self.visits, self.designs.shape[1]
-        rows = np.zeros((self.arms - 1, t, t, f))
-        for a in range(1, self.arms):
-            rows[a - 1, np.arange(t), np.arange(t), a] = 1.0
-        result: Array = rows.reshape(self.arms - 1, t, t * f) @ self.spread
+        rows = np.zeros((self.arms, t, t, f))
+        for a in range(self.arms):
+            rows[a, np.arange(t), np.arange(t)] = self.place
+            if a:
+                rows[a, np.arange(t), np.arange(t), a] = 1.0
+        result: Array = rows.reshape(self.arms, t, t * f) @ self.spread
         return result
 
 
 @dataclass(frozen=True)
 class _Point:
-    """The restricted likelihood at one covariance of the visits."""
+    """The restricted likelihood at one covariance of the visits, of each group."""
 
     data: _Data
-    shape: Covariance
+    shapes: tuple[Covariance, ...]
 
     @cached_property
-    def matrix(self) -> Array:
+    def matrices(self) -> Array:
+        """Covariance of each group, shape (g, t, t)."""
         t = self.data.visits
-        matrix = np.zeros((t, t))
+        matrices = np.zeros((len(self.shapes), t, t))
         first, second = np.triu_indices(t)
-        matrix[first, second] = matrix[second, first] = self.shape.triangle
-        return matrix
+        for matrix, shape in zip(matrices, self.shapes, strict=True):
+            matrix[first, second] = matrix[second, first] = shape.triangle
+        return matrices
 
     @cached_property
     def _inverted(self) -> tuple[Array, float]:
         masks = self.data.masks
         both = masks[:, :, None] * masks[:, None, :]
-        padded = self.matrix * both + (1 - masks)[:, :, None] * np.eye(self.data.visits)
-        return np.linalg.inv(padded) * both, float(self.data.counts @ np.linalg.slogdet(padded)[1])
+        padded = self.matrices[self.data.group] * both + (1 - masks)[:, :, None] * np.eye(self.data.visits)
+        seen = masks > 0
+        heavy = 2 * np.log(self.data.scale, where=seen, out=np.zeros_like(masks)).sum(axis=1)
+        return np.linalg.inv(padded) * both, float(self.data.counts @ (np.linalg.slogdet(padded)[1] - heavy))
 
     @property
     def weights(self) -> Array:
@@ -309,7 +382,7 @@ class _Point:
 
     @cached_property
     def coefficients(self) -> Array:
-        score = np.einsum("stu,sfu->tf", self.weights, self.data.crosses).ravel()
+        score = np.einsum("stu,sfu->tf", self.weights * self.data.both, self.data.crosses).ravel()
         result: Array = np.linalg.solve(self.information, self.data.spread.T @ score)
         return result
 
@@ -327,12 +400,11 @@ class _Point:
 
     @cached_property
     def scatter(self) -> Array:
-        """Sum of r r', shape (s, t, t)."""
-        masks = self.data.masks
+        """Sum of r r', each residual times the root of its weight, shape (s, t, t)."""
         fitted = self.surface @ self.data.crosses
         own = self.surface @ self.data.designs @ self.surface.T
         result: Array = self.data.squares - fitted - fitted.transpose(0, 2, 1) + own
-        return result * masks[:, :, None] * masks[:, None, :]
+        return result * self.data.both
 
     @cached_property
     def value(self) -> float:
@@ -344,21 +416,43 @@ class _Point:
         return float(constant + self._inverted[1] + np.linalg.slogdet(self.information)[1] + misfit)
 
     @cached_property
-    def directions(self) -> Array:
-        """Derivatives of the covariance by the parameters of its structure, symmetric, shape (k, t, t)."""
-        t = self.data.visits
-        first, second = np.triu_indices(t)
-        found = np.zeros((self.shape.jacobian.shape[1], t, t))
-        found[:, first, second] = found[:, second, first] = self.shape.jacobian.T
+    def leverage(self) -> Array:
+        """Covariance of the fitted values, summed over patients and weighted, shape (s, t, t)."""
+        data = self.data
+        t, f = data.visits, data.designs.shape[1]
+        expanded = (data.spread @ self.fixed @ data.spread.T).reshape(t, f, t, f).transpose(0, 2, 1, 3)
+        result: Array = (data.designs.reshape(len(data.masks), -1) @ expanded.reshape(t * t, f * f).T).reshape(-1, t, t)
+        return result * data.both
+
+    @cached_property
+    def directions(self) -> list[Array]:
+        """Derivatives of each group's covariance by its parameters, symmetric, shape (k, t, t)."""
+        first, second = np.triu_indices(self.data.visits)
+        found = list[Array]()
+        for shape in self.shapes:
+            along = np.zeros((shape.jacobian.shape[1], self.data.visits, self.data.visits))
+            along[:, first, second] = along[:, second, first] = shape.jacobian.T
+            found.append(along)
         return found
 
     @cached_property
     def derivatives(self) -> Derivatives:
         """Derivatives along the parameters of the structure, as if the covariance were linear in them."""
-        data, weights, along = self.data, self.weights, self.directions
-        s, t = data.masks.shape
-        f, k = data.designs.shape[1], len(along)
-        spread, flat = data.spread, along.reshape(len(along), t * t)
+        parts = [self._part(along, np.flatnonzero(self.data.group == g)) for g, along in enumerate(self.directions)]
+        # parameters of two groups have no second derivative in common but through the fixed effects
+        slopes, trace, trace2, leverage2, residual, residual2, cross = zip(*parts, strict=True)
+        return Derivatives(
+            self.fixed, np.concatenate(slopes), np.concatenate(trace), block_diag(*trace2), block_diag(*leverage2),
+            np.concatenate(residual), block_diag(*residual2), np.concatenate(cross),
+        )  # fmt: skip
+
+    def _part(self, along: Array, own: NDArray[np.intp]) -> tuple[Array, ...]:
+        """What patterns of one group give to the derivatives along the parameters of its covariance."""
+        data, weights, scatter = self.data, self.weights[own], self.scatter[own]
+        counts, designs, spread = data.counts[own], data.designs[own], data.spread
+        s, t = len(own), data.visits
+        f, k = designs.shape[1], len(along)
+        flat, both = along.reshape(k, t * t), data.both[own]
 
         # some patterns at a time: all at once would take memory, one by one time
         step = max(1, BATCH // (k * t * t))
@@ -368,51 +462,42 @@ class _Point:
             """Sum over patterns of tr(D_k W D_l A_s), symmetrised."""
             full = np.zeros((k, k))
             for batch in batches:
-                own = along[:, None] @ weights[batch]
+                one = along[:, None] @ weights[batch]
                 other = (along[:, None] @ left[batch]).transpose(0, 1, 3, 2)
-                full += own.reshape(k, -1) @ other.reshape(k, -1).T
+                full += one.reshape(k, -1) @ other.reshape(k, -1).T
             return (full + full.T) / 2
 
         slopes, cross = np.zeros((k * t * t, f * f)), np.zeros((k, t, f))
         for batch in batches:
-            turned = weights[batch] @ along[:, None] @ weights[batch]
-            designs = data.designs[batch].reshape(-1, f * f)
-            slopes += turned.transpose(0, 2, 3, 1).reshape(k * t * t, -1) @ designs
-            cross += (turned @ self.leaning[batch].transpose(0, 2, 1)).sum(axis=1)
+            turned = (weights[batch] @ along[:, None] @ weights[batch]) * both[batch]
+            slopes += turned.transpose(0, 2, 3, 1).reshape(k * t * t, -1) @ designs[batch].reshape(-1, f * f)
+            cross += (turned @ self.leaning[own[batch]].transpose(0, 2, 1)).sum(axis=1)
         shaped = slopes.reshape(k, t, t, f, f).transpose(0, 1, 3, 2, 4).reshape(k, t * f, t * f)
-        expanded = (spread @ self.fixed @ spread.T).reshape(t, f, t, f).transpose(0, 2, 1, 3).reshape(t * t, f * f)
-        leverage = (data.designs.reshape(s, -1) @ expanded.T).reshape(s, t, t)
-        return Derivatives(
-            self.fixed,
+        return (
             spread.T @ shaped @ spread,
-            flat @ (data.counts @ weights.reshape(s, -1)),
-            second(weights * data.counts[:, None, None]),
-            second(weights @ leverage @ weights),
-            flat @ (weights @ self.scatter @ weights).sum(axis=0).ravel(),
-            second(weights @ self.scatter @ weights),
+            flat @ (counts @ weights.reshape(s, -1)),
+            second(weights * counts[:, None, None]),
+            second(weights @ self.leverage[own] @ weights),
+            flat @ (weights @ scatter @ weights).sum(axis=0).ravel(),
+            second(weights @ scatter @ weights),
             cross.reshape(k, -1) @ spread,
         )
 
-    @cached_property
-    def by_entry(self) -> Array:
-        """Gradient by the entries of the upper triangle of the covariance, shape (j,)."""
-        data, weights = self.data, self.weights
-        s, t = data.masks.shape
-        f = data.designs.shape[1]
-        expanded = (data.spread @ self.fixed @ data.spread.T).reshape(t, f, t, f).transpose(0, 2, 1, 3)
-        leverage = (data.designs.reshape(s, -1) @ expanded.reshape(t * t, f * f).T).reshape(s, t, t)
-        full = np.einsum("s,stu->tu", data.counts, weights) - (weights @ (self.scatter + leverage) @ weights).sum(
-            axis=0
-        )
+    def _by_entry(self, own: NDArray[np.intp]) -> Array:
+        """Gradient by the entries of the upper triangle of a group's covariance, shape (j,)."""
+        weights = self.weights[own]
+        full = np.einsum("s,stu->tu", self.data.counts[own], weights) - (
+            weights @ (self.scatter + self.leverage)[own] @ weights
+        ).sum(axis=0)
         full = full + full.T - np.diag(np.diag(full))
-        result: Array = full[np.triu_indices(t)]
+        result: Array = full[np.triu_indices(self.data.visits)]
         return result
 
     @cached_property
     def _slope(self) -> tuple[Array, Array, Array]:
         found = self.derivatives
-        bend = np.einsum("j,jkl->kl", self.by_entry, self.shape.curvature)
-        return found.gradient(), found.hessian() + bend, found.hessian(expected=True)
+        bends = [s.bend(self._by_entry(np.flatnonzero(self.data.group == g))) for g, s in enumerate(self.shapes)]
+        return found.gradient(), found.hessian() + block_diag(*bends), found.hessian(expected=True)
 
     def slope(self) -> tuple[Array, Array, Array]:
         """Gradient, Hessian and expected Hessian by the parameters of the structure."""
@@ -429,10 +514,14 @@ class _Point:
         covariance_of : array, shape (k, k)
             Covariance of the parameters of the structure.
         """
-        weights, along = self.weights, self.directions
-        found = self.derivatives
-        other = np.tensordot(covariance_of, along, 1)
-        middle = np.array([np.tensordot(along @ own, other, ((0, 2), (0, 1))) for own in weights])
+        weights, found = self.weights, self.derivatives
+        middle, at = np.zeros_like(weights), 0
+        for g, along in enumerate(self.directions):
+            block = covariance_of[at : at + len(along), at : at + len(along)]
+            other = np.tensordot(block, along, 1)
+            for s in np.flatnonzero(self.data.group == g):
+                middle[s] = np.tensordot(along @ weights[s], other, ((0, 2), (0, 1)))
+            at += len(along)
         bias = self.data.information(weights @ middle @ weights)
         mixed = np.tensordot(covariance_of, found.slopes, 1)
         bias = bias - np.einsum("jab,jbc->ac", found.slopes, self.fixed @ mixed, optimize=True)
@@ -443,9 +532,10 @@ class _Point:
 def _point(data: _Data, structure: Structure, parameters: Array) -> _Point | None:
     if not np.isfinite(parameters).all() or (structure != "unstructured" and np.abs(parameters).max() > 50):
         return None
-    point = _Point(data, covariance(structure, parameters, data.visits))
+    point = _Point(data, tuple(covariance(structure, p, data.visits) for p in np.split(parameters, data.groups)))
     try:
-        own = np.diag(np.linalg.cholesky(point.matrix)) ** 2 / np.diag(point.matrix)
+        roots = np.diagonal(np.linalg.cholesky(point.matrices), axis1=1, axis2=2)
+        own = roots**2 / np.diagonal(point.matrices, axis1=1, axis2=2)
         return point if own.min() > SINGULAR and np.isfinite(point.value) else None
     except np.linalg.LinAlgError:
         return None
@@ -460,12 +550,11 @@ def _invertible(point: _Point) -> bool:
     return True
 
 
-def _contrasts(point: _Point, rows: Array, method: Method, level: float, note: str) -> tuple[tuple[Estimate, ...], ...]:
+def _estimates(point: _Point, rows: Array, method: Method, level: float, note: str) -> tuple[tuple[Estimate, ...], ...]:
     _, observed, expected = point.slope()
     flat = rows.reshape(-1, rows.shape[-1])
-    restricted = method == "kenward-roger"
-    spread = 2 * np.linalg.inv(expected if restricted else observed)
-    fixed = point.adjusted(spread) if restricted else point.fixed
+    spread = 2 * np.linalg.inv(expected if method == "kenward-roger" else observed)
+    fixed = point.fixed if method == "satterthwaite" else point.adjusted(spread)
     df = satterthwaite(flat, point.fixed, point.derivatives.slopes, spread)
     se = np.sqrt(np.einsum("mp,pq,mq->m", flat, fixed, flat))
     found = [
@@ -474,35 +563,3 @@ def _contrasts(point: _Point, rows: Array, method: Method, level: float, note: s
     ]
     visits = rows.shape[1]
     return tuple(tuple(found[i : i + visits]) for i in range(0, len(found), visits))
-
-
-def _columns(values: ArrayLike | None, name: str, patients: int) -> Array:
-    if values is None:
-        return np.empty((patients, 0))
-    given = np.asarray(values)
-    if given.dtype.kind not in "biuf":
-        given = _indicators(given, name)
-    table = np.asarray(given, dtype=float)
-    table = table[:, None] if table.ndim == 1 else table
-    if table.ndim != 2 or len(table) != patients:
-        raise UsageError(f"{name} has shape {np.shape(values)}; expected {patients} rows, one a patient")
-    missing = np.flatnonzero(~np.isfinite(table).all(axis=1))
-    if len(missing):
-        raise UsageError(f"{name} is missing for {len(missing)} patients, first in row {missing[0]}; impute it before")
-    return table
-
-
-def _indicators(values: NDArray[Any], name: str) -> Array:
-    """Numbers of a table in which columns of texts become indicators of each label but the first."""
-    columns = []
-    for column in (values[:, None] if values.ndim == 1 else values).T:
-        try:
-            columns.append(column.astype(float))
-            continue
-        except (TypeError, ValueError):
-            labels = np.array([str(v).strip() for v in column])
-        blank = np.flatnonzero((labels == "") | (labels == "nan") | (labels == "None"))
-        if len(blank):
-            raise UsageError(f"{name} is missing for {len(blank)} patients, first in row {blank[0]}; impute it before")
-        columns += [(labels == label).astype(float) for label in np.unique(labels)[1:]]
-    return np.column_stack(columns) if columns else np.empty((len(values), 0))

@@ -48,7 +48,7 @@ class NetBenefit:
     gain: Measure
 
 
-def contributions(y: ArrayLike, p: ArrayLike, threshold: float) -> Array:
+def contributions(y: ArrayLike, p: ArrayLike, threshold: float, prevalence: float | None = None) -> Array:
     """Net benefit person by person; a second axis of ``p`` before the last holds repeats, which are averaged.
 
     Parameters
@@ -57,6 +57,9 @@ def contributions(y: ArrayLike, p: ArrayLike, threshold: float) -> Array:
     p : array, shape (n,) or (repeats, n)
     threshold : float
         Between 0 and 1; who has this risk or more is treated.
+    prevalence : float, optional
+        Of the outcome where the model is to be used, if it is another than here, as in a case-control study; cases and
+        others then count with it. Probabilities stay as they are: recalibrate them before.
 
     Raises
     ------
@@ -69,16 +72,27 @@ def contributions(y: ArrayLike, p: ArrayLike, threshold: float) -> Array:
     for repeat in chance:
         check_binary(target, repeat)
     worth = np.where(target > 0.5, 1.0, -threshold / (1 - threshold))
+    if prevalence is not None:
+        here = float(target.mean())
+        if not 0 < prevalence < 1 or not 0 < here < 1:
+            raise LearnError(
+                f"received the prevalence {prevalence:g}, and {here:g} here; expected shares between 0 and 1"
+            )
+        worth = worth * np.where(target > 0.5, prevalence / here, (1 - prevalence) / (1 - here))
     return np.asarray((chance >= threshold).mean(axis=0) * worth, dtype=float)
 
 
-def decision_curve(y: ArrayLike, p: ArrayLike, thresholds: Sequence[float] = THRESHOLDS) -> tuple[NetBenefit, ...]:
+def decision_curve(
+    y: ArrayLike, p: ArrayLike, thresholds: Sequence[float] = THRESHOLDS, *, prevalence: float | None = None
+) -> tuple[NetBenefit, ...]:
     """Decision curve of pooled out-of-fold probabilities.
 
     Parameters
     ----------
     y : array, shape (n,)
     p : array, shape (n,) or (repeats, n)
+    prevalence : float, optional
+        As for `contributions`.
 
     Examples
     --------
@@ -88,8 +102,8 @@ def decision_curve(y: ArrayLike, p: ArrayLike, thresholds: Sequence[float] = THR
     """
     rows = []
     for t in thresholds:
-        own = contributions(y, p, t)
-        treated = contributions(y, np.ones(len(own)), t)
+        own = contributions(y, p, t, prevalence)
+        treated = contributions(y, np.ones(len(own)), t, prevalence)
         best = treated if treated.mean() > 0 else np.zeros(len(own))
         rows.append(NetBenefit(float(t), mean_estimate(own), float(treated.mean()), mean_estimate(own - best)))
     return tuple(rows)

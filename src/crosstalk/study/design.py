@@ -11,6 +11,7 @@ from crosstalk.study.records import Eligibility
 
 __all__ = [
     "Analysis",
+    "Assumed",
     "Conduct",
     "Costs",
     "Crossover",
@@ -139,13 +140,49 @@ class Costs:
 
 
 @dataclass(frozen=True, slots=True)
+class Assumed:
+    """What a trialist assumes himself, beside what the model says.
+
+    Attributes
+    ----------
+    effect : float
+        Arm less control of the primary analysis: points (below 0 is better), or a difference of rates.
+    sd : float, optional [points]
+        Of the residual of the change, in each arm; ``control_rate`` where rates are compared.
+    interaction : float, optional [points]
+        Effect in the marker-positive less that in the others, of whom ``positive_share`` are positive.
+    margin : float, optional
+        Loss that non-inferiority must leave out, in points or as a difference of rates; above 0.
+    dropout : float, optional
+        Share without a score at the end; that of the conduct by default.
+    futility : str, optional
+        Function that spends beta at the looks, not binding.
+    power : float, optional
+        Wanted; where the number of patients is not given it is solved for.
+    per_month : float, optional
+        Patients randomised in a month.
+    """
+
+    effect: float
+    sd: float | None = None
+    control_rate: float | None = None
+    interaction: float | None = None
+    positive_share: float | None = None
+    margin: float | None = None
+    dropout: float | None = None
+    futility: Literal["obrien-fleming", "pocock"] | None = None
+    power: float | None = None
+    per_month: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Design:
     """A trial to be simulated.
 
     Attributes
     ----------
     n : int
-        Patients randomised in all.
+        Patients randomised in all; 0 until `crosstalk.trial.assumed.sized` has solved for it.
     control : str
         The arm that others are compared with.
     allocation : mapping of str to float
@@ -179,6 +216,7 @@ class Design:
     interim: Interim | None = None
     multiplicity: Literal["none", "bonferroni", "holm", "hochberg", "fixed", "closed"] = "none"
     costs: Costs = Costs()
+    assumed: Assumed | None = None
 
     @property
     def primary(self) -> Analysis:

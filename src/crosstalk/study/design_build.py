@@ -8,7 +8,7 @@ from math import gcd
 
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.study.checks import KeyPath, eligibility, fail, find
-from crosstalk.study.design import Analysis, Conduct, Costs, Crossover, Design, Interim, LeadIn, Stratum
+from crosstalk.study.design import Analysis, Assumed, Conduct, Costs, Crossover, Design, Interim, LeadIn, Stratum
 from crosstalk.study.design_tables import TrialTable
 from crosstalk.study.methods import METHODS
 from crosstalk.study.protocol import HOURS_PER_WEEK
@@ -62,7 +62,7 @@ def build_design(
     lead_in = table.lead_in
     return Design(
         kind=table.design,
-        n=table.n,
+        n=table.n or 0,
         control=control,
         allocation=allocation,
         block=block,
@@ -76,6 +76,7 @@ def build_design(
         crossover=crossover,
         interim=_interim(table),
         multiplicity=table.multiplicity,
+        assumed=None if table.assumed is None else Assumed(**table.assumed.model_dump()),
         costs=Costs(table.cost.screening, table.cost.patient, table.cost.visit, table.cost.currency),
     )
 
@@ -131,7 +132,7 @@ def _interim(table: TrialTable) -> Interim | None:
             (*T, "interim", "information"),
             f"received {len(entry.information)} looks, expected two for an adaptive enrichment, such as [0.5, 1.0]",
         )
-    if entry.information[0] * table.n < 8:
+    if table.n is not None and entry.information[0] * table.n < 8:
         fail((*T, "interim", "information"), f"the first look would see {entry.information[0] * table.n:.0f} patients")
     return Interim(tuple(entry.information), entry.boundary, FUTILITY if entry.futility is None else entry.futility)
 
@@ -205,13 +206,15 @@ def _allocation(table: TrialTable, groups: Sequence[str]) -> tuple[Mapping[str, 
     size = sum(ratio)
     shares = {g: r / size for g, r in zip(groups, ratio, strict=True)}
     short = min(shares, key=lambda g: shares[g])
-    if table.n * shares[short] < 2:
-        fail(path, f"{short!r} would get {table.n * shares[short]:.1f} of {table.n} patients; expected at least 2")
-    block = table.block or (2 * size if 2 * size <= table.n else size)
+    # a size that is solved for comes in whole blocks
+    n = table.n or 4 * size
+    if n * shares[short] < 2:
+        fail(path, f"{short!r} would get {n * shares[short]:.1f} of {n} patients; expected at least 2")
+    block = table.block or (2 * size if 2 * size <= n else size)
     if block % size:
         words = " to ".join(map(str, ratio))
         fail((*T, "block"), f"received {block}, expected a multiple of {size}, since the allocation is {words}")
-    if block > table.n:
+    if table.n is not None and block > table.n:
         fail((*T, "block"), f"received {block}, expected at most the {table.n} patients; make the block smaller")
     return shares, block
 

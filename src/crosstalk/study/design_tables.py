@@ -116,11 +116,42 @@ class _CostTable(_Table):
     currency: str = ""
 
 
+class _AssumedTable(_Table):
+    effect: Number
+    sd: Positive | None = None
+    control_rate: Annotated[float | None, Field(gt=0, lt=1)] = None
+    interaction: Number | None = None
+    positive_share: Annotated[float | None, Field(gt=0, lt=1)] = None
+    margin: Positive | None = None
+    dropout: Share | None = None
+    futility: Literal["obrien-fleming", "pocock"] | None = None
+    power: Annotated[float | None, Field(gt=0.05, lt=1)] = None
+    per_month: Positive | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.effect == 0:
+            raise ValueError("effect is 0: no number of patients shows it; give the effect that is worth showing")
+        if (self.sd is None) == (self.control_rate is None):
+            raise ValueError("give one of sd (for a mean) and control_rate (for response or remission)")
+        if self.control_rate is not None and not 0 < self.control_rate + self.effect < 1:
+            raise ValueError(
+                f"control_rate {self.control_rate:g} and effect {self.effect:g} give a rate of "
+                f"{self.control_rate + self.effect:g}; expected one between 0 and 1"
+            )
+        if (self.interaction is None) != (self.positive_share is None):
+            raise ValueError("interaction and positive_share belong together: add the other")
+        if self.interaction is not None and self.sd is None:
+            raise ValueError("interaction is in points and needs sd; drop it for rates")
+        return self
+
+
 class TrialTable(_Table):
     """The table ``[trial]``."""
 
     design: DesignKind = "parallel"
-    n: Annotated[int, Field(ge=4, le=PATIENTS)]
+    n: Annotated[int | None, Field(ge=4, le=PATIENTS)] = None
+    assumed: _AssumedTable | None = None
     control: str = ""
     allocation: dict[str, Positive] = {}
     block: Count | None = None
@@ -134,6 +165,14 @@ class TrialTable(_Table):
     multiplicity: Literal["none", "bonferroni", "holm", "hochberg", "fixed", "closed"] = "none"
     cost: _CostTable = _CostTable()
     analysis: Annotated[list[_AnalysisTable], Field(min_length=1, max_length=ARMS)]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.n is None and (self.assumed is None or self.assumed.power is None):
+            raise ValueError("n is missing: give it, or a power in [trial.assumed], for which it is then solved")
+        if self.assumed is not None and self.assumed.futility is not None and self.interim is None:
+            raise ValueError("assumed.futility needs looks; add [trial.interim], or drop it")
+        return self
 
 
 def _keys(model: type[BaseModel]) -> tuple[str, ...]:
@@ -149,6 +188,7 @@ TRIAL_ALLOWED: dict[tuple[str, ...], tuple[str, ...]] = {
     ("trial", "crossover"): _keys(_CrossoverTable),
     ("trial", "conduct"): _keys(_ConductTable),
     ("trial", "interim"): _keys(_InterimTable),
+    ("trial", "assumed"): _keys(_AssumedTable),
     ("trial", "cost"): _keys(_CostTable),
     ("trial", "analysis"): _keys(_AnalysisTable),
 }

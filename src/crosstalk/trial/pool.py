@@ -26,6 +26,7 @@ from crosstalk.study.design import Design
 from crosstalk.study.protocol import HOURS_PER_WEEK
 from crosstalk.study.records import Arm, Study
 from crosstalk.study.schema import read_study
+from crosstalk.trial.assumed import sized
 
 __all__ = ["Pool", "design_of", "make_pool", "observed_analytes", "read_trial", "treatments"]
 
@@ -168,7 +169,7 @@ def make_pool(
 
 
 def read_trial(path: str | Path, knowledge: Knowledge) -> Study:
-    """Read a study file that holds a trial.
+    """Read a study file that holds a trial; the number of patients is solved for where the file gives none.
 
     Raises
     ------
@@ -179,10 +180,9 @@ def read_trial(path: str | Path, knowledge: Knowledge) -> Study:
     """
     study = read_study(path, knowledge)
     try:
-        design_of(study)
+        return replace(study, trial=sized(design_of(study)))
     except TrialError as error:
         raise TrialError(f"{path}: {error}") from None
-    return study
 
 
 def design_of(study: Study) -> Design:

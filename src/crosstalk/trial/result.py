@@ -12,6 +12,7 @@ import numpy as np
 from crosstalk.study.design import Design
 from crosstalk.study.methods import analysis_method
 from crosstalk.trial.analyse import favours
+from crosstalk.trial.assumed import AssumedPower
 from crosstalk.trial.basis import Basis
 from crosstalk.trial.characteristics import AnalysisCharacteristics, Assurance, Value
 
@@ -78,6 +79,8 @@ class TrialResult:
         Possible participants in the typical world, and in all others.
     basis : tuple of Basis
         What the result rests on.
+    assumed : AssumedPower, optional
+        Power under the effect that the design assumes itself.
     """
 
     study: str
@@ -112,6 +115,7 @@ class TrialResult:
     participants: tuple[int, int]
     failed_participants: int
     basis: tuple[Basis, ...]
+    assumed: AssumedPower | None = None
 
     @property
     def primary(self) -> AnalysisCharacteristics:

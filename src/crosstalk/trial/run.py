@@ -20,6 +20,7 @@ from crosstalk.provenance import hash_bytes, package_version
 from crosstalk.store import Work
 from crosstalk.study.design import Design
 from crosstalk.study.records import Study
+from crosstalk.trial.assumed import assumed_power, sized
 from crosstalk.trial.basis import basis
 from crosstalk.trial.characteristics import (
     AnalysisCharacteristics,
@@ -122,7 +123,7 @@ def run_trial(
     knowledge, engine, settings = knowledge or load_knowledge(), engine or get_engine(), settings or TrialSettings()
     settings.check()
     plan = study if isinstance(study, Study) else read_trial(study, knowledge)
-    design_of(plan)
+    plan = replace(plan, trial=sized(design_of(plan)))
     pools = make_pools(plan, settings, knowledge, engine, progress)
     return characterise(
         plan, pools, settings, knowledge=knowledge, engine=engine, jobs=jobs, work=work, progress=progress
@@ -218,6 +219,7 @@ def characterise(
         participants=(len(pools.central.recorded), len(pools.uncertain.recorded)),
         failed_participants=pools.central.failed + pools.uncertain.failed,
         basis=basis(study, knowledge),
+        assumed=None if design.assumed is None else assumed_power(design),
     )
 
 
