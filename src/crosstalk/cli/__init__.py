@@ -21,6 +21,7 @@ from crosstalk.cli.files import read
 from crosstalk.cli.model import model_app
 from crosstalk.cli.patients import assess, forecast
 from crosstalk.cli.plates import plate
+from crosstalk.cli.registry import registry_app
 from crosstalk.cli.studies import simulate
 from crosstalk.cli.trials import trial
 from crosstalk.errors import CrosstalkError
@@ -44,6 +45,7 @@ for verb in (
     app.command()(verb)
 app.add_typer(evidence_app, name="evidence")
 app.add_typer(model_app, name="model")
+app.add_typer(registry_app, name="registry")
 
 
 def main() -> None:
