@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from crosstalk import __version__
+from crosstalk.cli.app import app as serve_app
 from crosstalk.cli.calibration import calibrate, qualify, sensitivity, validate
 from crosstalk.cli.catalogues import analytes, drugs, regimens, schema
 from crosstalk.cli.cohorts import learn, predict
@@ -46,6 +47,7 @@ for verb in (
 app.add_typer(evidence_app, name="evidence")
 app.add_typer(model_app, name="model")
 app.add_typer(registry_app, name="registry")
+app.command("app")(serve_app)
 
 
 def main() -> None:
