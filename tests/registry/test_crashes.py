@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 
 from crosstalk.errors import RegistryError
+from crosstalk.knowledge.loader import load_knowledge
 from crosstalk.registry import database
 from crosstalk.registry.chain import faults
 from crosstalk.registry.database import Registry, open_registry
-from crosstalk.registry.people import Register
+from crosstalk.registry.people import Register, posterior_hash
 from crosstalk.registry.pseudonyms import Key
 
 Add = Callable[..., str]
@@ -47,6 +48,12 @@ def everything(heard: int) -> list[str]:
     """Whole lines that a child has said until it ended."""
     with os.fdopen(heard) as stream:
         return [line.strip() for line in stream if line.endswith("\n")]
+
+
+@pytest.fixture(autouse=True)
+def _warm() -> None:
+    """What a child would read again each time."""
+    posterior_hash(load_knowledge())
 
 
 def test_killed_in_mid_write_twenty_times(tmp_path: Path, add_to: Add) -> None:

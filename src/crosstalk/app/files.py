@@ -9,7 +9,7 @@ import re
 import secrets
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +31,10 @@ class Dropped:
     path: Path
     size: int
     map: dict[str, Any] | None = None
-    occasion: str | None = None
-    answers: list[str] = field(default_factory=list)
 
     def payload(self) -> dict[str, Any]:
         """What the work needs of it."""
-        return {"path": str(self.path), "name": self.name, "map": self.map, "occasion": self.occasion}
+        return {"path": str(self.path), "name": self.name, "map": self.map}
 
 
 class Files:

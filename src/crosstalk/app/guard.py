@@ -137,20 +137,26 @@ class Guard:
         return None
 
     async def _let_in(self, scope: Message, receive: Receive, send: Send, limit: int) -> None:
-        taken, started = 0, False
+        taken, over, answered = 0, False, False
 
         async def counted() -> Message:
-            nonlocal taken
+            nonlocal taken, over
             message = await receive()
             taken += len(message.get("body", b""))
             if taken > limit:
+                over = True
                 raise TooLargeError
             return message
 
         async def headed(message: Message) -> None:
-            nonlocal started
+            nonlocal answered
+            if over and not answered:  # whatever the application makes of a body that breaks off
+                answered = True
+                await _answer(send, 413, f"the request has more than {limit} bytes")
+            if over:
+                return
             if message["type"] == "http.response.start":
-                started = True
+                answered = True
                 given = {name for name, _ in message["headers"]}
                 own = [(k.encode(), v.encode()) for k, v in HEADERS.items() if k.encode() not in given]
                 message = {**message, "headers": [*message["headers"], *own]}
@@ -159,8 +165,7 @@ class Guard:
         try:
             await self.app(scope, counted, headed)
         except TooLargeError:
-            if not started:
-                await _answer(send, 413, f"the request has more than {limit} bytes")
+            await headed({"type": "http.response.start", "headers": []})
 
 
 def _cookie(text: str, name: str) -> str:

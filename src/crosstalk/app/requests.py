@@ -62,7 +62,6 @@ class Answers(_Model):
     """Answers to the questions of a file, in their order."""
 
     answers: Annotated[list[Annotated[str, Field(max_length=CELL)]], Field(max_length=500)]
-    occasion: Annotated[str, Field(max_length=100)] | None = None
 
 
 class CohortRequest(_Model):

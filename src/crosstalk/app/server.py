@@ -241,13 +241,13 @@ def _cohorts(app: FastAPI, jobs: Jobs, dropped: Files) -> None:
     @app.post("/api/files/{key}/answers", tags=["cohorts"], summary="Answer what a file leaves open")
     async def answers(key: str, asked: Annotated[Answers, Body()], wait: Wait = 0) -> Response:
         file = dropped.get(key)
-        payload = {**file.payload(), "map": None, "answers": asked.answers, "occasion": asked.occasion}
+        payload = {**file.payload(), "map": None, "answers": asked.answers}
         job = jobs.submit("read", file.name, payload, "short")
         await asyncio.to_thread(job.ended.wait, LONGEST_WAIT_S)
         if job.state == "done":
             import json
 
-            file.map, file.occasion = json.loads(job.results["map.json"]), asked.occasion
+            file.map = json.loads(job.results["map.json"])
         return await _answer(job, wait)
 
     @app.post("/api/files/{key}/assess", tags=["cohorts"], summary="Assess every patient of a file")

@@ -71,12 +71,12 @@ def _panel(payload: Payload) -> Any:
             raise type(error)(str(error).replace(str(file), NAME)) from None
 
 
-def _file(payload: Payload, *, batch: bool = True, occasion: str | None = None) -> Any:
+def _file(payload: Payload) -> Any:
     from crosstalk.panel.mapping import FileMap
     from crosstalk.panel.reader import read_panel
 
     mapping = None if payload.get("map") is None else FileMap.check(payload["map"], "the answers")
-    return _named(payload, lambda: read_panel(payload["path"], batch=batch, mapping=mapping, occasion=occasion))
+    return _named(payload, lambda: read_panel(payload["path"], batch=True, mapping=mapping))
 
 
 def _named(payload: Payload, run: Callable[[], Any]) -> Any:
@@ -97,13 +97,12 @@ def read(payload: Payload, say: Say) -> Texts:
     from crosstalk.report.documents import plain
 
     say("reading", 0.2)
-    occasion = payload.get("occasion")
-    found = _named(payload, lambda: look(payload["path"], occasion=occasion))
+    found = _named(payload, lambda: look(payload["path"]))
     table = None
     if payload.get("answers") is not None and found.questions:
         table = answered(found, payload["answers"])
         mapping = FileMap.check(table, "the answers")
-        found = _named(payload, lambda: look(payload["path"], mapping=mapping, occasion=occasion))
+        found = _named(payload, lambda: look(payload["path"], mapping=mapping))
     document = plain(dataclasses.asdict(found))
     document["path"] = payload["name"]
     document["problems"] = [p.replace(payload["path"], payload["name"]) for p in document["problems"]]
@@ -150,7 +149,7 @@ def cohort(payload: Payload, say: Say) -> Texts:
     from crosstalk.report.cohort import cohort_csv, cohort_html, cohort_json
     from crosstalk.twin.cohort import assess_cohort
 
-    file = dataclasses.replace(_file(payload, occasion=payload.get("occasion")), path=payload["name"])
+    file = dataclasses.replace(_file(payload), path=payload["name"])
     found = assess_cohort(
         file, seed=payload["seed"], virtual_patients=payload["virtual_patients"],
         progress=lambda words, share: say(words, 0.9 * share),

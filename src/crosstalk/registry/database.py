@@ -30,7 +30,7 @@ __all__ = ["VARIABLE", "Registry", "backup", "default_place", "open_registry", "
 
 VARIABLE = "CROSSTALK_REGISTRY"
 """Environment variable that names the registry."""
-WAIT_S = 5.0  # for another process to finish its writing
+WAIT_S = 30.0  # for another process to finish its writing
 BACKENDS = ("sqlite", "postgresql")
 
 
@@ -133,6 +133,16 @@ def open_registry(database: str | Path | None = None, *, create: bool = False) -
         If the address is none.
     """
     registry = _engine(database or os.environ.get(VARIABLE) or default_place(), create=create)
+    try:
+        _check(registry, create=create)
+    except BaseException:
+        registry.close()
+        raise
+    return registry
+
+
+def _check(registry: Registry, *, create: bool) -> None:
+    """Whether the tables are those of this version; they are made where there are none."""
     with _told(registry.place), registry.engine.connect() as connection:
         version = _version(connection)
     if version is None:
@@ -150,7 +160,6 @@ def open_registry(database: str | Path | None = None, *, create: bool = False) -
             f"{registry.place}: has tables of version {version}, expected {HEAD}; "
             + ("`crosstalk registry upgrade` brings them up" if older else "it was made by a newer Crosstalk, use that")
         )
-    return registry
 
 
 def _engine(database: str | Path, *, create: bool) -> Registry:
@@ -170,7 +179,7 @@ def _engine(database: str | Path, *, create: bool) -> Registry:
         try:
             engine = create_engine(
                 url, pool_pre_ping=True,
-                connect_args={"connect_timeout": int(WAIT_S), "options": f"-c lock_timeout={int(WAIT_S * 1000)}"},
+                connect_args={"connect_timeout": 10, "options": f"-c lock_timeout={int(WAIT_S * 1000)}"},
             )  # fmt: skip
         except (ModuleNotFoundError, NoSuchModuleError):
             raise UsageError("PostgreSQL needs psycopg; install it with: pip install 'psycopg[binary]'") from None

@@ -65,7 +65,7 @@ try {
   state = await ask("GET", "/api/state");
   document.getElementById("footer").textContent = `Crosstalk ${state.crosstalk}, ${state.knowledge}. Research use only, not a medical device. Nothing leaves this machine.`;
   document.getElementById("work").addEventListener("toggle", async () => list(await ask("GET", "/api/jobs")));
-  addEventListener("hashchange", () => { show(); main.focus(); });
+  addEventListener("hashchange", () => { show(); main.focus({ preventScroll: true }); scrollTo(0, 0); });
   show();
   jobs();
 } catch (error) {

@@ -38,11 +38,10 @@ async function dropped(file, room, out, state) {
 async function understood(file, job, room, out, state) {
   const found = await result(job);
   const controls = found.questions.map((q) => (q.choices.length ? choice(q.choices.map((c) => [c, c]), q.choices[0]) : el("input", { required: true })));
-  const occasions = choice([["", "as the file says"], ["first", "the first"], ["last", "the last"], ["each", "each on its own"]], "");
   const answer = async (event) => {
     event.preventDefault();
     try {
-      const next = await ask("POST", `/api/files/${file}/answers`, { answers: controls.map((c) => c.value), occasion: occasions.value || null });
+      const next = await ask("POST", `/api/files/${file}/answers`, { answers: controls.map((c) => c.value) });
       await understood(file, await follow(next, room, null), room, out, state);
     } catch (error) {
       fail(room, error);
@@ -54,8 +53,8 @@ async function understood(file, job, room, out, state) {
     found.problems.map((p) => el("p", { class: "warn" }, p)), found.warnings.slice(0, 8).map((w) => el("p", { class: "soft" }, w)),
     el("details", {}, el("summary", {}, `${found.items.length} columns or tests, as they are understood`),
       table(["In the file", "Taken as", "Unit", "Examples"], found.items.map((i) => [i.name, i.of ? `${i.meaning} of ${i.of}` : i.meaning, i.unit, i.examples.join("; ")]), "Columns")),
-    found.questions.length || !ready ? el("form", { onsubmit: answer }, found.questions.length ? el("h3", {}, "What the file leaves open") : null,
-      found.questions.map((q, k) => field(q.text, controls[k])), field("Occasion, where a patient has several", occasions),
+    found.questions.length ? el("form", { onsubmit: answer }, el("h3", {}, "What the file leaves open"),
+      found.questions.map((q, k) => field(q.text, controls[k])),
       el("div", { class: "buttons" }, el("button", { class: ready ? "" : "main" }, "Read again"))) : null,
     ready ? el("div", { class: "buttons" }, el("button", { class: "main", onclick: () => run(file, out, state) }, `Assess ${found.patients} patients`)) : null));
 }

@@ -32,10 +32,10 @@ export function evidence(place, state) {
 function listed(out, beside, found) {
   const rows = found.results;
   const compare = (study) => work(beside, SLOT, () => ask("POST", "/api/evidence/beside", { study }), (job) => compared(beside, job));
-  const doi = (r) => (r.doi ? el("a", { href: `https://doi.org/${r.doi}`, target: "_blank", rel: "noopener noreferrer" }, r.doi) : r.url || r.pubmed);
-  out.replaceChildren(el("div", { class: "card" }, table(["Study", "Result", "Arms", "Published", "Role", "Source", ""],
-    rows.slice(0, 200).map((r) => [r.study, `${r.endpoint} of ${r.of}`, r.versus ? `${r.arm} against ${r.versus}` : r.arm, r.shown, r.role, doi(r),
-      el("button", { class: "link", onclick: () => compare(r.study) }, "beside the model")]), `${rows.length} results${rows.length > 200 ? ", the first 200" : ""}`)));
+  const doi = (r) => (r.doi ? el("a", { href: `https://doi.org/${r.doi}`, target: "_blank", rel: "noopener noreferrer", title: r.doi }, "doi") : r.pubmed || "");
+  out.replaceChildren(el("div", { class: "card" }, table(["Study", "Result", "Arms", "Published", "Role", "Source", "Model"],
+    rows.slice(0, 200).map((r) => [r.study, `${r.endpoint} of ${r.of}`, r.versus ? `${r.arm} against ${r.versus}` : r.arm, el("span", {}, r.shown), r.role, doi(r),
+      el("button", { class: "link whole", title: `The model beside ${r.study}`, onclick: () => compare(r.study) }, "compare")]), `${rows.length} results${rows.length > 200 ? ", the first 200" : ""}`)));
 }
 
 async function pooled(out, job) {

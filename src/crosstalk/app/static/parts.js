@@ -96,6 +96,7 @@ export async function again(place, slot, show) {
 
 export const number = (value, digits = 3) =>
   value === null || value === undefined ? "" : String(Number(Number(value).toPrecision(digits))).replace("-", "\u2212");
+export const interval = (mean, low, high) => el("span", { class: "whole" }, `${mean} (${low} to ${high})`);
 export const percent = (value) => (value === null || value === undefined ? "" : `${Math.round(100 * value)} %`);
 
 export function table(columns, rows, caption) {
@@ -108,7 +109,7 @@ export function table(columns, rows, caption) {
 
 // Rows of intervals on one axis: [{name, mean, low, high, text, other: {mean, low, high}}].
 export function intervals(rows, label, { zero = 0 } = {}) {
-  const left = 250, width = 880, right = 150, step = 26, top = 8;
+  const left = 330, width = 960, right = 120, step = 26, top = 8;
   const all = rows.flatMap((r) => [r.low, r.high, ...(r.other ? [r.other.low, r.other.high] : [])]).concat(zero ?? []);
   let low = Math.min(...all), high = Math.max(...all);
   const pad = (high - low || 1) * 0.05;
@@ -119,7 +120,7 @@ export function intervals(rows, label, { zero = 0 } = {}) {
   if (zero !== null) parts.push(svg("line", { class: "axis", x1: x(zero), x2: x(zero), y1: top, y2: height - 30, "stroke-width": 2 }));
   rows.forEach((r, k) => {
     const y = top + k * step + step / 2;
-    const name = svg("text", { x: left - 10, y: y + 4, "text-anchor": "end" }, r.name.length > 36 ? `${r.name.slice(0, 35)}…` : r.name);
+    const name = svg("text", { x: left - 10, y: y + 4, "text-anchor": "end" }, r.name.length > 50 ? `${r.name.slice(0, 49)}…` : r.name);
     name.append(svg("title", {}, r.name));
     parts.push(name,
       svg("line", { class: "bar", x1: x(r.low), x2: x(r.high), y1: y, y2: y }),

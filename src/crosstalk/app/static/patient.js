@@ -1,5 +1,5 @@
 // One patient: a form of values, the full forecast, and its report.
-import { again, ask, downloads, el, field, intervals, number, percent, result, table, work } from "./parts.js";
+import { again, ask, downloads, el, field, interval, intervals, number, percent, result, table, work } from "./parts.js";
 
 const SLOT = "patient", FORM = "patient-form";
 const START = [["hsCRP", "", ""], ["IL-6", "", ""], ["BMI", "", ""], ["age", "", ""], ["HAMD17", "", ""]];
@@ -66,16 +66,16 @@ export async function forecast(out, job) {
   const ranked = [...f.regimens].sort((a, b) => a.versus_reference.mean - b.versus_reference.mean);
   const reference = f.regimens.find((r) => r.id === f.reference);
   out.replaceChildren(
-    el("div", { class: "card" }, el("h2", {}, f.conclusion), el("p", { class: f.applicability.level === "inside" ? "soft" : "warn" }, f.applicability.message),
+    el("div", { class: "card" }, el("h2", {}, "Forecast"), el("p", {}, f.conclusion), el("p", { class: f.applicability.level === "inside" ? "soft" : "warn" }, f.applicability.message),
       downloads(job, { "report.html": "Open the report", document: "JSON" })),
     el("div", { class: "card scroll" }, el("h2", {}, `Change of ${f.scale} against ${reference.name} [points]`),
       intervals(ranked.filter((r) => r.id !== f.reference).map((r) => ({ name: r.name, mean: r.versus_reference.mean, low: r.versus_reference.lo90, high: r.versus_reference.hi90,
         text: `response ${percent(r.response.mean)}` })), "Difference from the reference"),
       el("p", { class: "soft" }, "Left is better. Bars hold 90 %: what is not known of the patient and of the mechanism.")),
     el("div", { class: "card" }, table(["Regimen", "Change", "Response", "Remission", "What can be said"],
-      ranked.map((r) => [r.name, number(r.change.mean), `${percent(r.response.mean)} (${percent(r.response.lo90)} to ${percent(r.response.hi90)})`, percent(r.remission.mean), r.verdict]), "Regimens")),
+      ranked.map((r) => [r.name, number(r.change.mean), interval(percent(r.response.mean), Math.round(100 * r.response.lo90), percent(r.response.hi90)), percent(r.remission.mean), r.verdict]), "Regimens")),
     el("div", { class: "card" }, table(["Mechanism", "Fold of health (90 %)", "Reading"],
-      f.mechanisms.map((m) => [m.name, `${number(m.mean)} (${number(m.lo90)} to ${number(m.hi90)})`, m.reading]), "Mechanism scores")),
+      f.mechanisms.map((m) => [m.name, interval(number(m.mean), number(m.lo90), number(m.hi90)), m.reading]), "Mechanism scores")),
     f.next_assay.length ? el("div", { class: "card" }, table(["Measure next", "Share of the doubt it takes"],
       f.next_assay.slice(0, 6).map((a) => [a.name, percent(a.variance_reduction)]), "What to measure next")) : null,
     el("div", { class: "card" }, el("h2", {}, "Notes"), f.notes.map((n) => el("p", { class: "soft" }, n))));
