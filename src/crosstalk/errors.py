@@ -19,6 +19,7 @@ __all__ = [
     "OutputError",
     "PanelError",
     "PopulationError",
+    "RegistryError",
     "SimulationError",
     "StudyError",
     "TrialError",
@@ -96,6 +97,10 @@ class TrialError(CrosstalkError):
 
 class LearnError(CrosstalkError):
     """A cohort cannot be learnt from as asked, or a locked model cannot be applied."""
+
+
+class RegistryError(CrosstalkError):
+    """The registry of forecasts refuses, cannot be reached, or does not fit together."""
 
 
 def check_option(option: str, value: object, choices: Sequence[str]) -> None:

@@ -20,6 +20,7 @@ except ImportError:  # the __init__.py of another project lies over ours
         "it with: pip uninstall -y crosstalk crosstalk-mdd; pip install crosstalk-mdd"
     )
 from crosstalk.cli.analyse import analyse
+from crosstalk.cli.app import app as serve_app
 from crosstalk.cli.calibration import calibrate, qualify, sensitivity, validate
 from crosstalk.cli.catalogues import analytes, drugs, regimens, schema
 from crosstalk.cli.cohorts import learn, predict
@@ -30,6 +31,7 @@ from crosstalk.cli.individuals import run
 from crosstalk.cli.model import model_app
 from crosstalk.cli.patients import assess, forecast
 from crosstalk.cli.plates import plate
+from crosstalk.cli.registry import registry_app
 from crosstalk.cli.studies import simulate
 from crosstalk.cli.trials import trial
 from crosstalk.errors import CrosstalkError
@@ -49,12 +51,13 @@ app = typer.Typer(
 # the order of the help
 for verb in (
     read, assess, forecast, plate, simulate, run, trial, analyse, learn, predict, calibrate, validate, qualify,
-    sensitivity,
-    drugs, regimens, analytes, schema, demo,
+    sensitivity, drugs, regimens, analytes, schema, demo,
 ):  # fmt: skip
     app.command()(verb)
 app.add_typer(evidence_app, name="evidence")
 app.add_typer(model_app, name="model")
+app.add_typer(registry_app, name="registry")
+app.command("app")(serve_app)
 
 
 def main() -> None:

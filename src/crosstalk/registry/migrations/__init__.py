@@ -1,0 +1,1 @@
+"""Changes of the tables of the registry, oldest first; Alembic runs them."""
