@@ -19,6 +19,7 @@ from crosstalk.cli.demo import demo
 from crosstalk.cli.evidence import evidence_app
 from crosstalk.cli.files import read
 from crosstalk.cli.model import model_app
+from crosstalk.cli.page import page
 from crosstalk.cli.patients import assess, forecast
 from crosstalk.cli.plates import plate
 from crosstalk.cli.studies import simulate
@@ -38,7 +39,7 @@ app = typer.Typer(
 
 # the order of the help
 for verb in (
-    read, assess, forecast, plate, simulate, trial, learn, predict, calibrate, validate, qualify, sensitivity,
+    read, assess, forecast, page, plate, simulate, trial, learn, predict, calibrate, validate, qualify, sensitivity,
     drugs, regimens, analytes, schema, demo,
 ):  # fmt: skip
     app.command()(verb)

@@ -98,7 +98,13 @@ def collect(
     worlds = how_many_worlds(knowledge)
     progress("virtual patients")
     population = virtual_population(
-        knowledge, engine, diagnosis="mdd", n=virtual_patients, worlds=worlds, seed=seed, outputs=twin_outputs(knowledge)
+        knowledge,
+        engine,
+        diagnosis="mdd",
+        n=virtual_patients,
+        worlds=worlds,
+        seed=seed,
+        outputs=twin_outputs(knowledge),
     )
     population = population.take(np.flatnonzero(population.ok))
     library = course_library(population, knowledge, engine, chosen, weeks=weeks, progress=progress)
@@ -152,7 +158,9 @@ def library_of(data: PageData, knowledge: Knowledge) -> CourseLibrary:
         int(header["seed"]), index, tables["coordinates"], index % worlds.n, worlds, parameters, people, {}, outputs, {}
     )
     half = header["anchor"] / 2
-    courses = tables["courses"].reshape(len(index), len(header["regimens"]), len(DIMENSIONS), header["weeks"] + 1) / half
+    courses = (
+        tables["courses"].reshape(len(index), len(header["regimens"]), len(DIMENSIONS), header["weeks"] + 1) / half
+    )
     found = {
         r["id"]: {d: courses[:, i, j].astype(np.float32) for j, d in enumerate(DIMENSIONS)}
         for i, r in enumerate(header["regimens"])
@@ -213,5 +221,3 @@ def _finite(shown: NDArray[np.intp], response: Array) -> tuple[NDArray[np.intp],
     if not fine.any():
         raise OutputError("no virtual patient of the map runs to the end of every regimen")
     return shown[fine], response[fine]
-
-

@@ -21,7 +21,17 @@ from crosstalk.population.latent import latent_space
 from crosstalk.population.measure import FLUCTUATION_H
 from crosstalk.provenance import package_version
 from crosstalk.study.protocol import HOURS_PER_WEEK
-from crosstalk.twin import assessment, courses, estimate, library, likelihood, next_assay, posterior, relations, sequential
+from crosstalk.twin import (
+    assessment,
+    courses,
+    estimate,
+    library,
+    likelihood,
+    next_assay,
+    posterior,
+    relations,
+    sequential,
+)
 from crosstalk.units import convert
 
 __all__ = ["header_of"]
@@ -94,7 +104,7 @@ def header_of(
             "constants": {k: {"value": p.value, "unit": p.unit, "meaning": p.meaning, **_source(p.source)}
                           for k, p in constants.items()},
         },
-        "published": [asdict(p) for p in published_effects(regimens, reference, knowledge)],
+        "published": [_finite(asdict(p)) for p in published_effects(regimens, reference, knowledge)],
         "usualSd": knowledge.discounts.scale_sd,
         "kernel": dict(likelihood.KERNEL),
         "noise": [round(float(z), 6) for z in noise],
@@ -106,6 +116,11 @@ def header_of(
             "edgeSample": assessment.EDGE_SAMPLE, "within": list(assessment.WITHIN), "beyond": assessment.BEYOND,
         },
     }  # fmt: skip
+
+
+def _finite(record: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no NaN: what is not known is null."""
+    return {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in record.items()}
 
 
 def _source(source: Source) -> dict[str, str]:

@@ -112,7 +112,9 @@ def mechanism_map(knowledge: Knowledge) -> Map:
     edges = tuple(Edge(e["from"], e["to"], e.get("sign", 1), e["constant"]) for e in table["edge"])
     for e in edges:
         if not {e.start, e.end} <= ids or e.constant not in knowledge.parameters:
-            raise KnowledgeError(f"{place.name}: edge {e.start} to {e.end} ({e.constant}): expected nodes and a constant")
+            raise KnowledgeError(
+                f"{place.name}: edge {e.start} to {e.end} ({e.constant}): expected nodes and a constant"
+            )
     return Map(tuple(nodes), edges, tuple(Group(**g) for g in table["group"]))
 
 

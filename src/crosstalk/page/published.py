@@ -68,6 +68,8 @@ def published_effects(regimens: Sequence[Regimen], reference: Regimen, knowledge
                 for m in direct.members
             )
             found.append(
-                Published(name, drug, effects[drug].words, added, direct.k, direct.estimate, direct.low, direct.high, trials)
+                Published(
+                    name, drug, effects[drug].words, added, direct.k, direct.estimate, direct.low, direct.high, trials
+                )
             )
     return tuple(found)

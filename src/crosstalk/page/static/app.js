@@ -116,7 +116,6 @@ class Page {
     at("command").textContent = toCommand(state, header);
     at("python").textContent = toPython(state, header);
     at("panel-file").textContent = toPanel(state, header);
-    document.documentElement.dataset.drawn = String(Number(document.documentElement.dataset.drawn ?? 0) + 1);
   }
 
   drawMap(found, id, name) {
@@ -151,12 +150,12 @@ class Page {
   rest() {
     const { found } = this;
     if (!found) return;
-    const assays = this.forecaster.nextAssays(found), most = Math.max(...assays.map((a) => a.reduction), 0.01);
+    const assays = this.forecaster.nextAssays(found), most = Math.max(...assays.map((a) => a.reduction), 0.1);
     const useful = assays.filter((a) => a.reduction >= 0.005).slice(0, 6);
     at("next").replaceChildren(...useful.map((a) => h("li", {}, h("button", { type: "button", class: "link", onclick: () => { at("more-values").open = true; at(`v-${a.id}`).focus(); } }, a.name),
       h("span", { class: "bar", style: `--part:${(100 * a.reduction / most).toFixed(0)}%`, "aria-hidden": "true" }), sourced(percent(a.reduction), `next ${a.id}`, `expected gain of ${a.name}`))));
     at("next-none").hidden = useful.length > 0;
-    document.documentElement.dataset.rested = document.documentElement.dataset.drawn;
+    this.rested = found;
   }
 
   pin() {

@@ -13,6 +13,7 @@ export class Forest {
   }
 
   row(regimen, choose) {
+    const { header } = this;
     const mark = (tag, attributes) => s(tag, attributes), lines = [0, 1, 2, 3, 4, 5, 6].map(() => mark("line", { class: "grid", y1: 0, y2: "100%" }));
     const parts = {
       zero: mark("line", { class: "zero", y1: 0, y2: "100%" }),
@@ -22,7 +23,7 @@ export class Forest {
       line: mark("line", { class: "model", y1: "48%", y2: "48%" }), dot: mark("circle", { class: "model", cy: "48%", r: 5 }),
     };
     const plot = s("svg", { class: "plot", "aria-hidden": "true" }, ...lines, ...Object.values(parts));
-    const button = h("button", { type: "button", class: "regimen", "aria-pressed": "false", onclick: () => choose(regimen.id) }, regimen.name);
+    const button = h("button", { type: "button", class: "regimen", "aria-pressed": "false", title: regimen.name, onclick: () => choose(regimen.id) }, shorter(regimen, header));
     const cells = { versus: sourced("", `versus ${regimen.id}`, regimen.name), response: sourced("", `response ${regimen.id}`, regimen.name), words: h("span", {}), published: h("span", {}) };
     const element = h("tr", { "data-regimen": regimen.id }, h("th", { scope: "row" }, button), h("td", { class: "plotted" }, plot),
       h("td", { class: "num" }, cells.versus), h("td", { class: "words" }, cells.words), h("td", { class: "num" }, cells.response), h("td", { class: "num pub" }, cells.published));
@@ -33,7 +34,8 @@ export class Forest {
     const found = this.header.published.find((p) => p.regimen === id);
     if (!found) return null;
     const sd = this.header.usualSd * scale.maximum;
-    return { ...found, mean: found.estimate * sd, lower: found.low * sd, upper: found.high * sd };
+    const known = found.low !== null && found.high !== null;
+    return { ...found, mean: found.estimate * sd, lower: known ? found.low * sd : NaN, upper: known ? found.high * sd : NaN };
   }
 
   draw(found, chosen, pinned, sorted) {
@@ -66,7 +68,7 @@ export class Forest {
       const response = `${percent(r.response.mean)} (${(100 * r.response.low).toFixed(0)} to ${(100 * r.response.high).toFixed(0)})`;
       write(row.cells.response, response);
       row.cells.response.setAttribute("aria-label", `${row.name}, response ${response}: open the source`);
-      write(row.cells.words, certainty(r, scale, reference));
+      write(row.cells.words, certainty(r, reference));
       const text = pub ? `${signed(pub.mean)}${Number.isFinite(pub.lower) ? ` (${signed(pub.lower)} to ${signed(pub.upper)})` : ""}${pub.added ? "" : " vs absence"}` : "";
       if (row.shown !== text) {
         row.shown = text;
@@ -85,15 +87,18 @@ export class Forest {
 }
 
 const mean = (found, id) => found.regimens.find((r) => r.id === id).versus.mean;
-const tone = (verdict) => (verdict === "estimated better" ? "better" : verdict === "estimated worse" ? "worse" : "open");
+const tone = (verdict) => (verdict === "estimated better" ? "better" : verdict === "estimated worse" ? "worse" : "unsure");
 
 // what the interval says, in words
-export function certainty(r, scale, reference) {
+function certainty(r, reference) {
   if (reference) return "what the others are held against";
-  const { low, high } = r.versus;
-  if (r.verdict.startsWith("no evidence")) return `no evidence of a difference: from ${Math.abs(low).toFixed(1)} better to ${Math.abs(high).toFixed(1)} worse`;
-  if (r.verdict.startsWith("too small")) return "a difference too small to matter";
-  return `${r.verdict}: at least ${Math.min(Math.abs(low), Math.abs(high)).toFixed(1)} points in 95 of 100 virtual patients`;
+  return r.verdict;
+}
+
+// what is added to the reference by its own name
+function shorter(regimen, header) {
+  const start = `${header.regimens.find((r) => r.id === header.reference).name} + `;
+  return regimen.name.startsWith(start) ? `+ ${regimen.name.slice(start.length)}` : regimen.name;
 }
 
 // The course of one quantity with its band, and of a pinned state as a dashed line.
@@ -108,7 +113,7 @@ export function courseChart(title, points, { low, high, unit, before = null, for
     ...ticks(0, last, 6).map((w) => s("text", { x: x(w), y: H - 14, "text-anchor": "middle" }, String(w))),
     s("text", { class: "soft", x: (left + W - right) / 2, y: H - 1, "text-anchor": "middle" }, "week"),
     s("path", { class: "band", d: band }), before ? s("path", { class: "ghost", d: path(before, "mean") }) : null,
-    s("path", { class: "model", d: path(points, "mean") }), s("circle", { class: "model open", cx: x(last), cy: y(end.mean), r: 4 }));
+    s("path", { class: "model", d: path(points, "mean") }), s("circle", { class: "model", cx: x(last), cy: y(end.mean), r: 4 }));
 }
 
 // how strongly a fold of health is coloured: fully at a factor of four
@@ -120,7 +125,7 @@ const shade = (log) => {
 
 // The map of the mechanism: boxes coloured by where the patient lies, arrows of the model, and what a regimen changes.
 export function mapChart(drawn, folds, { regimen, open }) {
-  const X = 10, Y = 10.4, W = 118, H = 40, places = Object.fromEntries(drawn.nodes.map((n) => [n.id, { x: n.x * X, y: n.y * Y + 28 }]));
+  const X = 10, Y = 10.4, W = 106, H = 40, places = Object.fromEntries(drawn.nodes.map((n) => [n.id, { x: n.x * X, y: n.y * Y + 28 }]));
   const arrow = (e) => {
     const a = places[e.start], b = places[e.end], dx = b.x - a.x, dy = b.y - a.y;
     const share = Math.min((W / 2 + 5) / Math.max(Math.abs(dx), 1e-9), (H / 2 + 5) / Math.max(Math.abs(dy), 1e-9), 0.45);

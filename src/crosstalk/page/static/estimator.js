@@ -2,6 +2,10 @@
 // (crosstalk.twin.estimate.Estimator; slopes, ridge and variances are derived there).
 import { cholesky, nonNegative, solve } from "./numbers.js";
 
+const BLOCK = 512;
+
+function dot(a, b, from, to) { let s = 0; for (let i = from; i < to; i++) s += a[i] * b[i]; return s; }
+
 export class Estimator {
   // weight: need not sum to 1; world: number of each; features: array of columns; target: mean of each column
   constructor(weight, world, features, target, ridge) {
@@ -29,23 +33,19 @@ export class Estimator {
         this.x.push(x);
       }
     });
-    this.inner = this.x.map((x) => this.within(x));
+    const inner = this.x.map((x) => this.within(x));
     const d = this.x.length, w = this.weight;
-    const weighted = this.inner.map((x) => { const y = new Float64Array(n); for (let i = 0; i < n; i++) y[i] = x[i] * w[i]; return y; });
+    const weighted = inner.map((x) => { const y = new Float64Array(n); for (let i = 0; i < n; i++) y[i] = x[i] * w[i]; return y; });
     this.weighted = weighted;
     const gram = weighted.map(() => new Float64Array(d));
-    for (let j = 0; j < d; j++) {
-      for (let k = 0; k <= j; k++) {
-        const a = weighted[j], b = this.inner[k];
-        let s = 0;
-        for (let i = 0; i < n; i++) s += a[i] * b[i];
-        gram[j][k] = s; gram[k][j] = s;
-      }
-    }
+    this.blocks((from, to) => {
+      for (let j = 0; j < d; j++) for (let k = 0; k <= j; k++) gram[j][k] += dot(weighted[j], inner[k], from, to);
+    });
+    for (let j = 0; j < d; j++) for (let k = 0; k < j; k++) gram[k][j] = gram[j][k];
     this.low = cholesky(gram.map((row, j) => row.map((v, k) => v + (j === k ? ridge * this.square : 0))));
     this.freedom = 0;
     for (let j = 0; j < d; j++) this.freedom += solve(this.low, gram[j])[j];
-    const slopes = solve(this.low, this.x.map((x) => this.dot(w, x)));
+    const slopes = solve(this.low, this.x.map((x) => dot(w, x, 0, n)));
     const calibrated = Float64Array.from(w);
     for (let j = 0; j < d; j++) { const a = weighted[j], s = slopes[j]; for (let i = 0; i < n; i++) calibrated[i] -= s * a[i]; }
     let all = 0;
@@ -53,7 +53,8 @@ export class Estimator {
     this.calibrated = calibrated.map((v) => v / all);
   }
 
-  dot(a, b) { let s = 0; for (let i = 0; i < a.length; i++) s += a[i] * b[i]; return s; }
+  // rows in parts that stay near the processor while many columns pass over them
+  blocks(visit) { for (let from = 0; from < this.n; from += BLOCK) visit(from, Math.min(from + BLOCK, this.n)); }
 
   // sums by world
   total(values) {
@@ -71,27 +72,34 @@ export class Estimator {
     return found;
   }
 
-  // values as they would be at the target of the features
-  adjusted(values) {
-    const slopes = solve(this.low, this.weighted.map((column) => this.dot(column, values)));
-    const found = Float64Array.from(values);
-    this.x.forEach((x, j) => { const s = slopes[j]; for (let i = 0; i < this.n; i++) found[i] -= s * x[i]; });
+  // some columns of values as they would be at the target of the features
+  adjusted(columns) {
+    const d = this.x.length, sums = columns.map(() => new Float64Array(d)), found = columns.map((c) => Float64Array.from(c));
+    this.blocks((from, to) => columns.forEach((c, m) => { for (let j = 0; j < d; j++) sums[m][j] += dot(this.weighted[j], c, from, to); }));
+    const slopes = sums.map((sum) => solve(this.low, sum));
+    this.blocks((from, to) => found.forEach((f, m) => {
+      for (let j = 0; j < d; j++) { const x = this.x[j], slope = slopes[m][j]; for (let i = from; i < to; i++) f[i] -= slope * x[i]; }
+    }));
     return found;
   }
 
-  mean(values) { return this.dot(this.calibrated, values); }
+  mean(values) { return dot(this.calibrated, values, 0, this.n); }
 
   // Monte-Carlo error of the mean
-  error(values, mean = this.mean(values), column = this.adjusted(values)) {
+  error(column, mean) {
     const left = Math.max(1 - (this.freedom + 1) * this.square, 0.05);
     let s = 0;
     for (let i = 0; i < this.n; i++) s += (this.weight[i] * (column[i] - mean)) ** 2;
     return Math.sqrt(s / left);
   }
 
-  // mean, and the SD of what is not known: between worlds, and the error of the mean
-  between(values) {
-    const column = this.adjusted(values), mean = this.mean(values), error = this.error(values, mean, column);
+  // of some columns the mean, and the SD of what is not known: between worlds, and the error of the mean
+  between(columns) {
+    return this.adjusted(columns).map((column, m) => this.apart(column, this.mean(columns[m])));
+  }
+
+  apart(column, mean) {
+    const error = this.error(column, mean);
     const w = this.weight, means = new Float64Array(this.worlds);
     for (let i = 0; i < this.n; i++) means[this.group[i]] += column[i] * w[i];
     const inner = this.within(column);

@@ -124,17 +124,18 @@ export class Forecaster {
     const reference = finals[library.regimenIndex[header.reference]];
     const best = this.best(finals, weight);
     const half = (i) => Math.floor(twins.score[i] * (1 - scale.responseFraction));
+    const ends = finals.map((true_) => scores.expected(true_, spread, weeks, seen));
+    const responses = estimator.between(ends.map(({ mean, sd }) => chanceOfAtMost(mean, sd, scale, half)));
     const regimens = header.regimens.map((r, k) => {
-      const { mean, sd } = scores.expected(finals[k], spread, weeks, seen);
+      const { mean, sd } = ends[k], response = responses[k];
       const change = recordedMean(mean, sd, scale).map((v, i) => v - twins.score[i]);
-      const response = estimator.between(chanceOfAtMost(mean, sd, scale, half));
       const gain = new Float64Array(n);
       for (let i = 0; i < n; i++) gain[i] = finals[k][i] - reference[i];
       const [low, high] = quantiles(gain, weight), versus = { mean: estimator.mean(gain), low, high };
       const [responseLow, responseHigh] = probabilityInterval(response.mean, response.sd);
       return {
         id: r.id, change: estimator.mean(change), versus, best: best[k], verdict: verdict(versus, r.id === header.reference, scale, header),
-        response: { mean: response.mean, low: responseLow, high: responseHigh, error: response.error }, end: { mean, sd },
+        response: { mean: response.mean, low: responseLow, high: responseHigh, error: response.error }, end: ends[k],
       };
     });
     let baseline = 0;
@@ -185,7 +186,7 @@ export class Forecaster {
       const values = library.symptoms(id, d, week, rows), [low, high] = quantiles(values, weight);
       return { week, mean: estimator.mean(values), low, high };
     }));
-    const { mean, sd } = entry.end, between = estimator.between(chanceOfAtMost(mean, sd, scale, () => scale.remissionMax));
+    const { mean, sd } = entry.end, [between] = estimator.between([chanceOfAtMost(mean, sd, scale, () => scale.remissionMax)]);
     const [low, high] = probabilityInterval(between.mean, between.sd);
     const last = points[points.length - 1];
     return {

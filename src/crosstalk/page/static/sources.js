@@ -77,7 +77,7 @@ export class Sources {
 
   published(id) {
     const found = this.header.published.find((o) => o.regimen === id), scale = this.found.twins.scale, sd = this.header.usualSd * scale.maximum;
-    return [`Published effect of ${found.name}`, p(`${signed(found.estimate, 2)} SD of the score${Number.isFinite(found.low) ? ` (95 % interval ${signed(found.low, 2)} to ${signed(found.high, 2)})` : ""} against its absence, ${found.k} cohort${found.k > 1 ? "s" : ""}, random effects. One SD is taken as ${number(sd)} points of ${scale.id}. It is that of whole samples, not of people like this one.`),
+    return [`Published effect of ${found.name}`, p(`${signed(found.estimate, 2)} SD of the score${found.low !== null ? ` (95 % interval ${signed(found.low, 2)} to ${signed(found.high, 2)})` : ""} against its absence, ${found.k} cohort${found.k > 1 ? "s" : ""}, random effects. One SD is taken as ${number(sd)} points of ${scale.id}. It is that of whole samples, not of people like this one.`),
       found.added ? null : p("The trials compare it with placebo, so that it is not drawn beside a difference to the reference."),
       ...found.trials.map((t) => h("div", {}, p(h("b", {}, t.label), ` ${signed(t.value, 2)} (${signed(t.low, 2)} to ${signed(t.high, 2)})`), h("p", { class: "place" }, t.made, " ", link(t.doi))))];
   }
