@@ -29,6 +29,7 @@ from crosstalk.cli.evidence import evidence_app
 from crosstalk.cli.files import read
 from crosstalk.cli.individuals import run
 from crosstalk.cli.model import model_app
+from crosstalk.cli.page import page
 from crosstalk.cli.patients import assess, forecast
 from crosstalk.cli.plates import plate
 from crosstalk.cli.registry import registry_app
@@ -50,7 +51,7 @@ app = typer.Typer(
 
 # the order of the help
 for verb in (
-    read, assess, forecast, plate, simulate, run, trial, analyse, learn, predict, calibrate, validate, qualify,
+    read, assess, forecast, page, plate, simulate, run, trial, analyse, learn, predict, calibrate, validate, qualify,
     sensitivity, drugs, regimens, analytes, schema, demo,
 ):  # fmt: skip
     app.command()(verb)

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from crosstalk.knowledge.records import Scale
 
-__all__ = ["convert_score", "highest_score", "scale_rule", "score_at"]
+__all__ = ["convert_score", "highest_score", "scale_rule", "scale_shape", "score_at"]
 
 Array = NDArray[np.float64]
 
@@ -23,7 +23,7 @@ GRID = 5201  # points of the index at which a scale is inverted: a hundredth of 
 def scale_rule(scale: Scale) -> str:
     """The right-hand side of the scale's rule in Antimony, in terms of ``NV`` and ``MOOD``."""
     index = "{!r}*NV + {!r}*MOOD".format(*scale.weights)
-    slope, kinks, offset = _shape(scale)
+    slope, kinks, offset = scale_shape(scale)
     if not kinks:
         return index
     rounded = "".join(f" {change:+}*hinge({index}, {place!r})" for place, change in kinks)
@@ -38,7 +38,7 @@ def score_at(scale: Scale, index: ArrayLike) -> Array:
     index : array_like [points of the anchor]
     """
     x = np.asarray(index, dtype=np.float64)
-    slope, kinks, offset = _shape(scale)
+    slope, kinks, offset = scale_shape(scale)
     return np.asarray(slope * x + sum(change * _hinge(x, place) for place, change in kinks) - offset)
 
 
@@ -71,7 +71,7 @@ def highest_score(scale: Scale) -> float:
     return min(float(score_at(scale, sum(scale.weights))), scale.maximum)
 
 
-def _shape(scale: Scale) -> tuple[float, list[tuple[float, float]], float]:
+def scale_shape(scale: Scale) -> tuple[float, list[tuple[float, float]], float]:
     """First slope, (place, change of slope) of each kink, and what makes the score zero at an index of zero."""
     slopes = [round((y2 - y1) / (x2 - x1), 6) for (x1, y1), (x2, y2) in pairwise(scale.equivalents)]
     places = [x for x, _ in scale.equivalents[1:-1]]

@@ -243,12 +243,12 @@ class CourseLibrary:
             # around the recorded score as the rater errs
             columns += [true[rows], (true[rows] - recorded) ** 2]
             target += [recorded, scale.rater_sd**2]
-        silent = self._silent(fit)
+        silent = self.silent(fit)
         columns += list(self.population.coordinates[rows][:, silent].T)
         target += [0.0] * int(silent.sum())
         return np.array(columns).reshape(len(columns), len(rows)).T, np.array(target), fixed
 
-    def _silent(self, fit: Usable) -> NDArray[np.bool_]:
+    def silent(self, fit: Usable) -> NDArray[np.bool_]:
         """Coordinates on which nothing of the panel depends: their mean stays zero."""
         n, d = self.population.coordinates.shape
         loud = np.zeros(d, dtype=np.bool_)

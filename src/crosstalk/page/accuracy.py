@@ -1,0 +1,57 @@
+"""How far the page's figures lie from those of the full forecast, measured when the page is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from crosstalk.engine.ensemble import Engine
+from crosstalk.knowledge.loader import Knowledge
+from crosstalk.page.data import PageData, library_of
+from crosstalk.page.forecast import page_forecast
+from crosstalk.panel.records import Measurement, Panel
+from crosstalk.twin.twin import forecast
+
+__all__ = ["PANELS", "Accuracy", "accuracy"]
+
+PANELS: tuple[Mapping[str, float], ...] = (
+    {"hsCRP": 6.2, "HAMD17": 24, "BMI": 29, "age": 42},
+    {"hsCRP": 0.6, "HAMD17": 19, "BMI": 23},
+    {"hsCRP": 2.5, "IL-6": 2.4, "TNF": 2.6, "MADRS": 28, "age": 55, "sex": 1},
+)
+"""Typical panels: inflamed, not inflamed, and one of three cytokines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """Largest differences over all regimens of `PANELS`: change and difference to the reference [points], response."""
+
+    change: float
+    versus: float
+    response: float
+
+    def words(self) -> str:
+        """As the page says it."""
+        return (
+            f"Rounding: of {len(PANELS)} typical panels no regimen's mean change differs from that of crosstalk "
+            f"forecast by more than {self.change:.2f} points, its difference to the reference by more than "
+            f"{self.versus:.2f} points, and its probability of response by more than {100 * self.response:.1f} percentage "
+            "points."
+        )
+
+
+def accuracy(data: PageData, knowledge: Knowledge, engine: Engine) -> Accuracy:
+    """Compare the page's forecasts with full ones of the same virtual population."""
+    library, header = library_of(data, knowledge), data.header
+    worst = [0.0, 0.0, 0.0]
+    for number, values in enumerate(PANELS):
+        panel = Panel(str(number), {name: Measurement(name, float(value)) for name, value in values.items()})
+        short = page_forecast(panel, data, knowledge, library=library)
+        full = forecast(
+            panel, regimens=[r["id"] for r in header["regimens"]], knowledge=knowledge, engine=engine,
+            seed=header["seed"], virtual_patients=header["virtualPatients"], weeks=header["weeks"],
+        )  # fmt: skip
+        for a, b in zip(short.regimens, full.regimens, strict=True):
+            pairs = ((a.change, b.change), (a.versus_reference, b.versus_reference), (a.response, b.response))
+            worst = [max(old, abs(x.mean - y.mean)) for old, (x, y) in zip(worst, pairs, strict=True)]
+    return Accuracy(*worst)
