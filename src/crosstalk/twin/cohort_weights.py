@@ -57,6 +57,11 @@ class Scores:
     told: Array
     sample: Array
 
+    def of(self, chosen: Sequence[int]) -> Scores:
+        """Those of some patients."""
+        rows = list(chosen)
+        return Scores(self.mean[rows], self.low[rows], self.high[rows], self.told[rows], self.sample[rows])
+
 
 @dataclass(frozen=True, slots=True)
 class Tail:
