@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crosstalk.report.documents import SimulatedArm
-from crosstalk.report.drawing import BLUE, GREEN, GREY, INK, LIGHT, STYLES, VERMILION, new_figure, plain_log, svg
-from crosstalk.report.words import number
-from crosstalk.twin.records import Forecast, MechanismScore, NextAssay, ProfileItem, RegimenForecast, Trajectory
+from crosstalk.report.drawing import BLUE, GREY, LIGHT, STYLES, VERMILION, new_figure, plain_log, svg
+from crosstalk.twin.records import Forecast, ProfileItem, RegimenForecast, Trajectory
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,10 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "course_chart",
     "dimension_chart",
-    "mechanism_chart",
-    "next_assay_chart",
     "panel_chart",
-    "ranking_chart",
     "shown_regimens",
     "trajectory_chart",
 ]
@@ -65,28 +61,6 @@ def panel_chart(profile: Sequence[ProfileItem]) -> str:
     plain_log(axis)
     names = ", ".join(p.name for p in items[::-1])
     return svg(figure, "panel", f"Measured values against reference ranges: {names}")
-
-
-def mechanism_chart(scores: Sequence[MechanismScore]) -> str:
-    """The five scores: the patient's interval over that of the virtual population; health at 1."""
-    rows = list(scores)[::-1]
-    figure, (axis,) = new_figure(0.8 + 0.42 * len(rows))
-    axis.axvline(1, color=GREY, lw=0.9, zorder=0)
-    for y, score in enumerate(rows):
-        if score.unit.endswith("optimum"):
-            axis.fill_betweenx([y - 0.38, y + 0.38], 0.8, 1.25, color=GREEN, alpha=0.18, lw=0, zorder=0)
-        p = score.population
-        axis.plot([p.lo90, p.hi90], [y, y], color=LIGHT, lw=9, solid_capstyle="butt", zorder=1)
-        axis.plot([score.lo90, score.hi90], [y, y], color=BLUE, lw=2.2, zorder=2)
-        axis.plot(score.mean, y, "o", color=BLUE, ms=6.5, zorder=3)
-        axis.plot(score.healthy, y, "|", color=INK, ms=13, mew=1.6, zorder=4)
-    axis.set_xscale("log")
-    axis.set_yticks(range(len(rows)), [s.name for s in rows])
-    axis.set_ylim(-0.6, len(rows) - 0.4)
-    axis.set_xlabel("fold of health; of the optimum for the window of plasticity (log scale)")
-    plain_log(axis)
-    words = "; ".join(f"{s.name} {number(s.mean)} ({number(s.lo90)} to {number(s.hi90)})" for s in scores)
-    return svg(figure, "mechanisms", f"Mechanism scores with 90 percent intervals: {words}")
 
 
 def shown_regimens(forecast: Forecast) -> list[RegimenForecast]:
@@ -142,39 +116,6 @@ def _styles(chosen: Sequence[tuple[RegimenForecast, Trajectory]]) -> list[tuple[
 def _legend(figure: Figure, axis: Axes) -> None:
     handles, labels = axis.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower left", frameon=False, ncols=2, fontsize=8.5, handlelength=3.2)
-
-
-def ranking_chart(forecast: Forecast) -> str:
-    """Difference of every regimen to the reference with its interval, best mean on top."""
-    rows = sorted(forecast.regimens, key=lambda r: -r.versus_reference.mean)
-    figure, (axis,) = new_figure(0.8 + 0.27 * len(rows))
-    axis.axvline(0, color=GREY, lw=0.9, zorder=0)
-    for y, regimen in enumerate(rows):
-        v = regimen.versus_reference
-        if regimen.id == forecast.reference:
-            axis.plot(0, y, "s", color=INK, ms=6, zorder=3)
-            continue
-        clear = v.hi90 < 0 or v.lo90 > 0
-        axis.plot([v.lo90, v.hi90], [y, y], color=BLUE if clear else GREY, lw=1.8, zorder=2)
-        axis.plot(v.mean, y, "o", color=BLUE if clear else GREY, mfc=BLUE if clear else "white", ms=6, zorder=3)
-    axis.set_yticks(range(len(rows)), [r.name for r in rows])
-    axis.set_ylim(-0.7, len(rows) - 0.3)
-    axis.set_xlabel(f"difference [{forecast.scale} points]; left is better")
-    words = "; ".join(f"{r.name} {number(r.versus_reference.mean)}" for r in rows[::-1])
-    return svg(figure, "ranking", f"Difference of each regimen to the reference: {words}")
-
-
-def next_assay_chart(assays: Sequence[NextAssay]) -> str:
-    """Expected fall of variance by assay; empty where none helps."""
-    useful = [a for a in assays if a.variance_reduction >= 0.005][::-1]
-    if not useful:
-        return ""
-    figure, (axis,) = new_figure(0.75 + 0.3 * len(useful))
-    axis.barh(range(len(useful)), [100 * a.variance_reduction for a in useful], height=0.55, color=BLUE)
-    axis.set_yticks(range(len(useful)), [a.name for a in useful])
-    axis.set_xlabel("expected fall of the variance [%]")
-    words = "; ".join(f"{a.name} {a.variance_reduction:.0%}" for a in useful[::-1])
-    return svg(figure, "assays", f"What a further assay would tell: {words}")
 
 
 def course_chart(arms: Sequence[SimulatedArm], variable: str, name: str) -> str:

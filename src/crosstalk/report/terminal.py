@@ -6,15 +6,17 @@ from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.table import Table as Grid
 from rich.text import Text
 
 from crosstalk.limits import printable
+from crosstalk.report import patient
+from crosstalk.report.catalogue import Table
 from crosstalk.report.cohort import cohort_tables
 from crosstalk.report.documents import Simulation
-from crosstalk.report.words import UNCALIBRATED, USES, interval_text, measured_text, number, range_text, rests_text
+from crosstalk.report.words import UNCALIBRATED, number
 from crosstalk.twin.cohort_records import CohortAssessment
-from crosstalk.twin.records import Applicability, Assessment, Forecast, MechanismScore, ProfileItem
+from crosstalk.twin.records import Applicability, Assessment, Forecast
 
 __all__ = ["render_assessment", "render_cohort", "render_forecast", "render_simulation", "render_table"]
 
@@ -25,7 +27,7 @@ def render_table(
     """Print one table; long texts wrap, except in the columns ``whole``."""
     if title:
         console.print(_safe(title, style="bold"))
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    table = Grid(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     columns, rows = tuple(map(printable, columns)), [tuple(map(printable, row)) for row in rows]
     texts = [[column, *(row[j] for row in rows)] for j, column in enumerate(columns)]
     least = [
@@ -67,9 +69,9 @@ def _safe(words: str, style: str = "") -> Text:
 def render_assessment(assessment: Assessment, console: Console) -> None:
     """Print an assessment."""
     _head(f"Assessment of {assessment.patient}", assessment.provenance.calibrated, console)
-    _notes(assessment.unused, console)
-    _profile(assessment.profile, console)
-    _mechanisms(assessment.mechanisms, console)
+    _lines(patient.summary(assessment), console)
+    _table(patient.panel_table(assessment.profile), console)
+    _table(patient.mechanism_table(assessment.mechanisms), console)
     _applicability(assessment.applicability, console)
     _notes(assessment.notes, console)
 
@@ -91,45 +93,15 @@ def render_cohort(cohort: CohortAssessment, console: Console) -> None:
 def render_forecast(forecast: Forecast, console: Console) -> None:
     """Print a forecast."""
     _head(f"Forecast for {forecast.patient}", forecast.provenance.calibrated, console)
-    _notes(forecast.unused, console)
-    console.print(_safe(forecast.conclusion))
-    console.print()
-    _profile(forecast.profile, console)
-    _mechanisms(forecast.mechanisms, console)
+    _lines(patient.summary(forecast), console)
+    _table(patient.treatment_table(forecast), console)
+    _table(patient.outcome_table(forecast), console)
+    _table(patient.mechanism_table(forecast.mechanisms), console)
+    _table(patient.panel_table(forecast.profile), console)
+    assays = patient.assay_table(forecast)
+    if assays is not None:
+        _table(assays, console)
     _applicability(forecast.applicability, console)
-    week = forecast.regimens[0].change.week if forecast.regimens else 0
-    ranked = sorted(forecast.regimens, key=lambda r: r.versus_reference.mean)
-    render_table(
-        f"Week {week:g}, {forecast.scale} from {number(forecast.baseline.mean)} (mean, 90 % interval), best mean first",
-        ("regimen", "change", "response %", "remission %", "difference", "best"),
-        [
-            (
-                r.id,
-                f"{r.change.mean:.1f} ({r.change.lo90:.0f}, {r.change.hi90:.0f})",
-                f"{100 * r.response.mean:.0f} ({100 * r.response.lo90:.0f}, {100 * r.response.hi90:.0f})",
-                f"{100 * r.remission.mean:.0f}",
-                "reference"
-                if r.id == forecast.reference
-                else f"{r.versus_reference.mean:.1f} ({r.versus_reference.lo90:.1f}, {r.versus_reference.hi90:.1f})",
-                f"{r.p_best:.0%}",
-            )
-            for r in ranked
-        ],
-        console,
-        whole=("regimen",),
-    )
-    render_table(
-        "What each place rests on",
-        ("regimen", "published result"),
-        [(r.id, "; ".join(rests_text(e) for e in r.rests_on)) for r in ranked],
-        console,
-    )
-    render_table(
-        "What to measure next: expected fall of the variance of the difference between the two best",
-        ("assay", "fall"),
-        [(a.name, f"{a.variance_reduction:.0%}") for a in forecast.next_assay],
-        console,
-    )
     _notes(forecast.notes, console)
 
 
@@ -178,52 +150,24 @@ def _head(title: str, calibrated: bool, console: Console) -> None:
     console.print()
 
 
-def _profile(profile: Sequence[ProfileItem], console: Console) -> None:
-    render_table(
-        "Panel",
-        ("analyte", "value", "reference (2.5 to 97.5 %)", "position", "model predicts", "use"),
-        [
-            (
-                p.name,
-                measured_text(p),
-                range_text(p),
-                ""
-                if not range_text(p)
-                else p.position + ("" if p.percentile is None else f", percentile {p.percentile:.0f}"),
-                "" if p.predicted is None else interval_text(p.predicted),
-                USES[p.use],
-            )
-            for p in profile
-        ],
-        console,
-    )
-
-
-def _mechanisms(scores: Sequence[MechanismScore], console: Console) -> None:
-    render_table(
-        "Mechanisms: fold of health (mean, 90 % interval)",
-        ("mechanism", "patient", "virtual population", "told by panel"),
-        [
-            (
-                m.name,
-                f"{number(m.mean)} ({number(m.lo90)} to {number(m.hi90)})",
-                interval_text(m.population),
-                f"{m.contraction:.0%}",
-            )
-            for m in scores
-        ],
-        console,
-    )
-    for m in scores:
-        console.print(_safe(f"{m.name}: {m.reading}."))
+def _lines(lines: Sequence[patient.Line], console: Console) -> None:
+    for line in lines:
+        for j, sentence in enumerate(line.sentences):
+            console.print(Text.assemble(_safe(f"{line.label}: " if j == 0 else "  ", style="bold"), _safe(sentence)))
     console.print()
+
+
+def _table(table: Table, console: Console) -> None:
+    render_table(table.title, table.columns, table.rows, console)
+    if table.note:
+        console.print(_safe(table.note))
+        console.print()
 
 
 def _applicability(applicability: Applicability, console: Console) -> None:
-    console.print(_safe(f"Applicability: {applicability.level}. {applicability.message}"))
     if applicability.missing:
         console.print(_safe(f"Not measured: {', '.join(applicability.missing)}."))
-    console.print()
+        console.print()
 
 
 def _notes(notes: Sequence[str], console: Console) -> None:
