@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crosstalk.report.documents import SimulatedArm
+from crosstalk.report.documents import SimulatedArm, Simulation
 from crosstalk.report.drawing import BLUE, GREY, LIGHT, STYLES, VERMILION, new_figure, plain_log, svg
+from crosstalk.report.simulation import Z95, observed_points
 from crosstalk.twin.records import Forecast, ProfileItem, RegimenForecast, Trajectory
 
 if TYPE_CHECKING:
@@ -118,18 +119,44 @@ def _legend(figure: Figure, axis: Axes) -> None:
     figure.legend(handles, labels, loc="outside lower left", frameon=False, ncols=2, fontsize=8.5, handlelength=3.2)
 
 
-def course_chart(arms: Sequence[SimulatedArm], variable: str, name: str) -> str:
-    """Median course of one variable by arm, with the middle half of the patients."""
+def course_chart(simulation: Simulation, variable: str, name: str) -> str:
+    """Median course of one variable by arm with the middle half of the patients, and published values over it.
+
+    The axis ends where nothing more happens: where every median stays within a twentieth of its range from its end.
+    """
     figure, (axis,) = new_figure(2.8)
-    span = max((q.time_h for a in arms for q in a.quantiles), default=0.0)
-    unit, scale = ("week", 168.0) if span > 500 else ("hour", 1.0)
+    arms = [a for a in simulation.arms if any(q.variable == variable for q in a.quantiles)]
+    points = observed_points(simulation, variable)
+    end = _event_end(arms, variable, max((hours for _, hours, _, _ in points), default=0.0))
+    unit, scale = ("week", 168.0) if end > 500 else ("day", 24.0) if end > 96 else ("hour", 1.0)
     for (colour, style), arm in zip((*STYLES, *STYLES), arms, strict=False):
         course = [q for q in arm.quantiles if q.variable == variable]
         time = np.array([q.time_h for q in course]) / scale
         axis.fill_between(time, [q.p25 for q in course], [q.p75 for q in course], color=colour, alpha=0.15, lw=0)
         axis.plot(time, [q.p50 for q in course], color=colour, ls=style, lw=1.8, label=arm.arm)
-    axis.set_xlabel(unit)
-    axis.set_ylabel(variable)
-    axis.set_xlim(left=0)
+        own = [p for p in points if p[0] == arm.arm]
+        if own:
+            axis.errorbar(
+                [p[1] / scale for p in own], [p[2] for p in own], yerr=[Z95 * p[3] for p in own], fmt="o", color=colour,
+                ms=5, capsize=2.5, lw=1, zorder=4,
+            )  # fmt: skip
+    axis.set_xlabel(f"time [{unit}s]")
+    measured = simulation.units.get(variable, "")
+    axis.set_ylabel(f"{variable} [{measured.replace('^2', '²')}]" if measured else f"{variable} [model's own unit]")
+    axis.set_xlim(0, end / scale)
     _legend(figure, axis)
-    return svg(figure, name, f"Median course of {variable} by arm with the middle half of the patients")
+    words = f"Median course of {variable} by arm with the middle half of the patients"
+    return svg(figure, name, f"{words}; {len(points)} published values over it" if points else words)
+
+
+def _event_end(arms: Sequence[SimulatedArm], variable: str, observed: float) -> float:
+    """Time [h] until which something happens, with a quarter of it to spare; never before a published value."""
+    span = max((q.time_h for a in arms for q in a.quantiles), default=1.0)
+    last = 0.0
+    for arm in arms:
+        course = [q for q in arm.quantiles if q.variable == variable]
+        middle = [q.p50 for q in course]
+        near = 0.05 * (max(middle) - min(middle))
+        last = max([last, *(q.time_h for q in course if abs(q.p50 - middle[-1]) > near)])
+    wanted = max(1.25 * last, 1.1 * observed)
+    return wanted if 0 < wanted < 0.7 * span else span

@@ -12,7 +12,8 @@ from crosstalk.evidence.records import Pool
 from crosstalk.knowledge.loader import load_knowledge
 from crosstalk.report import charts, evidence_charts, patient, strips
 from crosstalk.report.documents import Simulation
-from crosstalk.report.evidence import pool_text
+from crosstalk.report.evidence import pool_sentence, pool_text
+from crosstalk.report.simulation import observed_points, simulation_lines, simulation_tables
 from crosstalk.report.words import UNCALIBRATED, number
 from crosstalk.twin.records import Assessment, Forecast, Provenance
 from crosstalk.twin.sentences import MEANINGFUL
@@ -94,9 +95,15 @@ def _state(result: Assessment | Forecast) -> dict[str, Any]:
 def simulation_html(simulation: Simulation) -> str:
     """Report of a simulated study as one HTML page."""
     variables = dict.fromkeys(q.variable for arm in simulation.arms for q in arm.quantiles)
-    courses = [(v, charts.course_chart(simulation.arms, v, f"course{i}")) for i, v in enumerate(variables)]
+    courses = [(v, charts.course_chart(simulation, v, f"course{i}")) for i, v in enumerate(variables)]
     return _render(
-        "simulation", _title("Simulation of", simulation.study, simulation.provenance), simulation, courses=courses
+        "simulation",
+        _title("Simulation of", simulation.study, simulation.provenance),
+        simulation,
+        courses=courses,
+        observed=[v for v in variables if observed_points(simulation, v)],
+        lines=simulation_lines(simulation),
+        tables=[t for t in simulation_tables(simulation) if t.rows],
     )
 
 
@@ -104,7 +111,8 @@ def pool_html(pool: Pool) -> str:
     """Report of pooled published effects as one HTML page."""
     tables, notes = pool_text(pool)
     forest = evidence_charts.forest_chart(pool)
-    return page("pool", title=f"Pooled evidence: {pool.title}", r=pool, tables=tables, notes=notes, forest=forest)
+    title = f"Pooled evidence: {pool.title}"
+    return page("pool", title=title, r=pool, said=pool_sentence(pool), tables=tables, notes=notes, forest=forest)
 
 
 def page(template: str, **values: Any) -> str:

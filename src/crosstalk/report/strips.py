@@ -50,7 +50,7 @@ def score_axis(scores: Sequence[MechanismScore]) -> Axis:
 
 
 def score_strip(score: MechanismScore, axis: Axis) -> str:
-    """A mechanism score over the band of health: filled where laboratory values tell of it, hollow where they do not."""
+    """A mechanism score over the band of health: filled where laboratory values tell of it, else hollow."""
     told = score.told_by_panel >= INFORMED
     parts = [
         _rect(axis, *WITHIN, 0, HEIGHT, "band"),

@@ -14,7 +14,8 @@ from crosstalk.report import patient
 from crosstalk.report.catalogue import Table
 from crosstalk.report.cohort import cohort_tables
 from crosstalk.report.documents import Simulation
-from crosstalk.report.words import UNCALIBRATED, number
+from crosstalk.report.simulation import simulation_lines, simulation_tables
+from crosstalk.report.words import UNCALIBRATED
 from crosstalk.twin.cohort_records import CohortAssessment
 from crosstalk.twin.records import Applicability, Assessment, Forecast
 
@@ -107,39 +108,13 @@ def render_forecast(forecast: Forecast, console: Console) -> None:
 
 def render_simulation(simulation: Simulation, console: Console) -> None:
     """Print a simulated study."""
-    _head(f"{simulation.study}: {simulation.title}", simulation.provenance.calibrated, console)
-    rows = []
-    for arm in simulation.arms:
-        for variable in dict.fromkeys(q.variable for q in arm.quantiles):
-            course = [q for q in arm.quantiles if q.variable == variable]
-            first, last = course[0], course[-1]
-            peak = max(course, key=lambda q: q.p50)
-            rows.append(
-                (
-                    arm.arm, variable, f"{arm.patients - arm.failed} of {arm.screened} screened", number(first.p50),
-                    f"{number(peak.p50)} at {_time(peak.time_h)}", f"{number(last.p50)} at {_time(last.time_h)}",
-                )
-            )  # fmt: skip
-    render_table("Medians by arm", ("arm", "variable", "patients", "at start", "highest", "at end"), rows, console)
-    render_table(
-        "Published and simulated results",
-        ("result", "arm", "when", "published (SE)", "simulated (SE)"),
-        [
-            (
-                f"{r.endpoint} of {r.of}" + (f", {r.stratum}" if r.stratum else ""),
-                r.arm + (f" against {r.versus}" if r.versus else ""),
-                "" if r.week is None else _time(r.week * 168),
-                "" if r.published is None else f"{number(r.published)} ({number(r.published_se)}) {r.unit}",
-                "none" if r.simulated is None else f"{number(r.simulated)} ({number(r.simulated_se)})",
-            )
-            for r in simulation.results
-        ],
-        console,
-    )
-
-
-def _time(hours: float) -> str:
-    return f"week {hours / 168:g}" if hours >= 168 else f"{hours:g} h"
+    _head(f"Simulation of {simulation.study}", simulation.provenance.calibrated, console)
+    for line in simulation_lines(simulation):
+        console.print(_safe(line))
+    console.print()
+    for table in simulation_tables(simulation):
+        if table.rows:
+            _table(table, console)
 
 
 def _head(title: str, calibrated: bool, console: Console) -> None:

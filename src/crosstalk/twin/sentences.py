@@ -1,7 +1,7 @@
 """Sentences that follow intervals: each says what its interval allows, and no more.
 
-"As in health" only where the whole interval lies in the band of equivalence, "more" or "less" only where it lies outside,
-else "not told".
+"As in health" only where the whole interval lies in the band of equivalence, "more" or "less" only where it lies
+outside, else "not told".
 """
 
 from __future__ import annotations
