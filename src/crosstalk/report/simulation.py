@@ -116,7 +116,8 @@ def simulation_tables(simulation: Simulation) -> tuple[Table, ...]:
                 (
                     arm.arm, f"{variable} [{unit}]" if unit else variable,
                     f"{arm.patients - arm.failed} of {arm.screened} screened", number(first.p50),
-                    f"{number(peak.p50)} at {time_text(peak.time_h)}", f"{number(last.p50)} at {time_text(last.time_h)}",
+                    f"{number(peak.p50)} at {time_text(peak.time_h)}",
+                    f"{number(last.p50)} at {time_text(last.time_h)}",
                 )
             )  # fmt: skip
     results = tuple(
