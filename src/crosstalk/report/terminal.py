@@ -13,6 +13,7 @@ from crosstalk.limits import printable
 from crosstalk.report import patient
 from crosstalk.report.catalogue import Table
 from crosstalk.report.cohort import cohort_tables
+from crosstalk.report.cohort_patients import cohort_lines
 from crosstalk.report.documents import Simulation
 from crosstalk.report.simulation import simulation_lines, simulation_tables
 from crosstalk.report.words import UNCALIBRATED
@@ -80,14 +81,14 @@ def render_assessment(assessment: Assessment, console: Console) -> None:
 def render_cohort(cohort: CohortAssessment, console: Console) -> None:
     """Print the summary of a cohort."""
     _head(f"Cohort of {len(cohort)} patients", cohort.provenance.calibrated, console)
-    _notes(cohort.unused, console)
+    for line in cohort_lines(cohort):
+        console.print(_safe(line))
+    console.print()
     for table in cohort_tables(cohort):
         if table.rows:
             render_table(table.title, table.columns, table.rows, console, whole=("analyte", "status", "CRP [mg/L]"))
     if any(a.values.how.startswith("log-normal") for a in cohort.analytes):
         console.print(_safe("* of a log-normal distribution fitted to numbers and censored values together."))
-    console.print(_safe(cohort.clusters.words, style="bold"))
-    console.print()
     _notes(cohort.notes, console)
 
 

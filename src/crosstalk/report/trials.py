@@ -107,12 +107,13 @@ def needed_words(result: TrialResult) -> str:
     wanted = charts.needed(result, 0.8)
     if not wanted < 1e5:
         return (
-            "Needed for 80 % power: out of reach, since the true effect in the typical world is none or the other way."
+            "Needed for 80 % power: out of reach, since the true effect in the typical world is none, opposite, or "
+            "too small."
         )
     screened = wanted * result.funnel["screened"].value / max(result.randomised.value, 1e-9)
     return (
-        f"Needed for 80 % power: {wanted:.0f} randomised, about {screened:.0f} screened (normal approximation, one look, "
-        f"typical world); the design has {result.design.n}."
+        f"Needed for 80 % power: {wanted:.0f} randomised, about {screened:.0f} screened (normal approximation, one "
+        f"look, typical world); the design has {result.design.n}."
     )
 
 
@@ -326,7 +327,10 @@ def search_html(candidates: Sequence[Candidate], title: str, version: str, *, ca
     """Report of a search as one HTML page."""
     return page(
         "search", title=f"Search over designs: {title}", table=search_table(candidates),
-        front=charts.front_chart(candidates), said=search_words(candidates), version=version, uncalibrated="" if calibrated else UNCALIBRATED,
+        front=charts.front_chart(candidates),
+        said=search_words(candidates),
+        version=version,
+        uncalibrated="" if calibrated else UNCALIBRATED,
     )  # fmt: skip
 
 
