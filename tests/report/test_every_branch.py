@@ -18,8 +18,7 @@ from crosstalk.twin.records import Assessment, Forecast, Interval, NextAssay, Pu
 TEMPLATES = ("assessment", "forecast", "patient", "simulation", "table", "base")
 # which way a condition cannot go, and why
 ONE_WAY = {
-    "heading and table.title": "tables of other reports stand under a heading of their own",
-    "anchors and anchors[i]": "both in one forecast",
+    "heading and table.title": "no report has a table without a title",
 }
 
 

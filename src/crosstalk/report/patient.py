@@ -40,11 +40,11 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of the first screen: what it is about, and its sentences."""
+    """A line of the first screen: what it is about, its sentences, and the section that says more."""
 
     label: str
     sentences: tuple[str, ...]
-    link: str = ""
+    link: str
 
 
 def summary(result: Assessment | Forecast) -> tuple[Line, ...]:
