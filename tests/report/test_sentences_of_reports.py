@@ -124,8 +124,14 @@ def test_a_patient_has_a_colour_only_where_the_interval_allows(cohort: CohortAss
         for cell, score in zip(row.cells, cohort.score_columns, strict=True):
             low, high = score.low[place[row.patient]], score.high[place[row.patient]]
             kind = cell.kind.split()[0]
-            assert {"high": low > 1.25, "low": high < 0.8, "within": low >= 0.8 and high <= 1.25, "open": True,
-                    "none": not np.isfinite(low)}[kind]  # fmt: skip
+            assert {
+                "high": low > 1.25, "low": high < 0.8, "within": low >= 0.8 and high <= 1.25, "open": True,
+                "none": not np.isfinite(low),
+            }[kind]  # fmt: skip
+            if row.patient == "none":
+                # BMI alone colours nothing
+                assert kind in ("open", "none")
+                assert not score.told_by_panel[place["none"]] > 0
     assert 'class="heat"' in cohort_html(cohort)
 
 

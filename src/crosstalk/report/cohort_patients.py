@@ -12,7 +12,7 @@ from crosstalk.twin.clinical import STRATIFIER, stratified
 from crosstalk.twin.cohort_records import CohortAssessment, ScoreColumn
 from crosstalk.twin.cohort_summary import STRATA, UNTOLD
 from crosstalk.twin.records import Interval
-from crosstalk.twin.sentences import WITHIN, listed, side
+from crosstalk.twin.sentences import INFORMED, WITHIN, listed, side
 
 __all__ = ["SHOWN", "Cell", "PatientRow", "cohort_lines", "patient_rows"]
 
@@ -62,11 +62,11 @@ def cohort_lines(result: CohortAssessment) -> tuple[str, ...]:
     told = [f"{s.name} in {s.high} of {s.n}" for s in result.scores if s.high]
     low = [f"{s.name} in {s.low} of {s.n}" for s in result.scores if s.low]
     if told:
-        lines.append(f"Above health by the patient's own 90 % interval: {listed(told)}.")
+        lines.append(f"Above health, by values measured and the patient's own 90 % interval: {listed(told)}.")
     if low:
         lines.append(f"Below health: {listed(low)}.")
     if not (told or low):
-        lines.append("No score of any patient lies above or below health by its own 90 % interval.")
+        lines.append("No patient's values tell that a score lies above or below health.")
     return (*lines, result.clusters.words, *result.unused)
 
 
@@ -102,7 +102,8 @@ def _cell(score: ScoreColumn, i: int) -> Cell:
     mean, low, high = (float(v[i]) for v in (score.mean, score.low, score.high))
     if not math.isfinite(mean):
         return Cell("", "no score", "none")
-    where = side(Interval(mean, low, high), WITHIN)
+    # a score that no laboratory value tells of gets no colour, as it gets no sentence
+    where = side(Interval(mean, low, high), WITHIN) if score.told_by_panel[i] >= INFORMED else "open"
     shade = min(STEPS, 1 + int(abs(math.log2(mean)))) if where in ("low", "high") else 0
     title = f"{score.definition.name} {number(mean)} ({number(low)} to {number(high)})"
     return Cell(number(mean), title, KINDS[where] + (f" shade-{shade}" if shade else ""))

@@ -77,8 +77,8 @@ def simulation_lines(simulation: Simulation) -> tuple[str, ...]:
     """The first screen: who was simulated, and how published results compare."""
     arms = len(simulation.arms)
     lines = [
-        f"{simulation.title}: {simulation.patients} virtual patients, each in {'every one of ' if arms > 1 else ''}"
-        f"{arms} arm{'s' if arms > 1 else ''}."
+        f"{simulation.title}: {simulation.patients} virtual patients"
+        f"{f', the same in each of {arms} arms' if arms > 1 else ''}."
     ]
     judged = [z for r in simulation.results if (z := _distance(r)) is not None]
     if judged:

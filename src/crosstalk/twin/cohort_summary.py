@@ -30,7 +30,7 @@ from crosstalk.twin.cohort_records import (
 )
 from crosstalk.twin.records import Interval, Provenance
 from crosstalk.twin.relations import unused_of_many
-from crosstalk.twin.sentences import WITHIN
+from crosstalk.twin.sentences import INFORMED, WITHIN
 
 __all__ = ["STRATA", "stratum_of", "summarise"]
 
@@ -128,7 +128,8 @@ def _score(s: ScoreColumn, scored: NDArray[np.bool_]) -> ScoreSummary:
     mean, low, high = s.mean[kept], s.low[kept], s.high[kept]
     d = s.definition
     # the same rule as for one patient
-    is_high, is_low = low > WITHIN[1], high < WITHIN[0]
+    told = s.told_by_panel[kept] >= INFORMED
+    is_high, is_low = told & (low > WITHIN[1]), told & (high < WITHIN[0])
     return ScoreSummary(
         d.id, d.name, d.unit, int(kept.sum()), _distribution(mean, mean, d.id), int(is_low.sum()),
         int(is_high.sum()), float(np.median(s.told[kept])) if kept.any() else float("nan"), s.healthy, s.population,
