@@ -248,7 +248,14 @@ def test_every_verdict_is_in_a_forest_plot_and_misses_have_another_shape(verdict
     assert 0 < missed < len(scored)
     assert sum(markers(s, BLUE) for s in svgs) == len(scored) - missed
     assert sum(markers(s, RED) for s in svgs) == missed
-    assert sum("fill: #ffffff; stroke: #d55e00" in use for s in svgs for use in s.split("<use")) == missed
+    assert (
+        sum(
+            "fill: var(--paper, #ffffff); stroke: var(--orange, #d55e00)" in use
+            for s in svgs
+            for use in s.split("<use")
+        )
+        == missed
+    )
     names = " ".join(re.findall(r'aria-label="([^"]*)"', svg)[0] for svg in svgs)
     assert all(v.study in names for v in scored if not v.inside90)
     assert evidence_charts.verdict_charts([], "f", "Fit") == []

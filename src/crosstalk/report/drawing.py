@@ -121,7 +121,7 @@ def svg(figure: Figure, name: str, words: str) -> str:
     text = text.replace("DejaVu Sans", "system-ui, DejaVu Sans")
     # colours that the page sets, so that a dark page has figures of its own; the number stands where there is no page
     for colour, name_ in VARIABLES.items():
-        text = re.sub(rf"(fill|stroke): {colour}\b", rf"\1: var(--{name_}, {colour})", text, flags=re.IGNORECASE)
+        text = re.sub(rf"(fill|stroke): ({colour})\b", rf"\1: var(--{name_}, \2)", text, flags=re.IGNORECASE)
     # the size comes from the page; the viewBox keeps the proportions
     text = re.sub(r'(<svg\b[^>]*?) width="[^"]*"', r"\1", text, count=1)
     text = re.sub(r'(<svg\b[^>]*?) height="[^"]*"', r"\1", text, count=1)
