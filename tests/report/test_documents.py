@@ -43,9 +43,10 @@ def check(value: Any, schema: dict[str, Any], root: dict[str, Any], where: str =
     if kind == "object":
         properties = schema.get("properties", {})
         assert set(schema.get("required", ())) <= set(value), (where, set(schema["required"]) - set(value))
-        assert set(value) <= set(properties), (where, set(value) - set(properties))
+        more = schema.get("additionalProperties", False)
+        assert more or set(value) <= set(properties), (where, set(value) - set(properties))
         for key, item in value.items():
-            check(item, properties[key], root, f"{where}.{key}")
+            check(item, properties.get(key, more), root, f"{where}.{key}")
     if kind == "array" and "items" in schema:
         for i, item in enumerate(value):
             check(item, schema["items"], root, f"{where}[{i}]")

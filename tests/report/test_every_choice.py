@@ -12,10 +12,11 @@ import pytest
 from crosstalk.calibrate.identifiability import Level
 from crosstalk.calibrate.sensitivity import Influence
 from crosstalk.evidence.comparable import CONTRASTS
+from crosstalk.evidence.listing import ROLES
 from crosstalk.evidence.records import Contrast
 from crosstalk.panel.quality import Grade, SampleResult
 from crosstalk.panel.records import Quality
-from crosstalk.report import credibility, html, plates, trials, words
+from crosstalk.report import credibility, plates, trials, words
 from crosstalk.study.design import Design, DesignKind, Interim
 from crosstalk.twin.cohort_records import Status
 from crosstalk.twin.cohort_summary import STATUSES
@@ -32,7 +33,7 @@ def field(record: type, name: str) -> Any:
     ("table", "choices"),
     [
         (words.USES, field(ProfileItem, "use")),
-        (html.PLACES, field(ProfileItem, "position")),
+        (words.PLACES, field(ProfileItem, "position")),
         (plates.MARKS, Quality),
         (plates.GRADES, Grade),
         (plates.SIGNS, field(SampleResult, "censored")),
@@ -47,6 +48,10 @@ def field(record: type, name: str) -> Any:
 )
 def test_each_table_has_a_word_for_each_choice(table: Mapping[str, str], choices: Any) -> None:
     assert set(table) == set(get_args(choices))
+
+
+def test_each_role_of_a_study_has_words() -> None:
+    assert set(words.ROLES) == set(ROLES)
 
 
 def test_no_report_looks_a_choice_up_in_a_table_without_a_name() -> None:

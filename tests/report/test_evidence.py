@@ -64,10 +64,10 @@ def test_the_forest_plot_is_one_svg_with_every_number(pooled: Pool) -> None:
 
 
 def test_hollow_squares_are_recalled_or_biased(pooled: Pool) -> None:
-    hollow = forest_chart(pooled).count("fill: #ffffff; stroke: #0072b2")
+    hollow = forest_chart(pooled).count("fill: var(--paper, #ffffff); stroke: var(--blue, #0072b2)")
     plain = replace(pooled, members=tuple(replace(m, provenance="seen", bias="") for m in pooled.members))
     assert hollow == 2
-    assert forest_chart(plain).count("fill: #ffffff; stroke: #0072b2") == 0
+    assert forest_chart(plain).count("fill: var(--paper, #ffffff); stroke: var(--blue, #0072b2)") == 0
 
 
 def test_a_huge_interval_does_not_crush_the_studies(pooled: Pool) -> None:

@@ -34,7 +34,7 @@ def test_the_forecast_shows_what_the_json_holds(forecasted: Forecast) -> None:
     assert "uncalibrated" not in text
     assert forecasted.conclusion in text
     for regimen in forecasted.regimens:
-        assert regimen.id in text
+        assert regimen.name in text
         assert f"{100 * regimen.response.mean:.0f}" in text
     for score in forecasted.mechanisms:
         assert score.name in text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import get_args, get_type_hints
 
-from crosstalk.report.html import USES
+from crosstalk.report.words import USES
 from crosstalk.twin.records import ProfileItem
 
 

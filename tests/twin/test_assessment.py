@@ -15,6 +15,7 @@ from crosstalk.twin.assessment import applicability, mechanism_scores, profile
 from crosstalk.twin.cohort_weights import Usable
 from crosstalk.twin.posterior import Posterior
 from crosstalk.twin.records import Assessment
+from crosstalk.twin.sentences import INFORMED, WITHIN
 from crosstalk.twin.twin import assess, how_many_worlds
 
 MakePanel = Callable[..., Panel]
@@ -123,7 +124,8 @@ def test_reading_follows_the_interval(twin_of: Infer, panel_of: MakePanel) -> No
     definition = load_knowledge().scores["innate_activation"]
     inflamed = twin_of(panel_of({"hsCRP": 30.0, "IL-6": 9.0, "TNF": 6.0}, HAMD17=22.0), n=6000)
     score = next(s for s in mechanism_scores(inflamed, load_knowledge()) if s.id == "innate_activation")
-    assert score.lo90 > 1
+    assert score.lo90 > WITHIN[1]
+    assert score.told_by_panel > INFORMED
     assert score.reading == definition.high
 
 
@@ -136,11 +138,11 @@ def test_readings(posterior: Posterior, spread: float, center: float, attribute:
     definition = load_knowledge().scores["kynurenine_shift"]
     ends = center * np.exp(spread * np.array([-1.6, 0.0, 1.6]))
     low, mean, high = (np.full_like(posterior.scores.mean, e) for e in ends)
-    scores = dataclasses.replace(posterior.scores, mean=mean, low=low, high=high)
-    made = dataclasses.replace(posterior, scores=scores)
+    scores = dataclasses.replace(posterior.scores, mean=mean, low=low, high=high, told=np.full_like(mean, 0.5))
+    made = dataclasses.replace(posterior, scores=scores, alone=dataclasses.replace(scores, told=np.zeros_like(mean)))
     score = next(s for s in mechanism_scores(made, load_knowledge()) if s.id == definition.id)
     if attribute == "uncertain":
-        assert score.reading.startswith("uncertain")
+        assert score.reading.startswith("not told by this panel")
     else:
         assert score.reading == getattr(definition, attribute)
 
@@ -196,7 +198,7 @@ def test_a_panel_without_laboratory_values_says_so(twin_of: Infer, panel_of: Mak
     found = applicability(panel, twin_of(panel), load_knowledge())
     assert "holds no laboratory value that the model predicts" in found.message
     # the scores follow the covariates all the same, so they are not those of everybody
-    assert "those of virtual patients alike in age, sex, BMI" in found.message
+    assert "those of virtual patients alike in BMI, age" in found.message
     score = panel_of(HAMD17=24.0)
     assert "are those of the population." in applicability(score, twin_of(score), load_knowledge()).message
     assert "hsCRP" in found.missing

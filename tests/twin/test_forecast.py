@@ -19,11 +19,13 @@ from crosstalk.errors import TwinError, UsageError
 from crosstalk.knowledge.loader import load_knowledge
 from crosstalk.panel.records import Panel
 from crosstalk.statistics.weighted import quantiles
-from crosstalk.twin.courses import _verdict, conclude, forecast_regimens
+from crosstalk.twin.courses import forecast_regimens
 from crosstalk.twin.estimate import Estimator
 from crosstalk.twin.library import Twins, course_library
 from crosstalk.twin.posterior import Posterior
 from crosstalk.twin.records import Forecast, Interval, RegimenForecast
+from crosstalk.twin.sentences import conclude
+from crosstalk.twin.sentences import verdict as verdict_of
 from crosstalk.twin.sequential import Scores
 from crosstalk.twin.summary import interval, log_fold_interval
 from crosstalk.twin.twin import forecast
@@ -334,7 +336,7 @@ def test_equal_regimens_share_the_chance_to_be_the_best(twins: Twins) -> None:
     final = np.random.default_rng(3).uniform(5, 25, len(twins))
     result = summarise(made(twins, ssri=final, ketamine=final, placebo=final + 1))
     assert [result[k].p_best for k in ("ssri", "ketamine", "placebo")] == pytest.approx([0.5, 0.5, 0])
-    assert result["ketamine"].verdict == "no evidence of a difference"
+    assert result["ketamine"].verdict == "too small a difference to matter"
 
 
 def test_who_fails_under_one_regimen_is_left_out_of_all(twin_of: Infer, panel: Panel) -> None:
@@ -358,17 +360,19 @@ def test_who_fails_under_one_regimen_is_left_out_of_all(twin_of: Infer, panel: P
 @pytest.mark.parametrize(
     ("versus", "verdict"),
     [
-        (Interval(-3.0, -5.0, -1.0), "estimated better"),
-        (Interval(3.0, 1.0, 5.0), "estimated worse"),
+        (Interval(-3.0, -5.0, -1.1), "estimated better"),
+        (Interval(3.0, 1.1, 5.0), "estimated worse"),
         (Interval(-3.0, -7.0, 0.5), "no evidence of a difference"),
         (Interval(-0.5, -0.9, -0.1), "too small a difference to matter"),
-        (Interval(0.0, 0.0, 0.0), "no evidence of a difference"),
+        (Interval(0.0, 0.0, 0.0), "too small a difference to matter"),
+        (Interval(-1.5, -3.0, -0.5), "not worse; how much better is open"),
+        (Interval(1.5, 0.5, 3.0), "not better; how much worse is open"),
     ],
 )
 def test_verdicts(versus: Interval, verdict: str) -> None:
     scale = load_knowledge().scales["HAMD17"]
-    assert _verdict(versus, False, scale) == verdict
-    assert _verdict(versus, True, scale) == "reference"
+    assert verdict_of(versus, scale) == verdict
+    assert verdict_of(versus, scale, reference=True) == "reference"
 
 
 def test_the_conclusion_claims_nothing_without_a_difference(twins: Twins) -> None:
@@ -376,7 +380,7 @@ def test_the_conclusion_claims_nothing_without_a_difference(twins: Twins) -> Non
     noise = np.random.default_rng(6).normal(0, 3, len(final))
     result = summarise(made(twins, ssri=final, ketamine=final + noise))
     words = conclude(list(result.values()), result["ssri"], twins.scale)
-    assert words.startswith("No evidence of a difference")
+    assert words.startswith("No evidence that anything is better")
     assert "at week 2" in words
 
 
@@ -386,7 +390,7 @@ def test_the_conclusion_names_the_largest_advantage(twins: Twins) -> None:
     words = conclude(list(result.values()), result["ssri"], twins.scale)
     assert words.startswith(f"Largest estimated advantage over {result['ssri'].name} at week 2:")
     assert f"{result['bupropion'].name}, -4.0 HAMD17 points" in words
-    assert "is the best in 100% of the virtual patients" in words
+    assert words.endswith(f"Estimated better too: {result['ketamine'].name}.")
 
 
 @given(st.lists(st.floats(-100, 100), min_size=1, max_size=40))

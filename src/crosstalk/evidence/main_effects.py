@@ -16,7 +16,7 @@ from crosstalk.evidence.sources import Entry
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.study.endpoints import ENDPOINTS, error_scale
 
-__all__ = ["DirectEffect", "direct_effects"]
+__all__ = ["DirectEffect", "compares", "direct_effects", "in_sd"]
 
 STANDARDIZED, POINTS, EVENTS = range(3)
 
@@ -52,14 +52,14 @@ def direct_effects(
     for drug in drugs:
         effects, left_out = [], []
         for row in rows:
-            sign = _asks(row, drug, knowledge)
+            sign = 0 if row.stratum else compares(row, (drug,), (), knowledge)
             if not sign:
                 continue
             if row.se is None:
                 left_out.append(LeftOut(f"{row.endpoint} of {row.of}", row.study, "has no standard error"))
                 continue
             stated = figures[row.study, row.line] == "stated"
-            effects.append(_effect(row, sign, cohorts[row.study], stated, knowledge))
+            effects.append(in_sd(row, sign, cohorts[row.study], stated, knowledge))
         slopes, doubles = without_doubles(one_per_cohort(effects), meta_analyses)
         name = knowledge.drug(drug).name
         printed = pooled([s for s in slopes if not s.stated])
@@ -67,18 +67,21 @@ def direct_effects(
     return tuple(found)
 
 
-def _asks(row: PublishedResult, drug: str, knowledge: Knowledge) -> int:
-    """1 where a result is the effect of the drug alone, -1 where it stands the other way round, 0 where neither."""
-    whole = row.stratum is None and row.contrast == "drug" and row.diagnosis != "healthy"
+def compares(row: PublishedResult, own: tuple[str, ...], other: tuple[str, ...], knowledge: Knowledge) -> int:
+    """1 where a result on symptoms of patients compares these drugs alone with the others (with none: their absence).
+
+    -1 where it stands the other way round, 0 where it does not compare them.
+    """
+    asked = row.contrast in ("drug", "active") and row.diagnosis != "healthy"
     symptoms = row.of in knowledge.scales and ENDPOINTS[row.endpoint].favours and row.endpoint != "ratio"
     # where the drug stands for others its own effect was not studied
     far = dict(row.mismatch).get("design") == "far"
-    if not whole or not symptoms or far or ENDPOINTS[row.endpoint].moderation or not row.time_h:
+    if not asked or not symptoms or far or ENDPOINTS[row.endpoint].moderation or not row.time_h:
         return 0
-    return 1 if row.drugs == (drug,) else -1 if row.against == (drug,) else 0
+    return 1 if (row.drugs, row.against) == (own, other) else -1 if (row.against, row.drugs) == (own, other) else 0
 
 
-def _effect(row: PublishedResult, sign: int, cohort: str, stated: bool, knowledge: Knowledge) -> CohortSlope:
+def in_sd(row: PublishedResult, sign: int, cohort: str, stated: bool, knowledge: Knowledge) -> CohortSlope:
     """A result in SD of the score, below 0 where the drug is better."""
     kind = ENDPOINTS[row.endpoint]
     assert row.se is not None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.knowledge.records import Dose, Quantity, Source
@@ -15,11 +15,13 @@ __all__ = ["Table", "analyte_tables", "drug_tables", "finding_table", "regimen_t
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A titled table of texts."""
+    """A titled table of texts; ``links`` are where cells lead on a page, by row and column; ``note`` is under it."""
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+    links: Mapping[tuple[int, int], str] = field(default_factory=dict)
 
 
 def tables_json(tables: Iterable[Table]) -> str:

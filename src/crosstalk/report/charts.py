@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crosstalk.report.documents import SimulatedArm
-from crosstalk.report.drawing import BLUE, GREEN, GREY, INK, LIGHT, STYLES, VERMILION, new_figure, plain_log, svg
-from crosstalk.report.words import number
-from crosstalk.twin.records import Forecast, MechanismScore, NextAssay, ProfileItem, RegimenForecast, Trajectory
+from crosstalk.report.documents import SimulatedArm, Simulation
+from crosstalk.report.drawing import BLUE, GREY, LIGHT, STYLES, VERMILION, new_figure, plain_log, svg
+from crosstalk.report.simulation import Z95, observed_points
+from crosstalk.twin.records import Forecast, ProfileItem, RegimenForecast, Trajectory
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,10 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "course_chart",
     "dimension_chart",
-    "mechanism_chart",
-    "next_assay_chart",
     "panel_chart",
-    "ranking_chart",
     "shown_regimens",
     "trajectory_chart",
 ]
@@ -65,28 +62,6 @@ def panel_chart(profile: Sequence[ProfileItem]) -> str:
     plain_log(axis)
     names = ", ".join(p.name for p in items[::-1])
     return svg(figure, "panel", f"Measured values against reference ranges: {names}")
-
-
-def mechanism_chart(scores: Sequence[MechanismScore]) -> str:
-    """The five scores: the patient's interval over that of the virtual population; health at 1."""
-    rows = list(scores)[::-1]
-    figure, (axis,) = new_figure(0.8 + 0.42 * len(rows))
-    axis.axvline(1, color=GREY, lw=0.9, zorder=0)
-    for y, score in enumerate(rows):
-        if score.unit.endswith("optimum"):
-            axis.fill_betweenx([y - 0.38, y + 0.38], 0.8, 1.25, color=GREEN, alpha=0.18, lw=0, zorder=0)
-        p = score.population
-        axis.plot([p.lo90, p.hi90], [y, y], color=LIGHT, lw=9, solid_capstyle="butt", zorder=1)
-        axis.plot([score.lo90, score.hi90], [y, y], color=BLUE, lw=2.2, zorder=2)
-        axis.plot(score.mean, y, "o", color=BLUE, ms=6.5, zorder=3)
-        axis.plot(score.healthy, y, "|", color=INK, ms=13, mew=1.6, zorder=4)
-    axis.set_xscale("log")
-    axis.set_yticks(range(len(rows)), [s.name for s in rows])
-    axis.set_ylim(-0.6, len(rows) - 0.4)
-    axis.set_xlabel("fold of health; of the optimum for the window of plasticity (log scale)")
-    plain_log(axis)
-    words = "; ".join(f"{s.name} {number(s.mean)} ({number(s.lo90)} to {number(s.hi90)})" for s in scores)
-    return svg(figure, "mechanisms", f"Mechanism scores with 90 percent intervals: {words}")
 
 
 def shown_regimens(forecast: Forecast) -> list[RegimenForecast]:
@@ -144,51 +119,44 @@ def _legend(figure: Figure, axis: Axes) -> None:
     figure.legend(handles, labels, loc="outside lower left", frameon=False, ncols=2, fontsize=8.5, handlelength=3.2)
 
 
-def ranking_chart(forecast: Forecast) -> str:
-    """Difference of every regimen to the reference with its interval, best mean on top."""
-    rows = sorted(forecast.regimens, key=lambda r: -r.versus_reference.mean)
-    figure, (axis,) = new_figure(0.8 + 0.27 * len(rows))
-    axis.axvline(0, color=GREY, lw=0.9, zorder=0)
-    for y, regimen in enumerate(rows):
-        v = regimen.versus_reference
-        if regimen.id == forecast.reference:
-            axis.plot(0, y, "s", color=INK, ms=6, zorder=3)
-            continue
-        clear = v.hi90 < 0 or v.lo90 > 0
-        axis.plot([v.lo90, v.hi90], [y, y], color=BLUE if clear else GREY, lw=1.8, zorder=2)
-        axis.plot(v.mean, y, "o", color=BLUE if clear else GREY, mfc=BLUE if clear else "white", ms=6, zorder=3)
-    axis.set_yticks(range(len(rows)), [r.name for r in rows])
-    axis.set_ylim(-0.7, len(rows) - 0.3)
-    axis.set_xlabel(f"difference [{forecast.scale} points]; left is better")
-    words = "; ".join(f"{r.name} {number(r.versus_reference.mean)}" for r in rows[::-1])
-    return svg(figure, "ranking", f"Difference of each regimen to the reference: {words}")
+def course_chart(simulation: Simulation, variable: str, name: str) -> str:
+    """Median course of one variable by arm with the middle half of the patients, and published values over it.
 
-
-def next_assay_chart(assays: Sequence[NextAssay]) -> str:
-    """Expected fall of variance by assay; empty where none helps."""
-    useful = [a for a in assays if a.variance_reduction >= 0.005][::-1]
-    if not useful:
-        return ""
-    figure, (axis,) = new_figure(0.75 + 0.3 * len(useful))
-    axis.barh(range(len(useful)), [100 * a.variance_reduction for a in useful], height=0.55, color=BLUE)
-    axis.set_yticks(range(len(useful)), [a.name for a in useful])
-    axis.set_xlabel("expected fall of the variance [%]")
-    words = "; ".join(f"{a.name} {a.variance_reduction:.0%}" for a in useful[::-1])
-    return svg(figure, "assays", f"What a further assay would tell: {words}")
-
-
-def course_chart(arms: Sequence[SimulatedArm], variable: str, name: str) -> str:
-    """Median course of one variable by arm, with the middle half of the patients."""
+    The axis ends where nothing more happens: where every median stays within a twentieth of its range from its end.
+    """
     figure, (axis,) = new_figure(2.8)
-    span = max((q.time_h for a in arms for q in a.quantiles), default=0.0)
-    unit, scale = ("week", 168.0) if span > 500 else ("hour", 1.0)
+    arms = [a for a in simulation.arms if any(q.variable == variable for q in a.quantiles)]
+    points = observed_points(simulation, variable)
+    end = _event_end(arms, variable, max((hours for _, hours, _, _ in points), default=0.0))
+    unit, scale = ("week", 168.0) if end > 500 else ("day", 24.0) if end > 96 else ("hour", 1.0)
     for (colour, style), arm in zip((*STYLES, *STYLES), arms, strict=False):
         course = [q for q in arm.quantiles if q.variable == variable]
         time = np.array([q.time_h for q in course]) / scale
         axis.fill_between(time, [q.p25 for q in course], [q.p75 for q in course], color=colour, alpha=0.15, lw=0)
         axis.plot(time, [q.p50 for q in course], color=colour, ls=style, lw=1.8, label=arm.arm)
-    axis.set_xlabel(unit)
-    axis.set_ylabel(variable)
-    axis.set_xlim(left=0)
+        own = [p for p in points if p[0] == arm.arm]
+        if own:
+            axis.errorbar(
+                [p[1] / scale for p in own], [p[2] for p in own], yerr=[Z95 * p[3] for p in own], fmt="o", color=colour,
+                ms=5, capsize=2.5, lw=1, zorder=4,
+            )  # fmt: skip
+    axis.set_xlabel(f"time [{unit}s]")
+    measured = simulation.units.get(variable, "")
+    axis.set_ylabel(f"{variable} [{measured.replace('^2', '²')}]" if measured else f"{variable} [model's own unit]")
+    axis.set_xlim(0, end / scale)
     _legend(figure, axis)
-    return svg(figure, name, f"Median course of {variable} by arm with the middle half of the patients")
+    words = f"Median course of {variable} by arm with the middle half of the patients"
+    return svg(figure, name, f"{words}; {len(points)} published values over it" if points else words)
+
+
+def _event_end(arms: Sequence[SimulatedArm], variable: str, observed: float) -> float:
+    """Time [h] until which something happens, with a quarter of it to spare; never before a published value."""
+    span = max((q.time_h for a in arms for q in a.quantiles), default=1.0)
+    last = 0.0
+    for arm in arms:
+        course = [q for q in arm.quantiles if q.variable == variable]
+        middle = [q.p50 for q in course]
+        near = 0.05 * (max(middle) - min(middle))
+        last = max([last, *(q.time_h for q in course if abs(q.p50 - middle[-1]) > near)])
+    wanted = max(1.25 * last, 1.1 * observed)
+    return wanted if 0 < wanted < 0.7 * span else span

@@ -9,6 +9,7 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from crosstalk.report.catalogue import Table
+from crosstalk.report.cohort_patients import cohort_lines, patient_rows
 from crosstalk.report.documents import DIGITS, plain
 from crosstalk.report.drawing import BLUE, GREEN, GREY, INK, LIGHT, PURPLE, VERMILION, new_figure, svg
 from crosstalk.report.html import page
@@ -75,7 +76,7 @@ def cohort_tables(result: CohortAssessment) -> tuple[Table, ...]:
         ),
         Table(
             "Mechanisms: fold of health (median of the patients' means, 5th to 95th percentile)",
-            ("mechanism", "patients", "cohort", "virtual population", "low", "high", "told by panel"),
+            ("mechanism", "patients", "cohort", "virtual population", "low", "high", "told by panel and covariates"),
             tuple(
                 (
                     s.name, str(s.n), interval_text(Interval(s.means.median, s.means.p5, s.means.p95)),
@@ -183,6 +184,8 @@ def cohort_html(result: CohortAssessment) -> str:
         provenance=provenance,
         uncalibrated=UNCALIBRATED,
         tables=tables,
+        lines=cohort_lines(result),
+        patients=patient_rows(result),
         figures={
             "positions": position_chart(result),
             "completeness": completeness_chart(result),

@@ -64,7 +64,7 @@ class SimulatedResult:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Simulation:
-    """A study run on virtual patients."""
+    """A study run on virtual patients; ``units`` are those of the variables, where they have one."""
 
     study: str
     title: str
@@ -74,6 +74,7 @@ class Simulation:
     arms: tuple[SimulatedArm, ...]
     results: tuple[SimulatedResult, ...]
     provenance: Provenance
+    units: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 KINDS = {"assess": Assessment, "forecast": Forecast, "simulate": Simulation, "validate": Validation}

@@ -38,6 +38,11 @@ STYLES = (
     (PURPLE, (0, (5, 1, 1, 1, 1, 1))),
     (GREY, ":"),
 )
+VARIABLES = {
+    INK: "ink", GREY: "grey", LIGHT: "line", "#ffffff": "paper", "#000000": "ink", BLUE: "blue", VERMILION: "orange",
+    GREEN: "green",
+}  # fmt: skip
+"""Variables of the style sheet that stand for the colours of figures."""
 WIDTH = 7.4  # inches; the text column
 
 
@@ -114,6 +119,9 @@ def svg(figure: Figure, name: str, words: str) -> str:
     text = re.sub(r'(xlink:href|href)="#([^"]+)"', rf'\1="#{name}-\2"', text)
     text = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", text)
     text = text.replace("DejaVu Sans", "system-ui, DejaVu Sans")
+    # colours that the page sets, so that a dark page has figures of its own; the number stands where there is no page
+    for colour, name_ in VARIABLES.items():
+        text = re.sub(rf"(fill|stroke): ({colour})\b", rf"\1: var(--{name_}, \2)", text, flags=re.IGNORECASE)
     # the size comes from the page; the viewBox keeps the proportions
     text = re.sub(r'(<svg\b[^>]*?) width="[^"]*"', r"\1", text, count=1)
     text = re.sub(r'(<svg\b[^>]*?) height="[^"]*"', r"\1", text, count=1)

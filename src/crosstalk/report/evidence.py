@@ -9,7 +9,7 @@ from crosstalk.evidence.records import CheckReport, Member, Pool, PublishedResul
 from crosstalk.report.catalogue import Table
 from crosstalk.report.words import number
 
-__all__ = ["card_tables", "check_tables", "listing_table", "pool_text", "value_text"]
+__all__ = ["card_tables", "check_tables", "listing_table", "pool_sentence", "pool_text", "value_text"]
 
 
 def listing_table(rows: Sequence[PublishedResult]) -> Table:
@@ -93,6 +93,21 @@ def _by_drug(pool: Pool) -> list[Table]:
             rows,
         )
     ]
+
+
+def pool_sentence(pool: Pool) -> str:
+    """The pooled effect in words: better or worse only where its interval leaves out no effect."""
+    unit = "" if pool.unit == "dimensionless" else f" {pool.unit}"
+    found = f"{number(pool.estimate)}{unit} (95 % {number(pool.low)} to {number(pool.high)})"
+    words = f"Mean effect of {_count(pool.k, 'effect')}: {found}"
+    if pool.null is None:
+        return f"{words}."
+    if pool.low <= pool.null <= pool.high:
+        return f"{words}: no evidence of a difference from none."
+    side = 1 if pool.low > pool.null else -1
+    if not pool.favours:
+        return f"{words}: {'above' if side > 0 else 'below'} no effect."
+    return f"{words}: {'better' if side == pool.favours else 'worse'} for the first arm."
 
 
 def value_text(row: PublishedResult) -> str:

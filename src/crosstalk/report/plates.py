@@ -77,7 +77,21 @@ def plates_html(report: PlateReport) -> str:
         for i, plate in enumerate(report.plates)
     )
     names = ", ".join(p.plate for p in report.plates)
-    return page("plates", title=f"Quality of {'plates' if len(pages) > 1 else 'plate'} {names}", r=report, pages=pages)
+    title = f"Quality of {'plates' if len(pages) > 1 else 'plate'} {names}"
+    return page("plates", title=title, r=report, lines=plate_lines(report), pages=pages)
+
+
+def plate_lines(report: PlateReport) -> tuple[str, ...]:
+    """The first screen: each plate's grade, and the analytes that do not pass."""
+    found = []
+    for plate in report.plates:
+        passed = sum(a.grade == "pass" for a in plate.analytes)
+        words = f"Plate {plate.plate}: {plate.grade}; {passed} of {len(plate.analytes)} analytes pass"
+        for grade in ("doubtful", "fail"):
+            names = [a.analyte for a in plate.analytes if a.grade == grade]
+            words += f"; {grade}: {', '.join(names)}" if names else ""
+        found.append(f"{words}.")
+    return tuple(found)
 
 
 def value_text(sample: SampleResult) -> str:

@@ -6,15 +6,19 @@ from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.table import Table as Grid
 from rich.text import Text
 
 from crosstalk.limits import printable
+from crosstalk.report import patient
+from crosstalk.report.catalogue import Table
 from crosstalk.report.cohort import cohort_tables
+from crosstalk.report.cohort_patients import cohort_lines
 from crosstalk.report.documents import Simulation
-from crosstalk.report.words import UNCALIBRATED, USES, interval_text, measured_text, number, range_text, rests_text
+from crosstalk.report.simulation import simulation_lines, simulation_tables
+from crosstalk.report.words import UNCALIBRATED
 from crosstalk.twin.cohort_records import CohortAssessment
-from crosstalk.twin.records import Applicability, Assessment, Forecast, MechanismScore, ProfileItem
+from crosstalk.twin.records import Applicability, Assessment, Forecast
 
 __all__ = ["render_assessment", "render_cohort", "render_forecast", "render_simulation", "render_table"]
 
@@ -25,7 +29,7 @@ def render_table(
     """Print one table; long texts wrap, except in the columns ``whole``."""
     if title:
         console.print(_safe(title, style="bold"))
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    table = Grid(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     columns, rows = tuple(map(printable, columns)), [tuple(map(printable, row)) for row in rows]
     texts = [[column, *(row[j] for row in rows)] for j, column in enumerate(columns)]
     least = [
@@ -67,9 +71,9 @@ def _safe(words: str, style: str = "") -> Text:
 def render_assessment(assessment: Assessment, console: Console) -> None:
     """Print an assessment."""
     _head(f"Assessment of {assessment.patient}", assessment.provenance.calibrated, console)
-    _notes(assessment.unused, console)
-    _profile(assessment.profile, console)
-    _mechanisms(assessment.mechanisms, console)
+    _lines(patient.summary(assessment), console)
+    _table(patient.panel_table(assessment.profile), console)
+    _table(patient.mechanism_table(assessment.mechanisms), console)
     _applicability(assessment.applicability, console)
     _notes(assessment.notes, console)
 
@@ -77,97 +81,41 @@ def render_assessment(assessment: Assessment, console: Console) -> None:
 def render_cohort(cohort: CohortAssessment, console: Console) -> None:
     """Print the summary of a cohort."""
     _head(f"Cohort of {len(cohort)} patients", cohort.provenance.calibrated, console)
-    _notes(cohort.unused, console)
+    for line in cohort_lines(cohort):
+        console.print(_safe(line))
+    console.print()
     for table in cohort_tables(cohort):
         if table.rows:
             render_table(table.title, table.columns, table.rows, console, whole=("analyte", "status", "CRP [mg/L]"))
     if any(a.values.how.startswith("log-normal") for a in cohort.analytes):
         console.print(_safe("* of a log-normal distribution fitted to numbers and censored values together."))
-    console.print(_safe(cohort.clusters.words, style="bold"))
-    console.print()
     _notes(cohort.notes, console)
 
 
 def render_forecast(forecast: Forecast, console: Console) -> None:
     """Print a forecast."""
     _head(f"Forecast for {forecast.patient}", forecast.provenance.calibrated, console)
-    _notes(forecast.unused, console)
-    console.print(_safe(forecast.conclusion))
-    console.print()
-    _profile(forecast.profile, console)
-    _mechanisms(forecast.mechanisms, console)
+    _lines(patient.summary(forecast), console)
+    _table(patient.treatment_table(forecast), console)
+    _table(patient.outcome_table(forecast), console)
+    _table(patient.mechanism_table(forecast.mechanisms), console)
+    _table(patient.panel_table(forecast.profile), console)
+    assays = patient.assay_table(forecast)
+    if assays is not None:
+        _table(assays, console)
     _applicability(forecast.applicability, console)
-    week = forecast.regimens[0].change.week if forecast.regimens else 0
-    ranked = sorted(forecast.regimens, key=lambda r: r.versus_reference.mean)
-    render_table(
-        f"Week {week:g}, {forecast.scale} from {number(forecast.baseline.mean)} (mean, 90 % interval), best mean first",
-        ("regimen", "change", "response %", "remission %", "difference", "best"),
-        [
-            (
-                r.id,
-                f"{r.change.mean:.1f} ({r.change.lo90:.0f}, {r.change.hi90:.0f})",
-                f"{100 * r.response.mean:.0f} ({100 * r.response.lo90:.0f}, {100 * r.response.hi90:.0f})",
-                f"{100 * r.remission.mean:.0f}",
-                "reference"
-                if r.id == forecast.reference
-                else f"{r.versus_reference.mean:.1f} ({r.versus_reference.lo90:.1f}, {r.versus_reference.hi90:.1f})",
-                f"{r.p_best:.0%}",
-            )
-            for r in ranked
-        ],
-        console,
-        whole=("regimen",),
-    )
-    render_table(
-        "What each place rests on",
-        ("regimen", "published result"),
-        [(r.id, "; ".join(rests_text(e) for e in r.rests_on)) for r in ranked],
-        console,
-    )
-    render_table(
-        "What to measure next: expected fall of the variance of the difference between the two best",
-        ("assay", "fall"),
-        [(a.name, f"{a.variance_reduction:.0%}") for a in forecast.next_assay],
-        console,
-    )
     _notes(forecast.notes, console)
 
 
 def render_simulation(simulation: Simulation, console: Console) -> None:
     """Print a simulated study."""
-    _head(f"{simulation.study}: {simulation.title}", simulation.provenance.calibrated, console)
-    rows = []
-    for arm in simulation.arms:
-        for variable in dict.fromkeys(q.variable for q in arm.quantiles):
-            course = [q for q in arm.quantiles if q.variable == variable]
-            first, last = course[0], course[-1]
-            peak = max(course, key=lambda q: q.p50)
-            rows.append(
-                (
-                    arm.arm, variable, f"{arm.patients - arm.failed} of {arm.screened} screened", number(first.p50),
-                    f"{number(peak.p50)} at {_time(peak.time_h)}", f"{number(last.p50)} at {_time(last.time_h)}",
-                )
-            )  # fmt: skip
-    render_table("Medians by arm", ("arm", "variable", "patients", "at start", "highest", "at end"), rows, console)
-    render_table(
-        "Published and simulated results",
-        ("result", "arm", "when", "published (SE)", "simulated (SE)"),
-        [
-            (
-                f"{r.endpoint} of {r.of}" + (f", {r.stratum}" if r.stratum else ""),
-                r.arm + (f" against {r.versus}" if r.versus else ""),
-                "" if r.week is None else _time(r.week * 168),
-                "" if r.published is None else f"{number(r.published)} ({number(r.published_se)}) {r.unit}",
-                "none" if r.simulated is None else f"{number(r.simulated)} ({number(r.simulated_se)})",
-            )
-            for r in simulation.results
-        ],
-        console,
-    )
-
-
-def _time(hours: float) -> str:
-    return f"week {hours / 168:g}" if hours >= 168 else f"{hours:g} h"
+    _head(f"Simulation of {simulation.study}", simulation.provenance.calibrated, console)
+    for line in simulation_lines(simulation):
+        console.print(_safe(line))
+    console.print()
+    for table in simulation_tables(simulation):
+        if table.rows:
+            _table(table, console)
 
 
 def _head(title: str, calibrated: bool, console: Console) -> None:
@@ -178,52 +126,24 @@ def _head(title: str, calibrated: bool, console: Console) -> None:
     console.print()
 
 
-def _profile(profile: Sequence[ProfileItem], console: Console) -> None:
-    render_table(
-        "Panel",
-        ("analyte", "value", "reference (2.5 to 97.5 %)", "position", "model predicts", "use"),
-        [
-            (
-                p.name,
-                measured_text(p),
-                range_text(p),
-                ""
-                if not range_text(p)
-                else p.position + ("" if p.percentile is None else f", percentile {p.percentile:.0f}"),
-                "" if p.predicted is None else interval_text(p.predicted),
-                USES[p.use],
-            )
-            for p in profile
-        ],
-        console,
-    )
-
-
-def _mechanisms(scores: Sequence[MechanismScore], console: Console) -> None:
-    render_table(
-        "Mechanisms: fold of health (mean, 90 % interval)",
-        ("mechanism", "patient", "virtual population", "told by panel"),
-        [
-            (
-                m.name,
-                f"{number(m.mean)} ({number(m.lo90)} to {number(m.hi90)})",
-                interval_text(m.population),
-                f"{m.contraction:.0%}",
-            )
-            for m in scores
-        ],
-        console,
-    )
-    for m in scores:
-        console.print(_safe(f"{m.name}: {m.reading}."))
+def _lines(lines: Sequence[patient.Line], console: Console) -> None:
+    for line in lines:
+        for j, sentence in enumerate(line.sentences):
+            console.print(Text.assemble(_safe(f"{line.label}: " if j == 0 else "  ", style="bold"), _safe(sentence)))
     console.print()
+
+
+def _table(table: Table, console: Console) -> None:
+    render_table(table.title, table.columns, table.rows, console)
+    if table.note:
+        console.print(_safe(table.note))
+        console.print()
 
 
 def _applicability(applicability: Applicability, console: Console) -> None:
-    console.print(_safe(f"Applicability: {applicability.level}. {applicability.message}"))
     if applicability.missing:
         console.print(_safe(f"Not measured: {', '.join(applicability.missing)}."))
-    console.print()
+        console.print()
 
 
 def _notes(notes: Sequence[str], console: Console) -> None:

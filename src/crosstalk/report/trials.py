@@ -19,12 +19,15 @@ from crosstalk.trial.search import Candidate
 
 __all__ = [
     "basis_table",
+    "needed_words",
     "protocol_table",
     "search_html",
     "search_json",
     "search_table",
+    "search_words",
     "trial_html",
     "trial_json",
+    "trial_lines",
     "trial_tables",
 ]
 
@@ -74,6 +77,27 @@ def trial_tables(result: TrialResult) -> tuple[Table, ...]:
     if result.notes:
         tables.append(Table("Notes of analyses", ("note", "times"), tuple((w, str(n)) for w, n in result.notes[:8])))
     return tuple(tables)
+
+
+def trial_lines(result: TrialResult) -> tuple[str, ...]:
+    """The first screen: the summary, and how many are needed."""
+    first, *rest = result.summary().split("\n")
+    return (first, needed_words(result), *rest)
+
+
+def needed_words(result: TrialResult) -> str:
+    """How many must be randomised and screened for 80 % power, or that no number is enough."""
+    wanted = charts.needed(result, 0.8)
+    if not wanted < 1e5:
+        return (
+            "Needed for 80 % power: out of reach, since the true effect in the typical world is none, opposite, or "
+            "too small."
+        )
+    screened = wanted * result.funnel["screened"].value / max(result.randomised.value, 1e-9)
+    return (
+        f"Needed for 80 % power: {wanted:.0f} randomised, about {screened:.0f} screened (normal approximation, one "
+        f"look, typical world); the design has {result.design.n}."
+    )
 
 
 def _power_table(result: TrialResult) -> Table:
@@ -173,9 +197,7 @@ def _size_table(result: TrialResult) -> Table:
     if result.cost is not None:
         money = f"{result.cost.value:,.0f} ({result.cost.se:,.0f}) {result.design.costs.currency}".strip()
         rows.append(("cost", money))
-    wanted = charts.needed(result, 0.8)
-    words = "randomised for 80 % power (normal approximation, one look)"
-    rows.append((words, f"{wanted:.0f}" if wanted < 1e5 else "out of reach"))
+    rows.append(("power", needed_words(result)))
     if result.naive_search is not None and isfinite(result.naive_search.value):
         words = "WARNING: trials without effect in which a search over subgroups finds p < 0.05"
         rows.append((words, _percent(result.naive_search)))
@@ -261,6 +283,7 @@ def trial_html(result: TrialResult) -> str:
     """Report of a simulated trial as one HTML page."""
     return page(
         "trial",
+        lines=trial_lines(result),
         title=f"Simulated trial: {result.title}" + ("" if result.calibrated else " (uncalibrated)"),
         r=result,
         tables=trial_tables(result),
@@ -288,6 +311,25 @@ def search_table(candidates: Sequence[Candidate]) -> Table:
     return Table("Designs: the front of power against screening first", columns, tuple(rows))
 
 
+def search_words(candidates: Sequence[Candidate]) -> str:
+    """What the search found: the design with the most power, and the cheapest with 80 %."""
+    known = [c for c in candidates if isfinite(c.power.value)]
+    if not known:
+        return "No design could be simulated."
+    best = max(known, key=lambda c: c.power.value)
+    enough = [c for c in known if c.power.value - 1.645 * c.power.se >= 0.8]
+    words = f"{len(known)} designs. The most power, {_percent(best.power)}: {_design(best)}."
+    if not enough:
+        return f"{words} None has 80 % power beyond Monte-Carlo error."
+    fewest = min(enough, key=lambda c: c.screened.value)
+    return f"{words} The fewest screened with 80 % or more: {_design(fewest)}."
+
+
+def _design(c: Candidate) -> str:
+    cut = "" if c.cutoff is None else f", cut-off {c.cutoff:g}"
+    return f"{c.arm}, dose x {c.dose:g}{cut}, {c.n} randomised, week {c.week:g}, {c.screened.value:.0f} screened"
+
+
 def search_json(candidates: Sequence[Candidate]) -> str:
     """The designs of a search as JSON text."""
     rows = [
@@ -304,7 +346,10 @@ def search_html(candidates: Sequence[Candidate], title: str, version: str, *, ca
     """Report of a search as one HTML page."""
     return page(
         "search", title=f"Search over designs: {title}", table=search_table(candidates),
-        front=charts.front_chart(candidates), version=version, uncalibrated="" if calibrated else UNCALIBRATED,
+        front=charts.front_chart(candidates),
+        said=search_words(candidates),
+        version=version,
+        uncalibrated="" if calibrated else UNCALIBRATED,
     )  # fmt: skip
 
 

@@ -4,9 +4,24 @@ from __future__ import annotations
 
 import math
 
-from crosstalk.twin.records import Change, Interval, Probability, ProfileItem, Rest
+from crosstalk.twin.records import Change, Interval, Probability, ProfileItem, PublishedEffect, Rest
 
-__all__ = ["UNCALIBRATED", "USES", "interval_text", "measured_text", "number", "percent", "range_text", "rests_text"]
+__all__ = [
+    "PLACES",
+    "ROLES",
+    "UNCALIBRATED",
+    "USES",
+    "interval_text",
+    "measured_text",
+    "number",
+    "percent",
+    "place_text",
+    "points_text",
+    "published_text",
+    "range_text",
+    "rests_text",
+    "roles_text",
+]
 
 UNCALIBRATED = (
     "Uncalibrated: most constants of the model are assumed, none was fitted to trials. Read it as a way to form "
@@ -20,6 +35,13 @@ USES = {
     "shown": "shown only",
 }  # fmt: skip
 """What became of a value of a panel."""
+
+PLACES = {
+    "below": "below the range", "within": "within the range", "above": "above the range", "unknown": "unknown",
+}  # fmt: skip
+
+ROLES = {"calibrate": "fitted", "validate": "predicted, never fitted", "context": "shown, not fitted"}
+"""What a published result is to the model."""
 
 
 def number(value: float | None) -> str:
@@ -64,7 +86,39 @@ def range_text(item: ProfileItem) -> str:
     """The reference range; nothing for what has none by its nature, such as age or a score."""
     if item.reference is not None:
         return f"{number(item.reference.p2_5)} to {number(item.reference.p97_5)}"
-    return "" if item.use in ("covariate", "score") else "none for this assay"
+    return "" if item.use in ("covariate", "score", "related", "history") else "none for this assay"
+
+
+def place_text(item: ProfileItem) -> str:
+    """Where a value lies: its clinical stratum first, then its place against the reference of people alike."""
+    found = [item.stratum] if item.stratum else []
+    if range_text(item) and not (item.stratum and item.position == "unknown"):
+        adjusted = "" if item.percentile is None else f" of people alike (percentile {item.percentile:.0f})"
+        found.append(PLACES[item.position] + adjusted)
+    return "; ".join(found)
+
+
+def points_text(found: Interval | Change) -> str:
+    """Mean and interval in points, with one decimal."""
+    return f"{found.mean:.1f} ({found.lo90:.1f} to {found.hi90:.1f})".replace("-0.0", "0.0")
+
+
+def published_text(found: PublishedEffect) -> str:
+    """A published effect in points, in whom, and from how many."""
+    who = [found.stratum] if found.stratum else []
+    others = [d for d in found.diagnoses if d != "mdd"]
+    if others and "mdd" not in found.diagnoses:
+        who.append(f"in {', '.join(others)}")
+    who.append(f"n = {found.n}" if found.n else "n not given")
+    who.append(f"{found.k} {'cohort' if found.k == 1 else 'cohorts'}")
+    numbers = f"{found.mean:.1f} ({found.lo95:.1f} to {found.hi95:.1f})".replace("-0.0", "0.0")
+    indirect = "indirect, " if "indirectly" in found.comparison else ""
+    return f"{numbers}, {indirect}{', '.join(who)}"
+
+
+def roles_text(role: str) -> str:
+    """What a study is to the model."""
+    return ROLES.get(role, role)
 
 
 def rests_text(rest: Rest) -> str:

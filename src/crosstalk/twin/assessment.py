@@ -12,21 +12,19 @@ from crosstalk.engine.steady import linearize
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.model.assembly import assemble
 from crosstalk.panel.records import Measurement, Panel
-from crosstalk.panel.references import position
-from crosstalk.twin.likelihood import tail_probability
+from crosstalk.panel.references import ends, position
+from crosstalk.twin.clinical import bands_of
+from crosstalk.twin.likelihood import KERNEL, tail_probability
 from crosstalk.twin.posterior import FEWEST, Posterior
 from crosstalk.twin.records import Applicability, Interval, MechanismScore, ProfileItem, Reference, Surprise
 from crosstalk.twin.relations import indications
+from crosstalk.twin.sentences import reading
 from crosstalk.twin.summary import log_fold_interval
 
 __all__ = ["applicability", "healthy_scores", "mechanism_scores", "profile"]
 
 Array = NDArray[np.float64]
 
-# a score whose 90 % interval lies beyond these folds of health is called low or high
-WITHIN = (0.8, 1.25)
-BEYOND = 1.6  # times beyond `WITHIN` that an interval may reach and still be called that of health (assumed)
-ALIKE = ("age", "female", "BMI", "height_cm")  # covariates that virtual patients are given
 OUTSIDE_TAIL, EDGE_TAIL = 0.01, 0.05
 OUTSIDE_SAMPLE, EDGE_SAMPLE = FEWEST, 30.0
 
@@ -72,10 +70,19 @@ def profile(
             ProfileItem(
                 analyte.id, analyte.name, measurement.value, analyte.unit, measurement.censored, measurement.given,
                 placed.where, placed.percentile, reference, use, predicted, _note(measurement), measurement.upper,
-                placed.lo90, placed.hi90,
+                placed.lo90, placed.hi90, _stratum(measurement),
             )
         )  # fmt: skip
     return tuple(items)
+
+
+def _stratum(measurement: Measurement) -> str:
+    """Clinical stratum of a laboratory value, whatever the fluid is called; none where it failed or may lie in two."""
+    bands = bands_of(measurement.analyte)
+    if bands is None or measurement.quality == "failed":
+        return ""
+    band = bands.between(*ends(measurement))
+    return f"{band.label} {bands.unit}: {band.words}" if band and band.label else ""
 
 
 def _known(posterior: Posterior) -> set[str]:
@@ -99,48 +106,38 @@ def _note(measurement: Measurement) -> str:
 def mechanism_scores(
     posterior: Posterior, knowledge: Knowledge, panel: Panel | None = None
 ) -> tuple[MechanismScore, ...]:
-    """The five scores with their intervals, beside those of the whole virtual population.
+    """The five scores with their intervals, beside those of the whole virtual population, and what each is told by.
 
-    Of a panel without any value that the model predicts, nothing is said but what stands in its place.
+    Of a score that no laboratory value of the panel informs, nothing is said but what covariates alone suggest.
     """
-    alone = "" if panel is None or posterior.fit.observed else _alone(panel, knowledge)
     healthy = healthy_scores(knowledge)
+    names = () if panel is None else _covariates(panel, knowledge)
     found = []
-    scores = posterior.scores
+    scores, alone = posterior.scores, posterior.alone
     for j, definition in enumerate(knowledge.scores.values()):
         everyone = posterior.population.outputs[definition.output]
         own = Interval(float(scores.mean[0, j]), float(scores.low[0, j]), float(scores.high[0, j]))
+        told = float(scores.told[0, j])
+        by_covariates = min(float(alone.told[0, j]), told)
+        without = None
+        if names:
+            without = Interval(float(alone.mean[0, j]), float(alone.low[0, j]), float(alone.high[0, j]))
         # the place in the window is read against the optimum itself, the other scores against health
-        low, high = WITHIN
-        reading = definition.within
-        if alone:
-            reading = alone
-        elif own.lo90 > high or (own.mean > high and own.lo90 > 1):
-            reading = definition.high
-        elif own.hi90 < low or (own.mean < low and own.hi90 < 1):
-            reading = definition.low
-        elif own.lo90 < low and own.hi90 > high:
-            reading = "uncertain: the interval reaches from low to high"
-        elif own.mean > high or own.hi90 > high * BEYOND:
-            reading = "uncertain: the interval reaches from that of health to high"
-        elif own.mean < low or own.lo90 < low / BEYOND:
-            reading = "uncertain: the interval reaches from low to that of health"
         found.append(
             MechanismScore(
                 definition.id, definition.name, definition.unit, own.mean, own.lo90, own.hi90,
-                healthy[definition.output], log_fold_interval(everyone), float(scores.told[0, j]), reading,
+                healthy[definition.output], log_fold_interval(everyone), told,
+                reading(definition, own, without, (told - by_covariates, by_covariates), names),
+                told - by_covariates, by_covariates, without,
             )
         )  # fmt: skip
     return tuple(found)
 
 
-def _alone(panel: Panel, knowledge: Knowledge) -> str:
-    """What stands in the place of a score that no laboratory value tells."""
-    names = [knowledge.analytes[a].id for a in panel.measurements if knowledge.analytes[a].covariate in ALIKE]
-    told = [*names, *indications(panel)]
-    return f"not measured; it is what {', '.join(told)} alone suggest{'s' if len(told) == 1 else ''}" if told else (
-        "not measured; it is that of the population"
-    )  # fmt: skip
+def _covariates(panel: Panel, knowledge: Knowledge) -> tuple[str, ...]:
+    """What tells of the scores beside laboratory values: covariates that virtual patients are alike in, and answers."""
+    alike = [name for name in panel.measurements if knowledge.analytes[name].covariate in KERNEL]
+    return (*alike, *indications(panel))
 
 
 def healthy_scores(knowledge: Knowledge) -> dict[str, float]:
@@ -192,7 +189,7 @@ def applicability(panel: Panel, posterior: Posterior, knowledge: Knowledge) -> A
             f" The most unusual value is {surprises[0].analyte} (tail probability {surprises[0].tail_probability:.2g})."
         )
     if not posterior.fit.observed:
-        names = ", ".join(a.id for a in covariates)
+        names = ", ".join(_covariates(panel, knowledge))
         message += " The panel holds no laboratory value that the model predicts: the scores are those of " + (
             f"virtual patients alike in {names}." if names else "the population."
         )

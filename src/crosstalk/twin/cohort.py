@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,6 +112,7 @@ def assess_cohort(
     usable, refused = _usable(file.panels, knowledge)
     weigher = Weigher(population, usable, knowledge)
     found = weigher.scores(lambda share: say("mechanism scores", 0.25 + 0.6 * share))
+    alone = Weigher(population, [replace(u, observed=()) for u in usable], knowledge).told()
     tails = weigher.tails()
     say("summary", 0.85)
     states = [
@@ -124,6 +126,7 @@ def assess_cohort(
             np.where(reliable, found.low[:, j], np.nan),
             np.where(reliable, found.high[:, j], np.nan),
             np.where(reliable, found.told[:, j], np.nan),
+            np.where(reliable, np.maximum(found.told[:, j] - alone[:, j], 0.0), np.nan),
             log_fold_interval(population.outputs[definition.output]),
             healthy[definition.output],
         )

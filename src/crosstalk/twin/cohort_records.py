@@ -108,13 +108,18 @@ class Column:
 
 @dataclass(frozen=True)
 class ScoreColumn:
-    """One mechanism score, arrays of shape (n,), NaN where a patient has none, beside population and health."""
+    """One mechanism score, arrays of shape (n,), NaN where a patient has none, beside population and health.
+
+    ``told`` is the share of the population's variance that is taken away, ``told_by_panel`` the part of it that
+    laboratory values take away beyond covariates.
+    """
 
     definition: MechanismDefinition
     mean: Array
     low: Array
     high: Array
     told: Array
+    told_by_panel: Array
     population: Interval
     healthy: float
 
@@ -183,8 +188,9 @@ class AnalyteSummary:
 
 @dataclass(frozen=True, slots=True)
 class ScoreSummary:
-    """Percentiles of the patients' mean scores; ``low`` and ``high`` count patients whose own interval says so.
+    """Percentiles of the patients' mean scores.
 
+    ``low`` and ``high`` count patients whose own interval says so, of those whose laboratory values tell something.
     Means of patients who are told little lie near the mean of the population, so they differ less than the patients do.
     """
 
@@ -282,8 +288,9 @@ class CohortAssessment:
         DataFrame
             ``patient``, ``status``, ``reason``, ``effective_sample``, ``tail_probability``, ``most_unusual``,
             ``cluster``; ``refused``, the analytes whose value could not be read, and ``notes``; each score with
-            ``_lo90``, ``_hi90`` and ``_told``; each analyte, in its own unit, with ``_upper``, ``_censored``,
-            ``_quality`` (``refused`` where a value could not be read), ``_position``, ``_percentile`` and ``_z``.
+            ``_lo90``, ``_hi90``, ``_told`` and ``_told_by_panel``; each analyte, in its own unit, with ``_upper``,
+            ``_censored``, ``_quality`` (``refused`` where a value could not be read), ``_position``, ``_percentile``
+            and ``_z``.
         """
         import pandas as pd
 
@@ -294,7 +301,9 @@ class CohortAssessment:
             "refused": ["; ".join(r) for r in p.refused], "notes": [" ".join(map(_sentence, n)) for n in p.notes],
         }  # fmt: skip
         for s in self.score_columns:
-            score = {"": s.mean, "_lo90": s.low, "_hi90": s.high, "_told": s.told}
+            score = {
+                "": s.mean, "_lo90": s.low, "_hi90": s.high, "_told": s.told, "_told_by_panel": s.told_by_panel,
+            }  # fmt: skip
             table.update({s.definition.id + ending: part for ending, part in score.items()})
         rows: dict[str, list[int]] = {}
         for i, refused in enumerate(p.refused):

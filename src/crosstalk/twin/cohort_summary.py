@@ -12,7 +12,7 @@ from crosstalk.errors import PanelError
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.panel.records import PanelFile
 from crosstalk.statistics.censored import CensoredSample, fit_lognormal
-from crosstalk.twin.assessment import WITHIN
+from crosstalk.twin.clinical import STRATIFIER, stratified
 from crosstalk.twin.clusters import Clusters, find_clusters
 from crosstalk.twin.cohort_records import (
     AnalyteSummary,
@@ -30,6 +30,7 @@ from crosstalk.twin.cohort_records import (
 )
 from crosstalk.twin.records import Interval, Provenance
 from crosstalk.twin.relations import unused_of_many
+from crosstalk.twin.sentences import INFORMED, WITHIN
 
 __all__ = ["STRATA", "stratum_of", "summarise"]
 
@@ -37,10 +38,8 @@ Array = NDArray[np.float64]
 
 STATUSES: tuple[Status, ...] = ("ok", "edge", "outside", "no usable value", "refused")
 SCORED = ("ok", "edge")
-# American Heart Association and CDC: low, average, high risk, and above 10 mg/L another cause to be sought (Pearson
-# 2003, doi 10.1161/01.CIR.0000052939.59093.45)
-STRATIFIER, EDGES = "hsCRP", (1.0, 3.0, 10.0)
-STRATA = ("below 1", "1 to 3", "3 to 10", "above 10")
+STRATA = tuple(band.label for band in stratified().bands)
+EDGES = tuple(band.end for band in stratified().bands[:-1])
 UNTOLD, ABSENT = "cannot be told", "no value"
 SHARES, UNKNOWN = (5, 25, 50, 75, 95), (float("nan"),) * 5
 PATTERNS = 12  # of missing values, listed
@@ -128,11 +127,11 @@ def _score(s: ScoreColumn, scored: NDArray[np.bool_]) -> ScoreSummary:
     kept = scored & np.isfinite(s.mean)
     mean, low, high = s.mean[kept], s.low[kept], s.high[kept]
     d = s.definition
-    # the same reading as that of one patient
-    is_high = (low > WITHIN[1]) | ((mean > WITHIN[1]) & (low > 1))
-    is_low = (high < WITHIN[0]) | ((mean < WITHIN[0]) & (high < 1))
+    # the same rule as for one patient
+    told = s.told_by_panel[kept] >= INFORMED
+    is_high, is_low = told & (low > WITHIN[1]), told & (high < WITHIN[0])
     return ScoreSummary(
-        d.id, d.name, d.unit, int(kept.sum()), _distribution(mean, mean, d.id), int((is_low & ~is_high).sum()),
+        d.id, d.name, d.unit, int(kept.sum()), _distribution(mean, mean, d.id), int(is_low.sum()),
         int(is_high.sum()), float(np.median(s.told[kept])) if kept.any() else float("nan"), s.healthy, s.population,
     )  # fmt: skip
 

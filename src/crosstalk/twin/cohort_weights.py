@@ -56,6 +56,11 @@ class Scores:
     told: Array
     sample: Array
 
+    def of(self, chosen: Sequence[int]) -> Scores:
+        """Those of some patients."""
+        rows = list(chosen)
+        return Scores(self.mean[rows], self.low[rows], self.high[rows], self.told[rows], self.sample[rows])
+
 
 @dataclass(frozen=True, slots=True)
 class Tail:
@@ -140,7 +145,14 @@ class Weigher:
                 progress(done / len(blocks))
         return Scores(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
-    def _block(self, chosen: Sequence[int]) -> tuple[Array, ...]:
+    def told(self) -> Array:
+        """Share of the population's variance that is taken away, shape (n_patients, n_scores), without the scores."""
+        n = len(self.patients)
+        blocks = [range(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK)]
+        return np.concatenate([self._moments(chosen)[4] for chosen in blocks])
+
+    def _moments(self, chosen: Sequence[int]) -> tuple[Array, ...]:
+        """Weights, mean, shift, variance with and without adjustment, told, effective sample of some patients."""
         fit = self.log_weights(chosen)
         top = fit.max(axis=1)
         possible = np.isfinite(top)
@@ -152,6 +164,10 @@ class Weigher:
         shift, variance = self._adjustment(chosen, weight, mean, raw)
         variance *= _small_sample(sample)[:, None]
         told = np.clip(1 - variance / self._scores.var(axis=0), 0.0, 1.0)
+        return weight, mean, shift, variance, told, raw, sample
+
+    def _block(self, chosen: Sequence[int]) -> tuple[Array, ...]:
+        weight, mean, shift, variance, told, raw, sample = self._moments(chosen)
         light = weight.astype(np.float32)  # half the memory to move; a share is exact to 1e-6
         quantiles = np.stack(
             [
@@ -161,7 +177,7 @@ class Weigher:
             axis=1,
         )
         around = (quantiles - mean[..., None]) * np.sqrt(variance / raw)[..., None] + (mean + shift)[..., None]
-        around[~possible] = np.nan
+        around[~np.isfinite(sample)] = np.nan
         return np.exp(mean + shift), np.exp(around[..., 0]), np.exp(around[..., 1]), told, sample
 
     def _adjustment(self, chosen: Sequence[int], weight: Array, mean: Array, variance: Array) -> tuple[Array, Array]:

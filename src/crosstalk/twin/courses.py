@@ -7,19 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from crosstalk.knowledge.records import Regimen, Scale
+from crosstalk.knowledge.records import Regimen
 from crosstalk.statistics.weighted import quantiles
 from crosstalk.twin.estimate import Estimator
 from crosstalk.twin.library import DIMENSIONS, Twins
 from crosstalk.twin.records import Interval, RegimenForecast, Rest, Trajectory
+from crosstalk.twin.sentences import verdict
 from crosstalk.twin.sequential import Scores, outlook, record, recorded_mean
 
-__all__ = ["benefit", "conclude", "forecast_regimens"]
+__all__ = ["benefit", "forecast_regimens"]
 
 Array = NDArray[np.float64]
-
-# smallest difference that is called one, as a share of the scale: 1 point of HAMD-17 (assumed)
-MEANINGFUL = 0.02
 
 
 def benefit(twins: Twins, regimen: str, reference: str) -> Array:
@@ -84,7 +82,7 @@ def forecast_regimens(
                 end.remission,
                 versus,
                 float(best[number]),
-                _verdict(versus, regimen.id == reference, scale),
+                verdict(versus, scale, reference=regimen.id == reference),
                 tuple(Rest(e.kind, e.doi, e.place) for e in regimen.evidence),
                 twins.failed[regimen.id],
             )
@@ -98,39 +96,3 @@ def _trajectory(
     low, high = quantiles(drawn, weight)
     mean = np.clip(weight @ expected, expected.min(axis=0), expected.max(axis=0))
     return Trajectory(variable, unit, weeks, tuple(map(float, mean)), tuple(map(float, low)), tuple(map(float, high)))
-
-
-def _verdict(versus: Interval, is_reference: bool, scale: Scale) -> str:
-    if is_reference:
-        return "reference"
-    if versus.lo90 <= 0 <= versus.hi90:
-        return "no evidence of a difference"
-    if abs(versus.mean) < MEANINGFUL * scale.span:
-        return "too small a difference to matter"
-    return f"estimated {'better' if versus.mean < 0 else 'worse'}"
-
-
-def conclude(regimens: Sequence[RegimenForecast], reference: RegimenForecast, scale: Scale) -> str:
-    """One sentence on what the ranking shows, and none where it shows nothing."""
-    better = sorted((r for r in regimens if "better" in r.verdict), key=lambda r: r.versus_reference.mean)
-    first = max(regimens, key=lambda r: r.p_best)
-    week = f"{reference.change.week:g}"
-    best = f"{first.name} is the best in {first.p_best:.0%} of the virtual patients who stand for this one."
-    if not better:
-        leader = min(regimens, key=lambda r: r.versus_reference.mean)
-        v = leader.versus_reference
-        mean = (
-            f"The largest mean advantage is that of {leader.name}, {v.mean:+.1f} {scale.id} points (90 % interval "
-            f"{v.lo90:+.1f} to {v.hi90:+.1f})."
-        )
-        return (
-            f"No evidence of a difference: for no regimen does the 90 % interval against {reference.name} at week "
-            f"{week} lie below zero by an amount that matters. "
-            f"{mean if v.mean < 0 else 'None has a lower mean.'} {best}"
-        )
-    top = better[0]
-    v = top.versus_reference
-    return (
-        f"Largest estimated advantage over {reference.name} at week {week}: {top.name}, {v.mean:+.1f} {scale.id} "
-        f"points (90 % interval {v.lo90:+.1f} to {v.hi90:+.1f}). {best}"
-    )

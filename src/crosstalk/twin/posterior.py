@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,8 @@ class Posterior:
         The symptom scale of the forecast.
     recorded : float or None [points]
         Baseline score as recorded; None if the panel holds none.
+    alone : Scores
+        Those of covariates and answers without any laboratory value.
     """
 
     population: Patients
@@ -52,6 +54,7 @@ class Posterior:
     scores: Scores
     scale: Scale
     recorded: float | None
+    alone: Scores
 
     @property
     def effective_sample(self) -> float:
@@ -130,7 +133,7 @@ def infer(
     )  # fmt: skip
     population = population.take(np.flatnonzero(population.ok))
     usable = Usable(observations(panel, knowledge), covariates_of(panel, knowledge), indications(panel))
-    weigher = Weigher(population, [usable], knowledge)
+    weigher = Weigher(population, [usable, replace(usable, observed=())], knowledge)
     with np.errstate(invalid="ignore"):
         fit = weigher.log_weights([0])[0]
     fit = np.where(np.isfinite(fit), fit, -np.inf)
@@ -147,7 +150,8 @@ def infer(
             f"than {FEWEST:g}: too few to speak of{named}. Check the values and their units, or ask for more with "
             "--virtual-patients"
         )
-    score = score_of(panel, knowledge)
+    score, scores = score_of(panel, knowledge), weigher.scores()
     return Posterior(
-        population, fit, usable, weigher.scores(), scale_of(panel, knowledge, diagnosis), score[1] if score else None
-    )
+        population, fit, usable, scores.of([0]), scale_of(panel, knowledge, diagnosis), score[1] if score else None,
+        scores.of([1 if usable.observed else 0]),
+    )  # fmt: skip

@@ -21,6 +21,7 @@ __all__ = [
     "Probability",
     "ProfileItem",
     "Provenance",
+    "PublishedEffect",
     "Reference",
     "RegimenForecast",
     "Rest",
@@ -59,7 +60,8 @@ class ProfileItem:
     ``use`` tells what the twin did with it: ``fitted`` (compared with the model's prediction), ``covariate`` (fixes a
     covariate), ``score`` (the baseline score), ``related`` (tells of an unknown by a published correlation),
     ``history`` (earlier failures), ``failed`` (quality control failed it), ``shown`` (not used).
-    ``predicted`` is the posterior prediction. ``upper`` ends an interval-censored value. ``percentile_lo90 ..
+    ``stratum`` is the clinical one, such as ``3 to 10 mg/L: raised`` for CRP, empty where there is none or it cannot be
+    told. ``predicted`` is the posterior prediction. ``upper`` ends an interval-censored value. ``percentile_lo90 ..
     percentile_hi90`` holds the sampling error of the reference.
     """
 
@@ -78,13 +80,17 @@ class ProfileItem:
     upper: float | None = None
     percentile_lo90: float | None = None
     percentile_hi90: float | None = None
+    stratum: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class MechanismScore:
     """One of the five mechanism scores, with its distribution in the virtual population for comparison.
 
-    ``contraction`` is 1 - var(posterior) / var(population): 0 where the panel says nothing about it.
+    ``contraction`` is 1 - var(posterior) / var(population): 0 where nothing is told about it. ``told_by_covariates`` is
+    what age, BMI, height and questionnaires alone take away, ``told_by_panel`` what laboratory values take away beyond
+    that; both are parts of it, and the rest is the population's. ``by_covariates`` is the score without laboratory
+    values.
     """
 
     id: str
@@ -97,6 +103,9 @@ class MechanismScore:
     population: Interval
     contraction: float
     reading: str
+    told_by_panel: float = 0.0
+    told_by_covariates: float = 0.0
+    by_covariates: Interval | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +177,33 @@ class Rest:
 
 
 @dataclass(frozen=True, slots=True)
+class PublishedEffect:
+    """What trials showed of a regimen against the reference, beside the model's number.
+
+    ``mean`` (``lo95`` to ``hi95``) is in points of the scale of the forecast, made of ``smd``, the same in standard
+    deviations of the score. ``stratum`` is that of the patients, empty for whole samples; ``diagnoses`` are theirs.
+    ``n`` is the number of patients, none where a publication does not give it; ``k`` that of cohorts. ``studies`` are
+    ids, with DOI and role in the model.
+    """
+
+    comparison: str
+    stratum: str
+    diagnoses: tuple[str, ...]
+    k: int
+    n: int | None
+    mean: float
+    lo95: float
+    hi95: float
+    smd: float
+    studies: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RegimenForecast:
-    """Forecast under one regimen. ``versus_reference``: difference in change [points], paired in virtual patients."""
+    """Forecast under one regimen. ``versus_reference``: difference in change [points], paired in virtual patients.
+
+    ``published`` is what trials showed, the stratum that holds this patient first.
+    """
 
     id: str
     name: str
@@ -182,6 +216,7 @@ class RegimenForecast:
     verdict: str
     rests_on: tuple[Rest, ...]
     failed_patients: int = 0
+    published: tuple[PublishedEffect, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

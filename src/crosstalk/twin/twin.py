@@ -16,13 +16,15 @@ from crosstalk.panel.records import Panel
 from crosstalk.population.calibrated import knowledge_state, shipped_posterior
 from crosstalk.provenance import hash_bytes, package_version
 from crosstalk.twin.assessment import applicability, mechanism_scores, profile
-from crosstalk.twin.courses import benefit, conclude, forecast_regimens
+from crosstalk.twin.courses import benefit, forecast_regimens
 from crosstalk.twin.history import failed_courses, resisted
 from crosstalk.twin.library import course_library
 from crosstalk.twin.next_assay import next_assays
 from crosstalk.twin.posterior import FEWEST, Posterior, infer, scale_of
+from crosstalk.twin.published import with_published
 from crosstalk.twin.records import Assessment, EarlyUpdate, Forecast, MonteCarlo, Provenance, RegimenForecast
 from crosstalk.twin.relations import unused
+from crosstalk.twin.sentences import conclude
 from crosstalk.twin.sequential import EarlyScore, Scores, early_scores, update, update_note
 from crosstalk.twin.summary import interval
 
@@ -156,6 +158,7 @@ def forecast(
             "the values, or ask for more --virtual-patients"
         )
     results = forecast_regimens(twins, estimator, chosen, reference.id, early, current.id)
+    results, unread = with_published(results, reference.id, panel, posterior.scale, knowledge)
     first, second = _two_best(results)
     assays = next_assays(twins, estimator, posterior.fit, benefit(twins, first, second), knowledge)
     own = next(r for r in results if r.id == reference.id)
@@ -177,6 +180,7 @@ def forecast(
             *_told(told, current, twins.failed),
             *_notes(panel, posterior),
             *_chance_notes(chance),
+            *([unread] if unread else []),
         ),
         chance,
         _provenance(panel, posterior, knowledge, engine, virtual_patients),
