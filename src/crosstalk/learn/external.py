@@ -14,6 +14,7 @@ from crosstalk.learn.cohort import Cohort
 from crosstalk.learn.locked import Applied, LockedModel, Shift, apply, shift
 from crosstalk.learn.metrics import Estimate, auc, brier, line, log_score, mean_estimate, r_squared
 from crosstalk.learn.net_benefit import NetBenefit, decision_curve
+from crosstalk.results import Reported
 
 __all__ = ["External", "Prediction", "Recalibrated", "predict_locked"]
 
@@ -48,8 +49,8 @@ class External:
     covered: float | None
 
 
-@dataclass(frozen=True)
-class Prediction:
+@dataclass(frozen=True, repr=False)
+class Prediction(Reported):
     """What `crosstalk predict` found."""
 
     model: str

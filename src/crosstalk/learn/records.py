@@ -11,6 +11,7 @@ from crosstalk.learn.folds import Difference
 from crosstalk.learn.heterogeneity import Heterogeneity
 from crosstalk.learn.metrics import Estimate
 from crosstalk.learn.net_benefit import NetBenefit
+from crosstalk.results import Reported
 
 __all__ = [
     "Comparison",
@@ -168,8 +169,8 @@ class Comparison:
     claim: bool
 
 
-@dataclass(frozen=True)
-class Learnt:
+@dataclass(frozen=True, repr=False)
+class Learnt(Reported):
     """Everything `crosstalk learn` found.
 
     Attributes

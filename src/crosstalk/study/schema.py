@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from crosstalk.study.locate import Key, describe, line_of
 from crosstalk.study.records import Study
 from crosstalk.study.tables import ALLOWED, StudyFile
 
-__all__ = ["read_study"]
+__all__ = ["read_study", "study_of"]
 
 SHOWN = 50  # problems of a file that are listed
 LONGEST = 200  # characters of a key path
@@ -52,13 +52,27 @@ def read_study(path: str | Path, knowledge: Knowledge | None = None) -> Study:
     Examples
     --------
     >>> from crosstalk.study import read_study
-    >>> [arm.id for arm in read_study("raison2013").arms]  # doctest: +SKIP
+    >>> [arm.id for arm in read_study("raison2013").arms]
     ['infliximab', 'placebo']
     """
     known = load_knowledge() if knowledge is None else knowledge
     file = _resolve(path, known)
     text = _text(file)
-    content = _parse(file, text)
+    return _study(_parse(file, text), known, file, text)
+
+
+def study_of(tables: Mapping[str, Any], knowledge: Knowledge | None = None, name: str = "dict") -> Study:
+    """Check the tables of a study, as a file holds them; messages call them ``name``.
+
+    Raises
+    ------
+    StudyError
+        As `read_study`, without lines.
+    """
+    return _study(dict(tables), load_knowledge() if knowledge is None else knowledge, Path(name), "")
+
+
+def _study(content: dict[str, Any], known: Knowledge, file: Path, text: str) -> Study:
     try:
         tables = StudyFile.model_validate(content)
     except ValidationError as error:
