@@ -284,7 +284,7 @@ def test_evidence_is_pooled(run: Run, tmp_path: Path, monkeypatch: pytest.Monkey
         studies[name] = tmp_path / f"{name}.toml"
         studies[name].write_text(EVIDENCE.format(id=name, value=value))
     known = replace(load_knowledge(), study_files=studies)
-    monkeypatch.setattr("crosstalk.knowledge.loader.load_knowledge", lambda *_: known)
+    monkeypatch.setattr("crosstalk.knowledge.loader.load_knowledge", lambda *_, **__: known)
     outputs = tmp_path / "p.json", tmp_path / "p.html"
     options = ("--endpoint", "smd", "--of", "HAMD17", "--drug", "escitalopram")
     code, out, err = run("evidence", "pool", *options, "--json", outputs[0], "--html", outputs[1])
@@ -361,7 +361,7 @@ def test_too_little_memory_is_one_message(run: Run, panel: Path, monkeypatch: py
     def exhausted(*_: object, **__: object) -> None:
         raise MemoryError("Unable to allocate 134. GiB")
 
-    monkeypatch.setattr("crosstalk.twin.forecast", exhausted)
+    monkeypatch.setattr("crosstalk.twin.twin.forecast", exhausted)
     code, out, err = run("forecast", panel)
     assert (code, out) == (1, "")
     assert "not enough memory (Unable to allocate 134. GiB); ask for fewer patients or draws" in err

@@ -188,6 +188,8 @@ def load_knowledge(root: str | Path | None = None, extra: Iterable[str | Path] |
     if not base.is_dir():
         raise KnowledgeError(f"{base}: no such folder; expected the folder with the knowledge files")
     for folder in folders:
+        if not folder.is_dir():
+            raise KnowledgeError(f"{folder}: no such folder; expected one with {', '.join(PARTS)} or {ANALYTES} in it")
         if not any((folder / part).exists() for part in (*PARTS, ANALYTES)):
             raise KnowledgeError(
                 f"{folder}: found no folder {', '.join(PARTS)} and no {ANALYTES} in it; put your files there"
