@@ -107,10 +107,11 @@ def _frame(given: object) -> pd.DataFrame:
         named = [n for n in given.index.names if n is not None]
         return given.reset_index(names=named) if named else given
     if isinstance(given, Mapping):
-        single = not any(
-            (isinstance(v, Sequence) and not isinstance(v, str)) or hasattr(v, "shape") for v in given.values()
-        )
-        return pd.DataFrame([given] if single else given)
+        single = not any(pd.api.types.is_list_like(value) for value in given.values())
+        try:
+            return pd.DataFrame([given] if single else given)
+        except ValueError as error:
+            raise UsageError(f"the columns of the dict make no table: {error}; give each as many values") from None
     if isinstance(given, Sequence) and given and all(isinstance(row, Mapping) for row in given):
         return pd.DataFrame(list(given))
     raise UsageError(

@@ -245,12 +245,12 @@ def forecast(
         if patient is None and len(people) > 1:
             if early or on is not None:
                 raise UsageError(
-                    f"early scores are of one patient, and {file.path} holds {len(people)}; name the patient"
+                    f"early scores are of one patient, and {file.path} holds {len(people)}; choose with --patient"
                 )
             if course:
                 raise UsageError(
-                    f"{file.path}: holds several occasions of {len(people)} patients; name the patient, whose "
-                    "occasions are then a course, or the occasion, such as occasion='first'"
+                    f"{file.path}: holds several occasions of {len(people)} patients; choose with --patient, "
+                    "whose occasions are then a course, or one occasion of each with --occasion"
                 )
             return forecast_cohort(
                 file, regimens=regimens, knowledge=known, engine=running, seed=seed,

@@ -176,7 +176,7 @@ def run_trial(
     ...     "study": {"id": "small", "role": "design", "duration_weeks": 8, "outputs": ["HAMD17"]},
     ...     "population": {"diagnosis": "mdd", "severity": {"scale": "HAMD17", "mean": 24, "sd": 4}},
     ...     "arm": [{"id": "placebo"}, {"id": "ssri", "dose": [
-    ...         {"drug": "escitalopram", "amount": 10, "unit": "mg", "route": "oral", "every_h": 24, "weeks": [0]}]}],
+    ...         {"drug": "escitalopram", "amount": 10, "unit": "mg", "route": "oral", "every_h": 24}]}],
     ...     "trial": {"n": 60, "visits_weeks": [2, 4, 8], "analysis": [
     ...         {"id": "primary", "method": "ancova", "of": "HAMD17", "week": 8, "arm": "ssri", "versus": "placebo"}]},
     ... }
