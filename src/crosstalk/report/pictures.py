@@ -64,9 +64,9 @@ def ranking(found: Any, axes: Axes) -> None:
     week = ranked[0].change.week
     rows_of(
         axes,
-        ((r.name, r.versus_reference.mean, r.versus_reference.lo90, r.versus_reference.hi90) for r in ranked),
+        ((r.id, r.versus_reference.mean, r.versus_reference.lo90, r.versus_reference.hi90) for r in ranked),
         null=0.0, title=f"Forecast for {found.patient}, week {week:g}",
-        label=f"change of {found.scale} against {found.reference} [points], 90 %; left is better",
+        label=f"change of {found.scale} against {found.reference} [points], 90 %\n(left is better)",
     )  # fmt: skip
 
 
@@ -93,15 +93,17 @@ def cohort(found: Any, axes: Axes) -> None:
 def courses(found: Any, axes: Axes) -> None:
     """Median course of the first output in every arm, with the middle half of the patients."""
     output = found.study.outputs[0]
-    weeks = found.times_h / 168
+    # days for what is over within two weeks
+    days = bool(found.times_h[-1] < 2 * 168)
+    times = found.times_h / (24 if days else 168)
     for (colour, style), arm in zip(_cycle(len(found.study.arms)), found.study.arms, strict=True):
         values = found.courses[arm.id, output]
         known = np.isfinite(values).any(axis=0)
         low, middle, high = np.nanquantile(values[:, known], [0.25, 0.5, 0.75], axis=0)
-        axes.fill_between(weeks[known], low, high, color=colour, alpha=0.15, lw=0)
-        axes.plot(weeks[known], middle, color=colour, ls=style, label=arm.id)
+        axes.fill_between(times[known], low, high, color=colour, alpha=0.15, lw=0)
+        axes.plot(times[known], middle, color=colour, ls=style, label=arm.id)
     axes.legend(frameon=False)
-    _named(axes, f"{found.study.title or found.study.id}", "week")
+    _named(axes, f"{found.study.title or found.study.id}", "day" if days else "week")
     axes.set_ylabel(f"{output}: median, middle half")
 
 
