@@ -127,7 +127,7 @@ def regions(found: Qualification, knowledge: Knowledge) -> dict[str, str]:
         "skill": "\n\n".join(
             _titled(t)
             for judged, what in ((found.validation, "held-out results"), (found.fit, "fitted results"))
-            for t in skill_tables(judged.summary, what)
+            for t in skill_tables(judged.overall, what)
         ),
         "left_out": left_out,
         "misses": _misses(found.fit.results),
@@ -151,7 +151,7 @@ def filled(text: str, made: dict[str, str]) -> str:
 def _revised(found: Qualification, table: str, posterior: bytes) -> tuple[verdict_history.Revision, ...]:
     """The history of the held-out verdicts with those of now, if they are others."""
     because = sys.argv[sys.argv.index("--because") + 1] if "--because" in sys.argv else "Calibrated anew"
-    inside = found.validation.summary.coverage
+    inside = found.validation.overall.coverage
     return verdict_history.revised(
         verdict_history.read(),
         verdict_history.verdicts_of(f"<!-- credibility: validation -->\n{table}\n<!-- end -->"),
@@ -179,7 +179,7 @@ def _write_table(knowledge: Knowledge) -> None:
 
 def _headline(judged: Validation) -> str:
     """Whether the model has skill, in the first lines of a page."""
-    skill = judged.summary.skill
+    skill = judged.overall.skill
     if not skill:
         return "No result was held out, so that nothing can be said of the model's skill."
     return f"**Skill.** {skill_sentence(skill[0], 'results that it never saw')} {domain_sentence(skill)}"
@@ -189,14 +189,14 @@ def _short(found: Qualification) -> str:
     """What the README says of it."""
     counts = Counter(c.verdict for c in found.contractions)
     parts = [
-        f"Of the results {words}, {coverage_text(judged.summary.coverage)}."
+        f"Of the results {words}, {coverage_text(judged.overall.coverage)}."
         for judged, words in ((found.validation, "that it never saw"), (found.fit, "that it was calibrated on"))
         if judged.results
     ]
-    if found.fit.summary.skill:
-        skill = found.fit.summary.skill
+    if found.fit.overall.skill:
+        skill = found.fit.overall.skill
         parts.append(f"{skill_sentence(skill[0], 'fitted results')} {domain_sentence(skill)}")
-    computed = found.fit.summary.computed + found.validation.summary.computed
+    computed = found.fit.overall.computed + found.validation.overall.computed
     if computed:
         parts.append(f"{computed} of all these results were computed here from individual data.")
     parts.append(
@@ -214,9 +214,9 @@ def _left_out(knowledge: Knowledge) -> str:
     found = TypeAdapter(Validation).validate_json(LEFT_OUT.read_bytes())
     if (found.model, found.evidence) != (model_hash(knowledge), evidence_hash(knowledge)):
         return f"What was made belongs to another model or other evidence; {again}"
-    skill, what = found.summary.skill, "results of studies left out"
-    said = f"{skill_sentence(skill[0], what)} {domain_sentence(skill)} {coverage_text(found.summary.coverage)}."
-    return "\n\n".join([said, *(_titled(t) for t in skill_tables(found.summary, "studies left out"))])
+    skill, what = found.overall.skill, "results of studies left out"
+    said = f"{skill_sentence(skill[0], what)} {domain_sentence(skill)} {coverage_text(found.overall.coverage)}."
+    return "\n\n".join([said, *(_titled(t) for t in skill_tables(found.overall, "studies left out"))])
 
 
 def _titled(table: Table) -> str:

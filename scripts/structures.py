@@ -57,7 +57,7 @@ def main() -> None:
         found = calibrate(replace(base, fixed=fixed), knowledge=knowledge, engine=engine, work=work)
         validation = validate(held_out, found.worlds, knowledge=knowledge, engine=engine, patients=60)
         judged.append({v.key: v for v in validation.results if v.scored})
-        whole = validation.summary.skill[0]
+        whole = validation.overall.skill[0]
         lines.append(f"{name:48s} {gain_text(whole.log_score):>32s}  {', '.join(inside_text(whole.coverage))}")
         print(lines[-1], flush=True)
     lines.append("")

@@ -144,11 +144,18 @@ def test_bad_panels(run: Run, tmp_path: Path, case: str) -> None:
         assert words in err
 
 
-def test_a_forecast_is_of_one_patient(run: Run, tmp_path: Path) -> None:
-    path = tmp_path / "two.csv"
+def test_a_forecast_of_several_patients_is_a_table(run: Run, tmp_path: Path) -> None:
+    path, csv = tmp_path / "two.csv", tmp_path / "rows.csv"
     path.write_text(PANEL + "B,hsCRP,1,mg/L\n")
-    code, out, err = run("forecast", path)
-    assert (code, out) == (1, "")
+    small = ("-r", "placebo", "--weeks", "2", "--virtual-patients", "600")
+    code, out, err = run("forecast", path, *small, "--csv", csv)
+    assert code == 0, err
+    assert "Forecasts of 2 of 2 patients" in out
+    assert [line.split(",")[:2] for line in csv.read_text().splitlines()[1:]] == [
+        [who, regimen] for who in "AB" for regimen in ("ssri", "placebo")
+    ]
+    code, out, err = run("forecast", path, "--scores", "week 1: HAMD17=17")
+    assert (code, out) == (2, "")
     assert "choose with --patient" in err
 
 
@@ -284,7 +291,7 @@ def test_evidence_is_pooled(run: Run, tmp_path: Path, monkeypatch: pytest.Monkey
         studies[name] = tmp_path / f"{name}.toml"
         studies[name].write_text(EVIDENCE.format(id=name, value=value))
     known = replace(load_knowledge(), study_files=studies)
-    monkeypatch.setattr("crosstalk.knowledge.loader.load_knowledge", lambda *_: known)
+    monkeypatch.setattr("crosstalk.knowledge.loader.load_knowledge", lambda *_, **__: known)
     outputs = tmp_path / "p.json", tmp_path / "p.html"
     options = ("--endpoint", "smd", "--of", "HAMD17", "--drug", "escitalopram")
     code, out, err = run("evidence", "pool", *options, "--json", outputs[0], "--html", outputs[1])
@@ -361,7 +368,7 @@ def test_too_little_memory_is_one_message(run: Run, panel: Path, monkeypatch: py
     def exhausted(*_: object, **__: object) -> None:
         raise MemoryError("Unable to allocate 134. GiB")
 
-    monkeypatch.setattr("crosstalk.twin.forecast", exhausted)
+    monkeypatch.setattr("crosstalk.twin.twin.forecast", exhausted)
     code, out, err = run("forecast", panel)
     assert (code, out) == (1, "")
     assert "not enough memory (Unable to allocate 134. GiB); ask for fewer patients or draws" in err

@@ -78,9 +78,9 @@ def test_validate_judges_a_readers_own_trial(run: Run, study: Path, tmp_path: Pa
         "log_score_class_mean", "domain", "figure", "crps", "prior", "trivial",
     }  # fmt: skip
     assert (verdict["observed"], verdict["week"]) == (-2, 6)
-    assert found["summary"]["results"] == 1
-    assert found["summary"]["coverage"]["results"] == 1
-    assert [s["domain"] for s in found["summary"]["skill"]] == ["all", "treatment contrast"]
+    assert found["overall"]["results"] == 1
+    assert found["overall"]["coverage"]["results"] == 1
+    assert [s["domain"] for s in found["overall"]["skill"]] == ["all", "treatment contrast"]
     assert found["source"] == "posterior"
     assert "<svg" in page.read_text(encoding="utf-8")
 

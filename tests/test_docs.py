@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import re
-import shlex
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args
 from xml.etree import ElementTree
 
 import pytest
-import typer
 from pydantic import TypeAdapter
 
 import crosstalk
-from crosstalk.cli import app
 from crosstalk.engine import Status
 from crosstalk.knowledge import load_knowledge
 from crosstalk.knowledge.loader import PARAMETER_COLUMNS
@@ -31,99 +27,55 @@ from crosstalk.twin.records import Forecast
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-PAGES = sorted(p for p in DOCS.rglob("*.md") if "_build" not in p.parts)
-TEXTS = [*PAGES, *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "ROADMAP.md"))]
-
-FENCE = re.compile(r"^(`{3,})(.*)\n((?:.*\n)*?)\1$", re.MULTILINE)
-SHELL_WORDS = {"cd", "git", "make", "pip", "cat", "pipx", "python", "python3", "uv", "crosstalk"}
 
 
-def named(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
-def blocks(path: Path, info: str) -> Iterator[str]:
-    for match in FENCE.finditer(path.read_text(encoding="utf-8") + "\n"):
-        if match[2].strip() == info:
-            yield match[3]
-
-
-def prose(path: Path) -> str:
-    return re.sub(r"`[^`\n]*`", "", FENCE.sub("", path.read_text(encoding="utf-8") + "\n"))
-
-
-def anchors(path: Path) -> set[str]:
-    """Anchors of the headings, as MyST and GitHub make them."""
-    headings = re.findall(r"^#{1,6} (.+)$", FENCE.sub("", path.read_text(encoding="utf-8") + "\n"), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+check = script("check")
+PAGES, TEXTS, FENCE, named = check.PAGES, check.TEXTS, check.FENCE, check.named
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=named)
-def test_relative_links_resolve(path: Path) -> None:
-    for target in re.findall(r"\]\(([^)\s]+)\)", prose(path)):
-        if re.match(r"[a-z]+:", target):
-            continue
-        name, _, anchor = target.partition("#")
-        file = (path.parent / name).resolve() if name else path
-        assert file.exists(), f"{named(path)} links to {target}"
-        if anchor and file.suffix == ".md":
-            assert anchor in anchors(file), f"{named(path)} links to {target}"
+def test_links_pictures_and_commands_lead_somewhere(path: Path) -> None:
+    assert [*check.links(path), *check.pictures(path), *check.commands(path)] == []
 
 
-def test_every_page_is_in_exactly_one_toctree() -> None:
-    listed: list[Path] = []
-    for page in PAGES:
-        for body in blocks(page, "{toctree}"):
-            for line in body.splitlines():
-                if line and not line.startswith(":"):
-                    entry = page.parent / f"{line}.md"
-                    assert entry.is_file(), f"{named(page)} lists {line}"
-                    listed.append(entry)
-    assert sorted(listed) == sorted(set(PAGES) - {DOCS / "index.md"})
-
-
-@pytest.mark.parametrize("page", PAGES, ids=named)
-def test_included_files_exist(page: Path) -> None:
-    for target in re.findall(r"^```\{literalinclude\} (\S+)$", page.read_text(encoding="utf-8"), re.MULTILINE):
-        assert (page.parent / target).is_file(), target
-
-
-def console_lines(path: Path) -> Iterator[str]:
-    for body in blocks(path, "console"):
-        lines = [line for line in body.splitlines() if line.strip()]
-        prompted = [line[2:] for line in lines if line.startswith("$ ")]
-        yield from prompted or lines
-
-
-def check_command(words: list[str]) -> None:
-    """Follow the words of a `crosstalk` command through the command line's own tree."""
-    command: Any = typer.main.get_command(app)
-    rest = words[1:]
-    while hasattr(command, "commands") and rest and not rest[0].startswith("-"):
-        assert rest[0] in command.commands, f"unknown verb {rest[0]}"
-        command, rest = command.commands[rest[0]], rest[1:]
-    options = {option for p in command.params for option in (*p.opts, *p.secondary_opts)} | {"--help"}
-    unknown = {word.split("=")[0] for word in rest if re.match(r"-{1,2}[a-z]", word)} - options
-    assert not unknown, f"unknown options {unknown}"
-
-
-@pytest.mark.parametrize("path", TEXTS, ids=named)
-def test_quoted_commands_exist(path: Path) -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    for line in console_lines(path):
-        words = shlex.split(line, comments=True)
-        first = Path(words[0]).name
-        assert first in SHELL_WORDS, f"{named(path)}: {line}"
-        if first == "crosstalk":
-            check_command([first, *words[1:]])
-        if first == "make":
-            assert set(words[1:]) <= targets, f"{named(path)}: {line}"
+def test_every_page_is_in_exactly_one_toctree_and_every_picture_is_shown() -> None:
+    assert [*check.lists(), *check.unused_pictures()] == []
 
 
 @pytest.mark.parametrize("words", ["crosstalk divine panel.csv", "crosstalk model chek", "crosstalk assess x --jsn y"])
 def test_a_wrong_command_would_be_found(words: str) -> None:
-    with pytest.raises(AssertionError, match="unknown"):
-        check_command(words.split())
+    assert check.wrong_command(words.split()).startswith("unknown")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[a](nowhere.md)", "links to nowhere.md"),
+        ("[a](#nothing)", "links to #nothing"),
+        ("![a picture of it](nowhere.png)", "shows nowhere.png"),
+        ("![it](../check.py)", "says 'it'"),
+        ("```console\n$ crosstalk divine\n```", "unknown verb divine"),
+        ("```sh\nrm -rf .\n```", "rm is no command"),
+        ("```{literalinclude} nowhere.txt\n```", "includes nowhere.txt"),
+    ],
+)
+def test_what_is_wrong_with_a_page_would_be_found(text: str, words: str, tmp_path: Path) -> None:
+    made = tmp_path / "page.md"
+    made.write_text(text + "\n")
+    found = []
+    for one in (check.links, check.pictures, check.commands):
+        found += list(one(made))
+    assert any(words in line for line in found), found
 
 
 def in_code(page: str) -> set[str]:
@@ -252,16 +204,6 @@ def test_the_sample_files_load() -> None:
     found = load_knowledge(extra=[DOCS / "samples" / "knowledge"])
     regimen = found.regimen("ssri-example-anti-tnf")
     assert [dose.drug for dose in regimen.doses] == ["escitalopram", "example-anti-tnf"]
-
-
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def outputs() -> ModuleType:

@@ -191,7 +191,7 @@ provenance = "seen"
     assert not found.results[0].inside90
     assert found.results[0].sign_ok is False
     assert found.unsupported == ("mine2026.1",)
-    assert found.summary.results == 1
+    assert found.overall.results == 1
     (one,) = found.results
     assert one.domain == "treatment contrast"
     assert one.prior.basis == "4 draws of the prior"

@@ -231,7 +231,7 @@ def test_nothing_is_replaced_silently(root: Path, tmp_path: Path, part: str) -> 
 
 
 def test_an_extra_folder_without_the_three_parts_is_refused(root: Path, tmp_path: Path) -> None:
-    with pytest.raises(KnowledgeError, match="no folder drugs, regimens or studies"):
+    with pytest.raises(KnowledgeError, match=r"no folder drugs, regimens, studies and no analytes\.toml"):
         load_knowledge(root, [tmp_path])
 
 

@@ -195,7 +195,7 @@ def test_sentences_say_what_the_verdicts_count(report: CredibilityReport, qualif
         assert f"{inside} of {len(counted)} ({100 * inside / len(counted):.0f} %) lie inside the model's" in said
         prior = sum(v.prior.lo90 <= v.observed <= v.prior.hi90 for v in counted)
         assert f"{prior} inside those of the prior predictive" in said
-    summary = qualified.validation.summary
+    summary = qualified.validation.overall
     assert summary.better_than_no_effect is not None
     pairs = [(v.log_score, v.log_score_no_effect) for v in qualified.validation.results if v.figure != "stated"]
     compared = [(a, b) for a, b in pairs if b is not None]
@@ -405,7 +405,7 @@ def test_a_validation_as_json_keeps_its_schema(qualified: Qualification) -> None
     for found in (qualified.validation,):
         content = json.loads(dump(found))
         check(content, schema, schema)
-        assert len(content["results"]) == content["summary"]["results"] == len(found.results)
+        assert len(content["results"]) == content["overall"]["results"] == len(found.results)
         assert content["results"][0]["inside90"] is found.results[0].inside90
     wrong = json.loads(dump(qualified.validation))
     wrong["results"][0]["inside90"] = "yes"
@@ -421,7 +421,7 @@ def test_the_pages_of_the_documentation_are_written_from_it(
     made = make.regions(qualified, knowledge)
     unseen, n = (sum(v.scored for v in judged.results) for judged in (qualified.validation, qualified.fit))
     assert made["headline"].startswith(f"**Skill.** On {unseen} results that it never saw")
-    assert f"Of the results that it was calibrated on, {qualified.fit.summary.coverage.model} of {n}" in made["readme"]
+    assert f"Of the results that it was calibrated on, {qualified.fit.overall.coverage.model} of {n}" in made["readme"]
     assert made["skill"].count("| domain |") == 4
     assert make.verdict_history.verdicts_of(f"<!-- credibility: validation -->\n{made['validation']}\n<!-- end -->")
     text = "<!-- credibility: headline -->\n\nSTALE\n\n<!-- end --> and <!-- credibility: misses -->\n<!-- end -->"

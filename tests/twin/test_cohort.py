@@ -339,7 +339,7 @@ def test_missing_patterns_are_counted(some: CohortAssessment) -> None:
 
 def test_frame_and_summary(some: CohortAssessment) -> None:
     frame = some.to_frame()
-    assert len(frame) == len(some) == some.summary()["n"]
+    assert len(frame) == len(some) == some.to_dict()["n"]
     assert list(frame.columns[:3]) == ["patient", "status", "reason"]
     scored = frame[frame["status"].isin(["ok", "edge"])]
     for s in KNOWLEDGE.scores:
@@ -348,7 +348,7 @@ def test_frame_and_summary(some: CohortAssessment) -> None:
     placed = frame[frame["hsCRP_position"] == "above"]
     assert (placed["hsCRP_percentile"] > 97.5).all()
     assert sum(some.statuses.values()) == len(some)
-    assert "clusters" in some.summary()
+    assert "clusters" in some.to_dict()
 
 
 def test_public_name_and_an_empty_file() -> None:

@@ -21,6 +21,7 @@ from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.population.calibrated import evidence_hash, model_hash
 from crosstalk.population.worlds import Unknown, Worlds, prior_scores, unknowns, worlds_at
 from crosstalk.provenance import versions
+from crosstalk.results import Reported
 from crosstalk.store import Store, Work
 
 __all__ = ["Calibration", "PriorPass", "Settings", "calibrate", "simulate_prior"]
@@ -73,8 +74,8 @@ class Settings:
         return worlds_at(known, scores, source).replaced(dict(self.fixed))
 
 
-@dataclass(frozen=True)
-class Calibration:
+@dataclass(frozen=True, repr=False)
+class Calibration(Reported):
     """A posterior, and all that is needed to judge it.
 
     Attributes

@@ -23,6 +23,7 @@ from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.population.between import non_negative
 from crosstalk.population.calibrated import evidence_hash, model_hash, possible_worlds
 from crosstalk.population.worlds import Worlds, prior_worlds
+from crosstalk.results import Reported
 from crosstalk.study.endpoints import from_error_scale
 from crosstalk.study.records import Figure, Result, Study
 
@@ -137,15 +138,15 @@ class Summary:
     compared_class_mean: int
 
 
-@dataclass(frozen=True)
-class Validation:
+@dataclass(frozen=True, repr=False)
+class Validation(Reported):
     """Verdicts of some studies under one set of worlds.
 
     ``unsupported`` names results that no world could give; ``model`` and ``evidence`` are hashes of what was judged.
     """
 
     results: tuple[Verdict, ...]
-    summary: Summary
+    overall: Summary
     source: str
     seed: int
     patients: int

@@ -24,6 +24,7 @@ from crosstalk.cli.app import app as serve_app
 from crosstalk.cli.calibration import calibrate, qualify, sensitivity, validate
 from crosstalk.cli.catalogues import analytes, drugs, regimens, schema
 from crosstalk.cli.cohorts import learn, predict
+from crosstalk.cli.defaults import NAME, read_defaults
 from crosstalk.cli.demo import demo
 from crosstalk.cli.evidence import evidence_app
 from crosstalk.cli.files import read
@@ -35,6 +36,7 @@ from crosstalk.cli.plates import plate
 from crosstalk.cli.registry import registry_app
 from crosstalk.cli.studies import simulate
 from crosstalk.cli.trials import trial
+from crosstalk.cli.verbs import verb
 from crosstalk.errors import CrosstalkError
 from crosstalk.extras import check_installation, missing
 from crosstalk.limits import printable
@@ -45,20 +47,21 @@ app = typer.Typer(
     name="crosstalk",
     help="From a patient's immune panel to a treatment forecast for major depressive disorder. Research use only.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
 # the order of the help
-for verb in (
+for command in (
     read, assess, forecast, page, plate, simulate, run, trial, analyse, learn, predict, calibrate, validate, qualify,
     sensitivity, drugs, regimens, analytes, schema, demo,
 ):  # fmt: skip
-    app.command()(verb)
-app.add_typer(evidence_app, name="evidence")
-app.add_typer(model_app, name="model")
-app.add_typer(registry_app, name="registry")
-app.command("app")(serve_app)
+    app.command()(command if command in (schema, demo) else verb(command))
+for group, words in ((evidence_app, "evidence"), (model_app, "model"), (registry_app, "registry")):
+    for info in group.registered_commands:
+        assert info.callback is not None
+        info.callback = verb(info.callback)
+    app.add_typer(group, name=words)
+app.command("app")(verb(serve_app))
 
 
 def main() -> None:
@@ -125,8 +128,16 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def _root(
+    ctx: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE", help=f"Defaults of options; {NAME} of this folder by default."),
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
     ] = False,
 ) -> None:
-    pass
+    file = config if config is not None else Path(NAME)
+    if config is not None or file.is_file():
+        ctx.default_map = read_defaults(file, ctx)
+        ctx.obj = str(file)

@@ -223,7 +223,7 @@ def qualify(
         from crosstalk.report.credibility import validation_tables
         from crosstalk.report.skill import skill_tables
 
-        render((*skill_tables(found.fit.summary, "fitted results"), *validation_tables(found.validation)))
+        render((*skill_tables(found.fit.overall, "fitted results"), *validation_tables(found.validation)))
         say_written(html)
 
 

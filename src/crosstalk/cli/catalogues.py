@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crosstalk.cli.common import check_outputs, show
-from crosstalk.cli.options import JsonFile
+from crosstalk.cli.options import JsonFile, names_of
 
 if TYPE_CHECKING:
     from crosstalk.report.catalogue import Table
@@ -18,7 +18,10 @@ __all__ = ["analytes", "drugs", "regimens", "schema"]
 
 
 def drugs(
-    drug: Annotated[str | None, typer.Argument(metavar="[DRUG]", help="Show one.")] = None, json: JsonFile = None
+    drug: Annotated[
+        str | None, typer.Argument(metavar="[DRUG]", help="Show one.", autocompletion=names_of("drugs"))
+    ] = None,
+    json: JsonFile = None,
 ) -> None:
     """List the drug library, or show one drug with its sources."""
     from crosstalk.report.catalogue import drug_tables
@@ -27,7 +30,10 @@ def drugs(
 
 
 def regimens(
-    regimen: Annotated[str | None, typer.Argument(metavar="[REGIMEN]", help="Show one.")] = None, json: JsonFile = None
+    regimen: Annotated[
+        str | None, typer.Argument(metavar="[REGIMEN]", help="Show one.", autocompletion=names_of("regimens"))
+    ] = None,
+    json: JsonFile = None,
 ) -> None:
     """List the regimens that a forecast compares, or show one with its evidence."""
     from crosstalk.report.catalogue import regimen_tables
@@ -36,7 +42,10 @@ def regimens(
 
 
 def analytes(
-    analyte: Annotated[str | None, typer.Argument(metavar="[ANALYTE]", help="Show one.")] = None, json: JsonFile = None
+    analyte: Annotated[
+        str | None, typer.Argument(metavar="[ANALYTE]", help="Show one.", autocompletion=names_of("analytes"))
+    ] = None,
+    json: JsonFile = None,
 ) -> None:
     """List what a panel may hold, with units and codes, or show one analyte."""
     from crosstalk.report.catalogue import analyte_tables
@@ -44,7 +53,7 @@ def analytes(
     _catalogue(analyte_tables, analyte, json)
 
 
-def schema(name: Annotated[str, typer.Argument(help="assess, forecast or simulate.")]) -> None:
+def schema(name: Annotated[str, typer.Argument(help="assess, forecast, forecasts, simulate or validate.")]) -> None:
     """Print the JSON schema of a result."""
     import json as json_module
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -14,10 +14,6 @@ from crosstalk.cli.files import with_map
 from crosstalk.cli.options import HtmlFile, JsonFile, MapFile, Occasion, Quiet, Seed
 from crosstalk.errors import UsageError
 from crosstalk.limits import printable
-
-if TYPE_CHECKING:
-    from crosstalk.learn.ladder import Ladder
-    from crosstalk.learn.records import Learnt
 
 __all__ = ["learn", "predict"]
 
@@ -83,6 +79,7 @@ def learn(
     check_outputs(json, html, out, inputs=[cohort, mapping])
     if better not in ("", "higher", "lower"):
         raise UsageError(f"--better {better}: expected higher or lower")
+    from crosstalk.api.cohorts import lock as locked
     from crosstalk.learn.cohort import CohortColumns, read_cohort
     from crosstalk.learn.learning import learn_with_ladder, mechanism_steps
     from crosstalk.provenance import cache_folder
@@ -109,7 +106,7 @@ def learn(
     write_wanted(
         (json, lambda: dump(found)),
         (html, lambda: learn_html(found)),
-        (out, lambda: _locked(read, ladder, found, lock)),
+        (out, lambda: locked(read, ladder, found, lock).to_json()),
     )
     work.clear()
     if not quiet:
@@ -157,27 +154,3 @@ def predict(
 
 def _command() -> str:
     return shlex.join(["crosstalk", *sys.argv[1:]])
-
-
-def _locked(read: Any, ladder: Ladder, found: Learnt, wanted: str) -> str:
-    """The locked model as text: the rung asked for, or the least that predicts as well as any."""
-    import json
-
-    from crosstalk.learn.locked import freeze
-    from crosstalk.report.documents import dump
-
-    rung = wanted or earned(found)
-    own = next((m for m in found.models if m.rung == rung and m.learner == "penalised"), None)
-    kept = json.loads(dump(own.performance)) if own is not None and own.performance is not None else None
-    return freeze(read, ladder, rung, kept).to_json()
-
-
-def earned(found: Learnt) -> str:
-    """The panel if it adds, or CRP if that adds, else the clinical rung; the fullest run where none of it was."""
-    better = {d.model for d in found.differences if d.learner == "penalised" and d.verdict == "better"
-              and d.reference in ("clinical", "prevalence")}  # fmt: skip
-    ran = [m.rung for m in found.models if not m.skipped and m.rung in ("panel", "crp", "clinical")]
-    for rung in ("panel", "crp"):
-        if rung in better and rung in ran:
-            return rung
-    return "clinical" if "clinical" in ran else ran[-1] if ran else "panel"

@@ -215,14 +215,7 @@ def progress(text: str, quiet: bool) -> Iterator[Callable[[str, float], None] | 
     if quiet or not sys.stderr.isatty():
         yield None
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from crosstalk.progress import bar
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(text, total=1.0)
-
-        def say(words: str, share: float) -> None:
-            bar.update(task, description=f"{text}: {words}"[:48].ljust(48), completed=share)
-
+    with bar(text) as say:
         yield say

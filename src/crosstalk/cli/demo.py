@@ -29,11 +29,11 @@ def example_files() -> Path:
 def demo(
     folder: Annotated[Path, typer.Argument(help="Where to put the folder examples/; here by default.")] = Path(),
 ) -> None:
-    """Write the examples of the documentation: ten real panels, two published groups, studies, trials."""
+    """Write the examples of the documentation: panels, exports, a plate, studies, trials, an extension."""
     from crosstalk.provenance import atomic_write
 
     source = example_files()
-    files = sorted(path for path in source.rglob("*") if path.is_file())
+    files = sorted(path for path in source.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     if not files:
         raise OutputError(f"{source}: holds no example; install Crosstalk again")
     if not folder.is_dir():

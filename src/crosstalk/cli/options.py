@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +21,19 @@ __all__ = [
     "Quiet",
     "Seed",
     "VirtualPatients",
+    "names_of",
 ]
+
+
+def names_of(kind: str) -> Callable[[str], list[str]]:
+    """Complete the ids of what is known: ``drugs``, ``regimens``, ``analytes`` or ``study_files``."""
+
+    def names(incomplete: str) -> list[str]:
+        from crosstalk.knowledge.loader import load_knowledge
+
+        return [name for name in getattr(load_knowledge(), kind) if name.startswith(incomplete)]
+
+    return names
 
 
 def _hush(quiet: bool) -> bool:

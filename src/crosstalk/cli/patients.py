@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crosstalk.cli.common import check_outputs, console, open_engine, progress, say_written, status, warn, write_wanted
+from crosstalk.cli.common import (
+    check_outputs,
+    console,
+    open_engine,
+    progress,
+    render,
+    say_written,
+    status,
+    warn,
+    write_wanted,
+)
 from crosstalk.cli.files import with_map
 from crosstalk.cli.options import (
     EngineName,
@@ -21,8 +31,10 @@ from crosstalk.cli.options import (
     Quiet,
     Seed,
     VirtualPatients,
+    names_of,
 )
 from crosstalk.errors import UsageError
+from crosstalk.limits import printable
 
 if TYPE_CHECKING:
     from crosstalk.panel.mapping import FileMap
@@ -107,7 +119,12 @@ def forecast(
     panel: PanelFile,
     regimen: Annotated[
         list[str] | None,
-        typer.Option("--regimen", "-r", help="Regimen to forecast; repeat for several (default: all)."),
+        typer.Option(
+            "--regimen",
+            "-r",
+            help="Regimen to forecast; repeat for several (default: all).",
+            autocompletion=names_of("regimens"),
+        ),
     ] = None,
     weeks: Annotated[int, typer.Option("--weeks", min=1, max=104, help="Horizon.")] = 12,
     scores: Annotated[
@@ -116,31 +133,38 @@ def forecast(
     ] = None,
     on: Annotated[
         str | None,
-        typer.Option("--on", metavar="REGIMEN", help="Regimen of the early scores (default: the reference)."),
+        typer.Option(
+            "--on",
+            metavar="REGIMEN",
+            help="Regimen of the early scores (default: the reference).",
+            autocompletion=names_of("regimens"),
+        ),
     ] = None,
     patient: Patient = None,
     occasion: Occasion = None,
     mapping: MapFile = None,
     json: JsonFile = None,
     html: HtmlFile = None,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="Write a row per patient and regimen.")
+    ] = None,
     seed: Seed = 1,
     virtual_patients: VirtualPatients = 20_000,
     jobs: Jobs = None,
     engine_name: EngineName = "fast",
     quiet: Quiet = False,
 ) -> None:
-    """Forecast one patient under each regimen: a hypothesis, not advice.
+    """Forecast one patient, or each of a file, under each regimen: a hypothesis, not advice.
 
     Of several occasions, the first is the baseline, and scores of later ones count as scores seen early.
     """
-    check_outputs(json, html, inputs=[panel, mapping])
+    check_outputs(json, html, csv, inputs=[panel, mapping])
+    from crosstalk.api.patients import forecast as run
     from crosstalk.knowledge.loader import load_knowledge
-    from crosstalk.panel.reader import one_patient, read_panel
-    from crosstalk.report.documents import dump
-    from crosstalk.report.html import forecast_html
-    from crosstalk.twin import forecast as run
+    from crosstalk.panel.reader import read_panel
+    from crosstalk.spreadsheets import frame_csv
+    from crosstalk.twin.records import Forecast
     from crosstalk.twin.sequential import EarlyScore
-    from crosstalk.twin.visits import course_of
 
     for name in (*(regimen or ()), *([on] if on else ())):
         load_knowledge().regimen(name)
@@ -154,20 +178,20 @@ def forecast(
 
     file = with_map(panel, mapping, quiet, found)
     warn(file.warnings, quiet)
-    if any(p.visit for p in file.panels) and not one:
-        baseline, more, told = course_of(file, patient, weeks=weeks)
-        early += more
-        warn(told, quiet)
-    else:
-        baseline = one_patient(file, patient)
-    with open_engine(engine_name, jobs) as engine, status("forecasting", quiet) as say:
+    with open_engine(engine_name, jobs) as engine, progress("forecast", quiet) as say:
         result = run(
-            baseline, regimens=regimen or (), scores=early, on=on, engine=engine, seed=seed,
-            virtual_patients=virtual_patients, weeks=weeks, progress=say,
+            file, regimens=regimen or (), scores=early, on=on, patient=patient, occasion=occasion, engine=engine,
+            seed=seed, virtual_patients=virtual_patients, weeks=weeks, progress=say,
         )  # fmt: skip
-    write_wanted((json, lambda: dump(result)), (html, lambda: forecast_html(result)))
+    write_wanted((json, result.to_json), (html, result.to_html), (csv, lambda: frame_csv(result.to_frame())))
     if not quiet:
-        from crosstalk.report.terminal import render_forecast
+        if isinstance(result, Forecast):
+            from crosstalk.report.terminal import render_forecast
 
-        render_forecast(result, console())
-        say_written(json, html)
+            render_forecast(result, console())
+        else:
+            from crosstalk.report.forecasts import forecasts_tables, forecasts_words
+
+            console().print(printable("\n".join(forecasts_words(result))), markup=False)
+            render(forecasts_tables(result), whole=("patient", "model knows"))
+        say_written(json, html, csv)

@@ -8,14 +8,21 @@ from typing import Annotated
 import typer
 
 from crosstalk.cli.common import check_outputs, console, open_engine, say_written, status, write_wanted
-from crosstalk.cli.options import EngineName, HtmlFile, Jobs, JsonFile, Quiet, Seed
+from crosstalk.cli.options import EngineName, HtmlFile, Jobs, JsonFile, Quiet, Seed, names_of
 from crosstalk.limits import PATIENTS
 
 __all__ = ["simulate"]
 
 
 def simulate(
-    study: Annotated[str, typer.Argument(metavar="STUDY", help="A study file (TOML), or the id of one that ships.")],
+    study: Annotated[
+        str,
+        typer.Argument(
+            metavar="STUDY",
+            help="A study file (TOML), or the id of one that ships.",
+            autocompletion=names_of("study_files"),
+        ),
+    ],
     patients: Annotated[
         int, typer.Option("--patients", "-n", min=1, max=PATIENTS, help="Virtual patients; each runs every arm.")
     ] = 100,
@@ -40,7 +47,6 @@ def simulate(
 ) -> None:
     """Run a study, challenge or trial on virtual patients."""
     check_outputs(csv, json, html, inputs=[study])
-    from crosstalk.knowledge.loader import load_knowledge
     from crosstalk.population.run import simulate as run
     from crosstalk.report.documents import dump
     from crosstalk.report.html import simulation_html
@@ -53,7 +59,7 @@ def simulate(
         result = run(
             plan, patients=patients, seed=seed, worlds=worlds, true_daily=true_daily, circadian=circadian, engine=engine
         )
-        summary = summarise(result, load_knowledge())
+        summary = summarise(result, result.known)
     write_wanted(
         (csv, lambda: frame_csv(result.to_frame())),
         (json, lambda: dump(summary)),

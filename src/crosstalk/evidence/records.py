@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from crosstalk.results import Reported
 from crosstalk.study.records import Eligibility, Endpoint, Figure, Marker
 
 __all__ = [
@@ -204,8 +205,8 @@ class Subgroup:
     i2: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Pool:
+@dataclass(frozen=True, slots=True, repr=False)
+class Pool(Reported):
     """A pooled effect with everything that went into it.
 
     ``estimate`` (``low`` to ``high``) is the mean effect with its 95 % interval after Hartung and Knapp,

@@ -1,7 +1,9 @@
 """The one reader of the knowledge files: every table is checked and becomes a typed record.
 
 To add a drug, a regimen or a study, add a file: to the folders ``drugs``, ``regimens`` or ``studies`` beside this
-module, or to folders of the same names in a place of your own that is passed as ``extra``.
+module, or to folders of the same names in a place of your own, where a file ``analytes.toml`` adds analytes too. Such
+a place is passed as ``extra``, named by the environment variable ``CROSSTALK_KNOWLEDGE`` (the option ``--knowledge``
+sets it), or brought by an installed package (`crosstalk.extensions`).
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import difflib
 import functools
 import hashlib
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 
 from crosstalk.errors import KnowledgeError, UsageError
+from crosstalk.extensions import KNOWLEDGE, brought
 from crosstalk.knowledge.discounts import EvidenceFile
 from crosstalk.knowledge.records import (
     Analyte,
@@ -51,7 +55,10 @@ from crosstalk.limits import read_toml, shown
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-__all__ = ["Knowledge", "load_knowledge"]
+__all__ = ["VARIABLE", "Knowledge", "load_knowledge", "own_folders"]
+
+VARIABLE = "CROSSTALK_KNOWLEDGE"
+"""Environment variable that names folders of one's own; so that processes that work for this one have them too."""
 
 PARAMETER_COLUMNS = (
     "id", "module", "value", "unit", "lower", "upper", "prior", "role", "kind", "doi", "place", "meaning",
@@ -62,6 +69,7 @@ RANGE_COLUMNS = (
     "analyte", "assay", "specimen", "sex", "age_from", "age_below", "bmi_from", "bmi_below", "n", "n_effective",
     "p2_5", "p25", "median", "p75", "p97_5", "median_se", "kind", "doi", "place",
 )  # fmt: skip
+PARTS, ANALYTES = ("drugs", "regimens", "studies"), "analytes.toml"
 NAME = 100  # characters of a name that are compared with the known ones
 _KNOWLEDGE_SUFFIXES = {".ant", ".nc", ".toml", ".tsv"}
 _PRIOR = re.compile(r"fixed|(lognormal|normal)\((\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)\)")
@@ -132,15 +140,32 @@ class Knowledge:
         return _find(self.scales, name, "scale", names)
 
 
-def load_knowledge(root: Path | None = None, extra: Iterable[Path] = ()) -> Knowledge:
+def own_folders() -> tuple[Path, ...]:
+    """Folders that add to the shipped knowledge: of installed packages, then those that the environment names.
+
+    Raises
+    ------
+    KnowledgeError
+        If a package brings something else than a path.
+    """
+    found = []
+    for who, folder in brought(KNOWLEDGE):
+        if not isinstance(folder, (str, os.PathLike)):
+            raise KnowledgeError(f"{who}: brings a {type(folder).__name__}; expected the path of a folder; mend it")
+        found.append(Path(folder))
+    return (*found, *(Path(part) for part in os.environ.get(VARIABLE, "").split(os.pathsep) if part))
+
+
+def load_knowledge(root: str | Path | None = None, extra: Iterable[str | Path] | None = None) -> Knowledge:
     """Read and check the knowledge files; a second call with unchanged files returns the same object.
 
     Parameters
     ----------
-    root : Path, optional
+    root : str or Path, optional
         Folder with the knowledge files. The default is the one that ships with Crosstalk.
-    extra : iterable of Path
-        Folders of your own. Each may hold ``drugs``, ``regimens`` and ``studies``, whose files add to the shipped ones.
+    extra : iterable of str or Path, optional
+        Folders of your own. Each may hold ``drugs``, ``regimens`` and ``studies``, whose files add to the shipped ones,
+        and ``analytes.toml``. By default those of `own_folders`, or none where ``root`` is given.
 
     Returns
     -------
@@ -151,15 +176,23 @@ def load_knowledge(root: Path | None = None, extra: Iterable[Path] = ()) -> Know
     ------
     KnowledgeError
         If a file is missing, breaks its schema, or repeats an id.
+
+    Examples
+    --------
+    >>> load_knowledge().regimen("ssri").name
+    'Escitalopram 10 mg'
     """
     base = (Path(__file__).parent if root is None else Path(root)).resolve()
-    folders = tuple(Path(folder).resolve() for folder in extra)
+    given = (own_folders() if root is None else ()) if extra is None else extra
+    folders = tuple(dict.fromkeys(Path(folder).resolve() for folder in given))
     if not base.is_dir():
         raise KnowledgeError(f"{base}: no such folder; expected the folder with the knowledge files")
     for folder in folders:
-        if not any((folder / part).is_dir() for part in ("drugs", "regimens", "studies")):
+        if not folder.is_dir():
+            raise KnowledgeError(f"{folder}: no such folder; expected one with {', '.join(PARTS)} or {ANALYTES} in it")
+        if not any((folder / part).exists() for part in (*PARTS, ANALYTES)):
             raise KnowledgeError(
-                f"{folder}: found no folder drugs, regimens or studies in it; put your files into one of these"
+                f"{folder}: found no folder {', '.join(PARTS)} and no {ANALYTES} in it; put your files there"
             )
     files = tuple(_knowledge_files(base, folders))
     stamps = tuple((path, status.st_mtime_ns, status.st_size) for _, path in files for status in (path.stat(),))
@@ -176,13 +209,21 @@ def _load(root: Path, extra: tuple[Path, ...], stamps: tuple[tuple[Path, int, in
     regimens = _read_regimens(folders, drugs)
     scale_tables = _tables(root / "scales.toml", ScaleTable, "scale")
     scales = scale_records(scale_tables, root / "scales.toml")
-    analyte_tables = _tables(root / "analytes.toml", AnalyteTable, "analyte")
-    for id_ in scales.keys() & analyte_tables.keys():
-        raise KnowledgeError(f"{root / 'analytes.toml'}: analyte.{id_}: is also a scale of scales.toml; drop it here")
-    analytes = {id_: table.record(id_) for id_, table in analyte_tables.items()}
+    analytes: dict[str, Analyte] = {}
+    names: dict[str, str] = {}
+    for file in (folder / ANALYTES for folder in folders if folder == root or (folder / ANALYTES).is_file()):
+        tables = _tables(file, AnalyteTable, "analyte")
+        for id_ in tables:
+            if id_ in scales or id_ in analytes:
+                other = "a scale of scales.toml" if id_ in scales else "an analyte that is known"
+                raise KnowledgeError(f"{file}: analyte.{id_}: is also {other}; drop it here, or give it another name")
+        own = {id_: table.record(id_) for id_, table in tables.items()}
+        names = _name_index(own, file, names)
+        analytes |= own
     for id_, ranges in _read_ranges(root / "ranges.tsv", analytes).items():
         analytes[id_] = replace(analytes[id_], references=(*ranges, *analytes[id_].references))
-    analytes |= {id_: table.analyte(id_) for id_, table in scale_tables.items()}
+    scored = {id_: table.analyte(id_) for id_, table in scale_tables.items()}
+    analytes |= scored
     return Knowledge(
         root=root,
         parameters=parameters,
@@ -198,7 +239,7 @@ def _load(root: Path, extra: tuple[Path, ...], stamps: tuple[tuple[Path, int, in
         references=_read_references(root / "references.tsv"),
         discounts=_validate(EvidenceFile, _toml(root / "evidence.toml"), root / "evidence.toml").record(),
         sha256=_hash(root, extra),
-        analyte_names=_name_index(analytes, root / "analytes.toml"),
+        analyte_names=_name_index(scored, root / "scales.toml", names),
         meanings=_read_meanings(root / "variables.tsv"),
     )
 
@@ -224,8 +265,9 @@ def _find(records: Mapping[str, Record], name: str, what: str, names: Mapping[st
     raise UsageError(f"unknown {what} '{shown(name)}': {hint}")
 
 
-def _name_index(analytes: Mapping[str, Analyte], path: Path) -> dict[str, str]:
-    index: dict[str, str] = {}
+def _name_index(analytes: Mapping[str, Analyte], path: Path, known: Mapping[str, str]) -> dict[str, str]:
+    """Names that are known, and those of more analytes."""
+    index = dict(known)
     for id_, analyte in analytes.items():
         for name in (id_, analyte.name, *analyte.aliases, *analyte.loinc):
             other = index.setdefault(normal_name(name), id_)
@@ -243,9 +285,11 @@ def _knowledge_files(root: Path, extra: Iterable[Path]) -> Iterator[tuple[str, P
         if path.suffix in _KNOWLEDGE_SUFFIXES and path.is_file():
             yield path.relative_to(root).as_posix(), path
     for folder in extra:
-        for part in ("drugs", "regimens", "studies"):
+        for part in PARTS:
             for path in sorted((folder / part).glob("*.toml")):
                 yield f"extra/{part}/{path.name}", path
+        if (folder / ANALYTES).is_file():
+            yield f"extra/{ANALYTES}", folder / ANALYTES
 
 
 def _hash(root: Path, extra: Iterable[Path]) -> str:

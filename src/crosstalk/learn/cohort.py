@@ -21,6 +21,7 @@ from crosstalk.panel.mapping import FileMap
 from crosstalk.panel.reader import read_panel
 from crosstalk.panel.records import Panel, PanelFile
 from crosstalk.panel.registry import read_cells
+from crosstalk.results import Shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,8 +88,8 @@ class CohortColumns:
         return found
 
 
-@dataclass(frozen=True)
-class Cohort:
+@dataclass(frozen=True, repr=False)
+class Cohort(Shown):
     """Patients with predictors, and an outcome if the file has one.
 
     Attributes

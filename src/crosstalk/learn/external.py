@@ -11,6 +11,7 @@ from scipy.special import expit, logit
 from crosstalk.errors import LearnError
 from crosstalk.learn.cohort import Cohort
 from crosstalk.learn.locked import Applied, LockedModel, Shift, apply, shift
+from crosstalk.results import Reported
 from crosstalk.statistics.calibration_curve import Calibration, calibration, recalibrate
 from crosstalk.statistics.metrics import Measure, auc, brier, line, log_score, mean_estimate, r_squared
 from crosstalk.statistics.net_benefit import NetBenefit, decision_curve
@@ -48,8 +49,8 @@ class External:
     covered: float | None
 
 
-@dataclass(frozen=True)
-class Prediction:
+@dataclass(frozen=True, repr=False)
+class Prediction(Reported):
     """What `crosstalk predict` found."""
 
     model: str

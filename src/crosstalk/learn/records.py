@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from crosstalk.results import Reported
 from crosstalk.statistics.adequacy import Adequacy
 from crosstalk.statistics.calibration_curve import Calibration
 from crosstalk.statistics.folds import Difference
@@ -168,8 +169,8 @@ class Comparison:
     claim: bool
 
 
-@dataclass(frozen=True)
-class Learnt:
+@dataclass(frozen=True, repr=False)
+class Learnt(Reported):
     """Everything `crosstalk learn` found.
 
     Attributes

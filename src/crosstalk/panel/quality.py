@@ -27,6 +27,7 @@ from crosstalk.panel.records import Quality
 from crosstalk.panel.replicates import Outcome, of_dilutions, precision
 from crosstalk.panel.vendor import Reanalysis, reanalyse
 from crosstalk.provenance import hash_bytes, package_version
+from crosstalk.results import Reported
 
 __all__ = [
     "AnalyteQuality", "Bridge", "Check", "Grade", "PlateQuality", "PlateReport", "SampleResult", "assess_plates",
@@ -162,8 +163,8 @@ class Bridge:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class PlateReport:
+@dataclass(frozen=True, slots=True, repr=False)
+class PlateReport(Reported):
     """Quality of one or more plates, and how they agree with each other."""
 
     plates: tuple[PlateQuality, ...]

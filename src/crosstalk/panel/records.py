@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+from crosstalk.results import Shown
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Censoring", "Measurement", "Panel", "PanelFile", "Quality"]
 
@@ -56,8 +61,8 @@ class Measurement:
     remarks: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Panel:
+@dataclass(frozen=True, slots=True, repr=False)
+class Panel(Shown):
     """All measurements of one patient on one occasion.
 
     Attributes
@@ -92,8 +97,8 @@ class Panel:
     weeks: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PanelFile:
+@dataclass(frozen=True, slots=True, repr=False)
+class PanelFile(Shown):
     """The panels of one file, with its path, its SHA-256, its format and the warnings that reading gave.
 
     ``columns`` are the header of a table, ``decimal`` its decimal sign.
@@ -106,3 +111,18 @@ class PanelFile:
     format: str = ""
     columns: tuple[str, ...] = ()
     decimal: str = "."
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per value: patient, analyte, value in the analyte's own unit, what it was given as and where.
+
+        ``censored`` is empty for an exact value, see `Measurement`.
+        """
+        import pandas as pd
+
+        columns = ("patient", "analyte", "value", "upper", "censored", "given", "place", "specimen", "quality")
+        rows = [
+            (p.patient, m.analyte, m.value, m.upper, m.censored, m.given, m.place, m.specimen, m.quality)
+            for p in self.panels
+            for m in p.measurements.values()
+        ]
+        return pd.DataFrame(rows, columns=list(columns))

@@ -15,7 +15,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crosstalk.errors import PanelError
+from crosstalk.errors import PanelError, UsageError
+from crosstalk.extensions import FORMATS, brought
 from crosstalk.panel.entries import Reading, Wanted
 
 if TYPE_CHECKING:
@@ -153,14 +154,37 @@ class Look:
         return bool(sign.search(self.text[:length]))
 
 
-@cache
 def formats() -> tuple[Format, ...]:
-    """Every format that is known, in the order in which they are asked: those of the modules of ``panel/formats``."""
+    """Every format that is known, in the order in which they are asked.
+
+    Those of the modules of ``panel/formats``, and those that installed packages bring (`crosstalk.extensions`).
+
+    Raises
+    ------
+    UsageError
+        If a package brings something else than formats, or one with an id that is taken.
+    """
+    own = _formats()
+    taken = {f.id: "Crosstalk" for f in own}
+    found = list(own)
+    for who, more in brought(FORMATS):
+        for one in more if isinstance(more, (list, tuple)) else (more,):
+            if not isinstance(one, Format):
+                raise UsageError(f"{who}: brings a {type(one).__name__}; expected crosstalk.panel.registry.Format")
+            if one.id in taken:
+                raise UsageError(f"{who}: brings the format '{one.id}', which {taken[one.id]} has; rename or uninstall")
+            taken[one.id] = who
+            found.append(one)
+    return tuple(sorted(found, key=lambda f: (f.rank, f.id)))
+
+
+@cache
+def _formats() -> tuple[Format, ...]:
     package = import_module("crosstalk.panel.formats")
     found: list[Format] = []
     for info in pkgutil.iter_modules(package.__path__):
         found += import_module(f"crosstalk.panel.formats.{info.name}").FORMATS
-    return tuple(sorted(found, key=lambda f: (f.rank, f.id)))
+    return tuple(found)
 
 
 def recognise(path: Path) -> Format:

@@ -20,6 +20,7 @@ from crosstalk.population.measure import noise_table, observable_factor, record_
 from crosstalk.population.patients import Patients
 from crosstalk.population.treatment import treatment_problem
 from crosstalk.population.worlds import Worlds
+from crosstalk.results import Reported
 from crosstalk.study.counterpart import estimate
 from crosstalk.study.protocol import HOURS_PER_WEEK, earlier_doses
 from crosstalk.study.records import Arm, Eligibility, Result, Study
@@ -33,8 +34,8 @@ __all__ = ["StudyRun", "arm_problem", "simulate", "simulate_worlds", "study_mode
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class StudyRun:
+@dataclass(frozen=True, repr=False)
+class StudyRun(Reported):
     """Recorded courses of every arm of a study.
 
     The same virtual patients run through every arm of one population, so differences between arms are free of chance
@@ -52,6 +53,8 @@ class StudyRun:
         By arm and position of the patient.
     engine : str
         Kind of engine that ran it.
+    knowledge : Knowledge, optional
+        What it was run with; that in force by default.
     """
 
     study: Study
@@ -61,6 +64,12 @@ class StudyRun:
     enrolled: Mapping[str, Enrolled]
     failures: Mapping[str, Mapping[int, Failure]]
     engine: str = ""
+    knowledge: Knowledge | None = None
+
+    @property
+    def known(self) -> Knowledge:
+        """The knowledge that it was run with."""
+        return self.knowledge or load_knowledge()
 
     @property
     def _main(self) -> Enrolled:
@@ -86,9 +95,9 @@ class StudyRun:
         """Which patients fall into a stratum by what was measured at enrolment, shape (n_patients,)."""
         return within(self.baseline[limits.analyte], limits)
 
-    def estimate(self, result: Result, knowledge: Knowledge) -> Statistic:
+    def estimate(self, result: Result, knowledge: Knowledge | None = None) -> Statistic:
         """The simulated counterpart of one published result."""
-        return self._estimate(result, knowledge, None)
+        return self._estimate(result, knowledge or self.known, None)
 
     def estimates_by_world(self, results: Sequence[Result], knowledge: Knowledge) -> tuple[Array, Array]:
         """Counterparts of some results in each world, of a run of `simulate_worlds`.
@@ -297,7 +306,7 @@ def _run(
         failures[arm.id] = failed
         for output, course in seen.items():
             courses[arm.id, output] = _after_leaving(course, gone, study.missing)
-    return StudyRun(study, seed, times, courses, enrolled, failures, type(engine).__name__)
+    return StudyRun(study, seed, times, courses, enrolled, failures, type(engine).__name__, knowledge)
 
 
 def _treatments(arm: Arm, patients: Patients) -> Iterator[tuple[Arm, NDArray[np.intp]]]:

@@ -52,7 +52,7 @@ def cohort_json(result: CohortAssessment) -> str:
     ``refused`` maps analytes to what was wrong with their value.
     """
     rows = ",\n".join(json.dumps(row, ensure_ascii=False, allow_nan=False) for row in _rows(result))
-    summary = json.dumps(plain(result.summary()), indent=2, ensure_ascii=False, allow_nan=False)
+    summary = json.dumps(plain(result.to_dict()), indent=2, ensure_ascii=False, allow_nan=False)
     return f'{{"patients": [\n{rows}\n],\n"summary": {summary}}}\n'
 
 

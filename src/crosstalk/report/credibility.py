@@ -127,7 +127,7 @@ def credibility_html(report: CredibilityReport) -> str:
             _Judged(
                 "Validation",
                 found,
-                skill_tables(found.summary, _unseen(found)),
+                skill_tables(found.overall, _unseen(found)),
                 _unseen(found),
                 _by_study(found, report),
                 evidence_charts.verdict_charts(found.results, "validation", "Validation"),
@@ -135,7 +135,7 @@ def credibility_html(report: CredibilityReport) -> str:
             for found in (report.validation,)
             if found is not None
         ],
-        fit_skill=[] if report.fit is None else skill_tables(report.fit.summary, "fitted results"),
+        fit_skill=[] if report.fit is None else skill_tables(report.fit.overall, "fitted results"),
         levels=[(words, [c for c in report.contractions or () if c.verdict == key]) for key, words in LEVELS.items()],
         pairs=(report.confoundings or ())[:PAIRS],
         chance=None if report.calibration is None else (report.calibration.settings.members - 1) ** -0.5,
@@ -221,14 +221,14 @@ def sentences(report: CredibilityReport) -> tuple[str, ...]:
             + (f"; {_share(recalled, len(targets.items))} were recalled, not looked up." if recalled else ".")
         )
     for part, what in ((report.fit, "fitted results"), (report.validation, None)):
-        if part is not None and part.summary.skill:
-            skill = part.summary.skill
+        if part is not None and part.overall.skill:
+            skill = part.overall.skill
             said = (
                 skill_sentence(skill[0], what or _unseen(part)),
                 domain_sentence(skill),
-                f"{coverage_text(part.summary.coverage)}.",
-                _left_out(part.summary),
-                _signs(part.summary),
+                f"{coverage_text(part.overall.coverage)}.",
+                _left_out(part.overall),
+                _signs(part.overall),
                 _scores(part) if part is report.validation else "",
             )
             found.append(" ".join(words for words in said if words))
@@ -295,7 +295,7 @@ def validation_tables(validation: Validation) -> tuple[Table, ...]:
     columns = ("result", "observed (90 %)", "predicted (90 %)", "verdict")
     studies = len({v.study for v in validation.results})
     title = f"{_count(len(rows), 'result')} of {_count(studies, 'study')}, {_made(validation)}"
-    tables = [*skill_tables(validation.summary, _unseen(validation)), Table(title, columns, rows)]
+    tables = [*skill_tables(validation.overall, _unseen(validation)), Table(title, columns, rows)]
     more = _more_table(validation)
     if more.rows:
         tables.append(more)
@@ -466,7 +466,7 @@ def _meanings(c: Calibration, knowledge: Knowledge) -> dict[str, str]:
 
 def _more_table(found: Validation) -> Table:
     """Signs, and comparisons that few results allow."""
-    s, rows = found.summary, []
+    s, rows = found.overall, []
     if s.signs:
         rows.append(("sign right, where the observed interval holds no null", _share(s.signs_ok, s.signs)))
     for name, gain, better, n in _rivals(found):
@@ -516,7 +516,7 @@ def _scores(found: Validation) -> str:
 
 def _rivals(found: Validation) -> list[tuple[str, float, int, int]]:
     """Rival, median gain of the log score on it, number of results with a gain, number of results compared."""
-    s, rows = found.summary, [v for v in found.results if v.scored]
+    s, rows = found.overall, [v for v in found.results if v.scored]
     rivals = (
         ("no effect", s.better_than_no_effect, [v.log_score_no_effect for v in rows]),
         ("the mean of the drug's class", s.better_than_class_mean, [v.log_score_class_mean for v in rows]),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from crosstalk.calibrate.validation import Validation
 from crosstalk.errors import UsageError
+from crosstalk.twin.forecasts import CohortForecast
 from crosstalk.twin.records import Assessment, Forecast, Provenance
 
 if TYPE_CHECKING:
@@ -77,7 +78,10 @@ class Simulation:
     units: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
-KINDS = {"assess": Assessment, "forecast": Forecast, "simulate": Simulation, "validate": Validation}
+KINDS = {
+    "assess": Assessment, "forecast": Forecast, "forecasts": CohortForecast, "simulate": Simulation,
+    "validate": Validation,
+}  # fmt: skip
 
 
 def dump(document: DataclassInstance) -> str:
@@ -104,7 +108,7 @@ def json_schema(name: str) -> dict[str, Any]:
 
     Parameters
     ----------
-    name : {"assess", "forecast", "simulate", "validate"}
+    name : {"assess", "forecast", "forecasts", "simulate", "validate"}
 
     Raises
     ------

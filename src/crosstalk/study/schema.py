@@ -6,7 +6,9 @@ To add a study, add one file; the layout of its tables is in `crosstalk.study.ta
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -18,7 +20,7 @@ from crosstalk.study.records import Study
 from crosstalk.study.tables import ALLOWED, StudyFile
 from crosstalk.study.toml_files import explained, problem_lines, toml_content, toml_text
 
-__all__ = ["read_study"]
+__all__ = ["read_study", "study_of"]
 
 
 def read_study(path: str | Path, knowledge: Knowledge | None = None) -> Study:
@@ -45,13 +47,27 @@ def read_study(path: str | Path, knowledge: Knowledge | None = None) -> Study:
     Examples
     --------
     >>> from crosstalk.study import read_study
-    >>> [arm.id for arm in read_study("raison2013").arms]  # doctest: +SKIP
+    >>> [arm.id for arm in read_study("raison2013").arms]
     ['infliximab', 'placebo']
     """
     known = load_knowledge() if knowledge is None else knowledge
     file = _resolve(path, known)
     text = toml_text(file)
-    content = toml_content(file, text)
+    return _study(toml_content(file, text), known, file, text)
+
+
+def study_of(tables: Mapping[str, Any], knowledge: Knowledge | None = None, name: str = "dict") -> Study:
+    """Check the tables of a study, as a file holds them; messages call them ``name``.
+
+    Raises
+    ------
+    StudyError
+        As `read_study`, without lines.
+    """
+    return _study(dict(tables), load_knowledge() if knowledge is None else knowledge, Path(name), "")
+
+
+def _study(content: dict[str, Any], known: Knowledge, file: Path, text: str) -> Study:
     try:
         tables = StudyFile.model_validate(content)
     except ValidationError as error:

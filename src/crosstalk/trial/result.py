@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crosstalk.results import Reported
 from crosstalk.study.design import Design
 from crosstalk.study.methods import analysis_method
 from crosstalk.trial.analyse import favours
@@ -57,8 +58,8 @@ class Look:
     ends_null: Value | None
 
 
-@dataclass(frozen=True)
-class TrialResult:
+@dataclass(frozen=True, repr=False)
+class TrialResult(Reported):
     """What a design would show.
 
     Attributes

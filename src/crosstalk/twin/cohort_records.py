@@ -13,6 +13,7 @@ from scipy.special import ndtr
 
 from crosstalk.knowledge.records import Analyte, MechanismDefinition
 from crosstalk.panel.records import Measurement
+from crosstalk.results import Reported
 from crosstalk.twin.clusters import Clusters
 from crosstalk.twin.records import Interval, Provenance
 
@@ -237,8 +238,8 @@ class Stratum:
     scales: tuple[ScaleSummary, ...]
 
 
-@dataclass(frozen=True)
-class CohortAssessment:
+@dataclass(frozen=True, repr=False)
+class CohortAssessment(Reported):
     """A cohort read against references, the mechanism scores of its patients, and its summary.
 
     Attributes
@@ -319,7 +320,7 @@ class CohortAssessment:
             table.update({name + ending: part for ending, part in value.items()})
         return pd.DataFrame(table)
 
-    def summary(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Everything but the rows of the patients, as plain dicts and tuples."""
         rows = ("patients", "columns", "score_columns", "cluster")
         kept = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in rows}

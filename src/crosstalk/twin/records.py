@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from crosstalk.panel.records import Censoring
+from crosstalk.results import Reported
 
 __all__ = [
     "Applicability",
@@ -281,8 +283,8 @@ class Provenance:
     worlds: str
 
 
-@dataclass(frozen=True, slots=True)
-class Assessment:
+@dataclass(frozen=True, slots=True, repr=False)
+class Assessment(Reported):
     """A panel read against references, and the mechanism scores that it implies.
 
     ``unused`` says what was given and not used, and what stands in its place.
@@ -313,8 +315,8 @@ class MonteCarlo:
     width: float
 
 
-@dataclass(frozen=True, slots=True)
-class Forecast:
+@dataclass(frozen=True, slots=True, repr=False)
+class Forecast(Reported):
     """Forecast of every regimen for one patient; ``update`` where early scores were given."""
 
     patient: str
@@ -333,3 +335,17 @@ class Forecast:
     provenance: Provenance
     update: EarlyUpdate | None = None
     unused: tuple[str, ...] = ()
+
+    def rows(self) -> Iterator[dict[str, str | float]]:
+        """One row per regimen, the best mean first: change [points], chances, difference to the reference [points]."""
+        for r in sorted(self.regimens, key=lambda r: r.versus_reference.mean):
+            row: dict[str, str | float] = {
+                "patient": self.patient, "regimen": r.id, "name": r.name, "reference": r.id == self.reference,
+                "scale": self.scale, "week": r.change.week, "baseline": self.baseline.mean,
+            }  # fmt: skip
+            for name, part in (
+                ("change", r.change), ("response", r.response), ("remission", r.remission),
+                ("difference", r.versus_reference),
+            ):  # fmt: skip
+                row |= {name: part.mean, f"{name}_lo90": part.lo90, f"{name}_hi90": part.hi90}
+            yield {**row, "p_best": r.p_best, "verdict": r.verdict, "applicability": self.applicability.level}
