@@ -16,13 +16,14 @@ from math import hypot, isfinite
 
 from crosstalk.evidence.arms import compare_arms
 from crosstalk.evidence.cohort_slopes import CohortSlope, one_per_cohort
-from crosstalk.evidence.listing import Z95, published, stratum_text
+from crosstalk.evidence.listing import published, stratum_text
 from crosstalk.evidence.main_effects import compares, in_sd
 from crosstalk.evidence.moderation import pooled, without_doubles
 from crosstalk.evidence.records import PublishedResult
 from crosstalk.evidence.sources import Entry, read_entries, study_paths
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.knowledge.records import Regimen
+from crosstalk.statistics.estimates import Z95
 from crosstalk.study.records import Eligibility
 
 __all__ = ["Found", "Published"]
