@@ -44,7 +44,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from crosstalk.errors import PanelError
-from crosstalk.panel import survey
+from crosstalk.statistics import survey
 
 Array = NDArray[np.float64]
 

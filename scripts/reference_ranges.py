@@ -27,8 +27,8 @@ import numpy as np
 import pandas as pd
 
 from crosstalk.knowledge.loader import RANGE_COLUMNS
-from crosstalk.panel import survey
 from crosstalk.provenance import atomic_write
+from crosstalk.statistics import survey
 
 TARGET = Path(__file__).resolve().parent.parent / "src" / "crosstalk" / "knowledge" / "ranges.tsv"
 HEADER = """\

@@ -19,7 +19,7 @@ from crosstalk.errors import PanelError
 from crosstalk.panel.entries import Reading, Wanted
 
 if TYPE_CHECKING:
-    from crosstalk.panel.plates import Plate
+    from crosstalk.panel.plates.wells import Plate
 
 __all__ = ["TABLE", "Format", "Look", "formats", "read_cells", "recognise"]
 
@@ -188,7 +188,7 @@ def read_cells(path: Path, wanted: Wanted | None = None) -> tuple[Format, Readin
     found, asked = recognise(path), wanted or Wanted()
     if found.read is not None:
         return found, found.read(path, asked)
-    from crosstalk.panel.plate_files import read_plates
-    from crosstalk.panel.plates import entries_of
+    from crosstalk.panel.plates.files import read_plates
+    from crosstalk.panel.plates.wells import entries_of
 
     return found, entries_of(read_plates(path, asked.mapping))
