@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 
 import pytest
 import typer
+from equations import equations
 from pydantic import TypeAdapter
 
 import crosstalk
@@ -23,7 +24,6 @@ from crosstalk.knowledge import load_knowledge
 from crosstalk.knowledge.loader import PARAMETER_COLUMNS
 from crosstalk.knowledge.scales import ScaleTable
 from crosstalk.knowledge.schema import AnalyteTable, DiagnosisTable, DistributionTable, DrugFile, ScoreTable
-from crosstalk.model.equations import equations
 from crosstalk.panel.vocabulary import roles
 from crosstalk.study.records import Endpoint
 from crosstalk.study.tables import ALLOWED
