@@ -30,8 +30,9 @@ demo: $(VENV)/.demo  ## Install and forecast real people; prints where the repor
 test: $(VENV)/.dev  ## Run the tests (under 10 minutes on 2 cores)
 	$(BIN)/python -m pytest --numprocesses 2
 
-test-all: $(VENV)/.dev  ## Run the slow tests too
+test-all: $(VENV)/.dev  ## Run the slow tests too, then show that tests catch faults
 	$(BIN)/python -m pytest --numprocesses 2 -m "slow or not slow"
+	$(BIN)/python scripts/mutations.py
 
 lint: $(VENV)/.dev  ## Check style, types and the direction of imports
 	$(BIN)/ruff check .

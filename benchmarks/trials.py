@@ -20,7 +20,7 @@ from crosstalk.engine import get_engine
 from crosstalk.knowledge.loader import load_knowledge
 from crosstalk.trial.analyse import analyse
 from crosstalk.trial.conduct import conduct, setting_of
-from crosstalk.trial.pool import read_trial
+from crosstalk.trial.plan import read_trial
 from crosstalk.trial.replicates import replicate
 from crosstalk.trial.run import TrialSettings, make_pools
 
@@ -55,7 +55,7 @@ def main(replicates: int, jobs: int) -> None:
         "participants, 1500 in the world of the medians, 500 in each of 24 others",
         lambda: make_pools(study, TrialSettings(), knowledge, engine),
     )
-    setting = timed("setting", lambda: setting_of(study, pools.central, knowledge))
+    setting = timed("setting", lambda: setting_of(study, pools.typical, knowledge))
     seeds = range(SINGLE)
     data = timed("one trial", lambda: [conduct(setting, 0, np.random.default_rng(s)) for s in seeds], SINGLE)
     timed("one MMRM", lambda: [analyse(setting, d, primary) for d in data], SINGLE)

@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+from equations import SCALES, Equation, definitions, equations
+from latex import equation, symbol
+
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.knowledge.records import Dose, Drug, Parameter, Quantity, Source, Target
 from crosstalk.model.assembly import OPTION
-from crosstalk.model.equations import SCALES, Equation, definitions, equations
-from crosstalk.model.latex import equation, symbol
 from crosstalk.model.pharmacokinetics import drug_block, pk_parameters
 
 PAGE = Path(__file__).resolve().parent / "model.md"

@@ -30,7 +30,7 @@ LIMIT_S = 600
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault and the test that must catch it."""
+    """One fault and the test (a file, or one of its tests) that must catch it."""
 
     name: str
     file: str

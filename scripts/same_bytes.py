@@ -30,7 +30,7 @@ COMMANDS = {
     "learn": "learn {folder}/cohort.csv --outcome remitted --positive yes --covariates age --site site --folds 3 "
     "--repeats 2 --bootstrap 10 --seed 1 --no-mechanism",
     "evidence": "evidence pool --endpoint change --of HAMD17 --drug minocycline",
-    "moderation": "evidence moderation --draws 10 --patients 8 --seed 1",
+    "moderation": "evidence moderation --draws 3 --patients 20 --seed 1",
     "model": "model check",
 }
 """Ten and one verbs; every one writes JSON."""
@@ -107,8 +107,12 @@ def main() -> None:
             words = [word.format(**places) for word in command.split()]
             texts = []
             for side, tree in (("before", options.before), ("after", options.after)):
-                found, wrong = run(tree.resolve(), words, folder / f"cache-{side}", folder / f"{name}-{side}.json")
+                # the same name for both: a result may hold its command
+                result = folder / f"{name}.json"
+                result.unlink(missing_ok=True)
+                found, wrong = run(tree.resolve(), words, folder / f"cache-{side}", result)
                 texts.append(found)
+                (folder / f"{name}-{side}.json").write_bytes(found)
                 if wrong:
                     print(f"failed     {name} ({side}): {wrong.splitlines()[-1]}", flush=True)
             same = texts[0] == texts[1] and bool(texts[0])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
+from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 
@@ -50,6 +52,52 @@ def test_a_module_is_small_and_says_what_it_is_for(path: Path) -> None:
 def _targets(node: ast.Assign | ast.AnnAssign) -> list[ast.Name]:
     targets = node.targets if isinstance(node, ast.Assign) else [node.target]
     return [t for t in targets if isinstance(t, ast.Name)]
+
+
+PAGE = ROOT / "docs" / "architecture.md"
+CALL = re.compile(r"^\| `(crosstalk\.[\w.]+)` \| `(crosstalk\.[\w.]+)` \|", re.MULTILINE)
+
+
+def test_the_walks_of_the_page_follow_calls() -> None:
+    """Each row's first name exists, and its module calls the second, which exists under that name."""
+    walks = PAGE.read_text(encoding="utf-8").split("## Three walks")[1].split("## Tables to add to")[0]
+    for walk in walks.split("### ")[1:]:
+        calls = CALL.findall(walk)
+        assert len(calls) >= 10, walk.splitlines()[0]
+        for pair in calls:
+            for name in pair:
+                module, _, last = name.rpartition(".")
+                assert hasattr(import_module(module), last), name
+            source = (SOURCE.parent / (pair[0].rpartition(".")[0].replace(".", "/") + ".py")).read_text()
+            assert re.search(rf"\b{pair[1].rpartition('.')[2]}\(", source), f"{pair[0]} does not call {pair[1]}"
+
+
+def test_the_tables_of_the_page_exist() -> None:
+    tables = PAGE.read_text(encoding="utf-8").split("## Tables to add to")[1].split("## Names")[0]
+    for name in re.findall(r"`(crosstalk\.[\w.]+)`", tables):
+        module, _, last = name.rpartition(".")
+        assert hasattr(import_module(module), last) or import_module(name), name
+
+
+def test_the_picture_shows_the_floors_of_the_contract() -> None:
+    picture = PAGE.read_text(encoding="utf-8").split("```text")[1].split("```")[0]
+    shown = [set(re.split(r"  +", line.strip())[0:1]) | set(line.split()) for line in picture.strip().splitlines()]
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    layers = settings["tool"]["importlinter"]["contracts"][0]["layers"]
+    floors = [{name.strip("() ").removeprefix("crosstalk.") for name in layer.split("|")} for layer in layers[1:]]
+    assert len(shown) == len(floors)
+    for words, floor in zip(shown, floors, strict=True):
+        assert floor <= words, (floor, words)
+
+
+def test_a_class_name_has_one_home_or_an_entry_in_the_glossary() -> None:
+    homes: dict[str, set[Path]] = {}
+    for path in MODULES:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, set()).add(path)
+    named = set(re.findall(r"`(\w+)`", PAGE.read_text(encoding="utf-8").split("## Names")[1].split("\n## ")[0]))
+    assert not {name for name, paths in homes.items() if len(paths) > 1} - named
 
 
 def test_no_code_names_a_drug_or_a_regimen() -> None:

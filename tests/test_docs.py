@@ -11,6 +11,7 @@ from typing import Any, get_args
 from xml.etree import ElementTree
 
 import pytest
+from equations import equations
 from pydantic import TypeAdapter
 
 import crosstalk
@@ -19,7 +20,6 @@ from crosstalk.knowledge import load_knowledge
 from crosstalk.knowledge.loader import PARAMETER_COLUMNS
 from crosstalk.knowledge.scales import ScaleTable
 from crosstalk.knowledge.schema import AnalyteTable, DiagnosisTable, DistributionTable, DrugFile, ScoreTable
-from crosstalk.model.equations import equations
 from crosstalk.panel.vocabulary import roles
 from crosstalk.study.records import Endpoint
 from crosstalk.study.tables import ALLOWED

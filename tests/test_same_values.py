@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from crosstalk.cli import app
 from crosstalk.errors import CrosstalkError
 from crosstalk.learn.cohort import CohortColumns, read_patients
-from crosstalk.panel.plates import Plate, entries_of
+from crosstalk.panel.plates.wells import Plate, entries_of
 from crosstalk.panel.reader import read_panel
 from crosstalk.panel.records import Panel, PanelFile
 from crosstalk.panel.registry import recognise
@@ -115,7 +115,9 @@ def test_plate_reads_the_same_wells(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     kits = [path for path, _ in fixtures(tmp_path) if recognise(path).plates is not None]
     assert len(kits) >= 3
     for path in kits:
-        plates: Sequence[Plate] = caught(monkeypatch, "crosstalk.panel.quality.assess_plates", ["plate", path, "-q"])
+        plates: Sequence[Plate] = caught(
+            monkeypatch, "crosstalk.panel.plates.quality.assess_plates", ["plate", path, "-q"]
+        )
         entries = {(e.patient, e.value, e.quality) for e in entries_of(plates).entries}
         file = read_panel(path)
         read = {(p.patient, m.given.split(" ")[0], m.quality) for p in file.panels for m in p.measurements.values()}

@@ -12,16 +12,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from equations import SCALES, definitions, equations
 from hypothesis import given
 from hypothesis import strategies as st
+from latex import LINE, equation, symbol
 
 import crosstalk.knowledge
 from crosstalk.engine.sbml import OdeSystem, read_sbml
 from crosstalk.errors import KnowledgeError, ModelError
 from crosstalk.knowledge.loader import load_knowledge
 from crosstalk.model.assembly import OPTION, assemble, unit_id
-from crosstalk.model.equations import SCALES, definitions, equations
-from crosstalk.model.latex import LINE, equation, symbol
 
 
 def copy_of_knowledge(tmp_path: Path) -> Path:

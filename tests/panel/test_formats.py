@@ -13,7 +13,7 @@ import pytest
 
 from crosstalk.errors import PanelError
 from crosstalk.panel.mapping import FileMap
-from crosstalk.panel.plate_files import read_plates
+from crosstalk.panel.plates.files import read_plates
 from crosstalk.panel.reader import read_panel
 from crosstalk.panel.records import PanelFile
 from crosstalk.panel.registry import formats, recognise

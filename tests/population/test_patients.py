@@ -25,7 +25,7 @@ from crosstalk.population.patients import (
     drug_parameters,
     weight_kg,
 )
-from crosstalk.population.worlds import Worlds, central_world, prior_worlds
+from crosstalk.population.worlds import Worlds, median_world, prior_worlds
 
 Array = NDArray[np.float64]
 
@@ -94,14 +94,14 @@ def test_a_parameter_that_is_uncertain_and_individual_keeps_both_spreads() -> No
     places = np.array([1.0, 1.2, 1.4, 1.7])
     worlds, central = (
         people(index, worlds=Worlds({"xopt": places}, 4, "prior")).parameters,
-        people(index, worlds=central_world()),
+        people(index, worlds=median_world()),
     )
     center = knowledge.diagnosis("mdd").distributions["xopt"].center
     assert worlds["xopt"] / places[index % 4] == pytest.approx(central.parameters["xopt"] / center)
 
 
 def test_in_the_central_world_the_population_parameters_are_those_of_the_table() -> None:
-    given = people(range(3), worlds=central_world()).parameters
+    given = people(range(3), worlds=median_world()).parameters
     assert set(given) <= set(load_knowledge().diagnosis("mdd").distributions) | set(
         load_knowledge().diagnosis("mdd").constants
     )

@@ -12,7 +12,7 @@ from crosstalk.model.assembly import assemble
 from crosstalk.model.qa import check_positivity
 from crosstalk.population.latent import latent_space, quantile
 from crosstalk.population.patients import draw_patients
-from crosstalk.population.worlds import Worlds, central_world, prior_worlds, unknowns, worlds_at
+from crosstalk.population.worlds import Worlds, median_world, prior_worlds, unknowns, worlds_at
 
 
 def test_every_population_parameter_with_a_prior_is_unknown_once() -> None:
@@ -68,7 +68,7 @@ def test_a_factor_on_a_center_moves_the_whole_population_of_a_world() -> None:
     owner = knowledge.diagnosis("mdd").distributions["fTRP"].owner
     table = Worlds({f"{owner}.fTRP.center": np.array([1.0, 1.1])}, 2, "prior")
     people = draw_patients(knowledge, latent, np.arange(400), seed=1, worlds=table)
-    same = draw_patients(knowledge, latent, np.arange(400), seed=1, worlds=central_world())
+    same = draw_patients(knowledge, latent, np.arange(400), seed=1, worlds=median_world())
     moved = people.parameters["fTRP"] / same.parameters["fTRP"]
     assert moved[::2] == pytest.approx(1.0)
     assert moved[1::2] == pytest.approx(1.1, rel=1e-3)

@@ -29,7 +29,7 @@ from crosstalk.report.trials import (
 from crosstalk.study.design import Crossover, Interim, LeadIn
 from crosstalk.trial.characteristics import Value
 from crosstalk.trial.example import one_trial
-from crosstalk.trial.pool import read_trial
+from crosstalk.trial.plan import read_trial
 from crosstalk.trial.result import TrialResult
 from crosstalk.trial.run import Pools, TrialSettings, characterise, make_pools
 from crosstalk.trial.search import Candidate, pareto
@@ -138,7 +138,7 @@ def test_json_is_the_result(result: TrialResult) -> None:
 
 
 def test_the_data_of_one_trial_are_tidy(study: Any, pools: Pools) -> None:
-    data, setting = one_trial(study, pools.central, load_knowledge(), 1)
+    data, setting = one_trial(study, pools.typical, load_knowledge(), 1)
     table = tidy_frame(data, setting)
     assert len(table) == 60 * 4
     assert not table.duplicated(["patient", "visit_week"]).any()
@@ -152,12 +152,12 @@ def test_the_data_of_one_trial_are_tidy(study: Any, pools: Pools) -> None:
     assert gone.any()
     later = table["visit_week"] > 0
     assert ((table["day"] - 1 - 7 * table["visit_week"]).abs() <= 2)[later].all()
-    other, _ = one_trial(study, pools.central, load_knowledge(), 2)
+    other, _ = one_trial(study, pools.typical, load_knowledge(), 2)
     assert not np.array_equal(other.row, data.row)
 
 
 def test_the_data_of_one_trial_under_the_names_of_cdisc(study: Any, pools: Pools) -> None:
-    data, setting = one_trial(study, pools.central, load_knowledge(), 1)
+    data, setting = one_trial(study, pools.typical, load_knowledge(), 1)
     table, tidy = cdisc_frame(data, setting), tidy_frame(data, setting)
     assert list(table.columns) == [
         "STUDYID", "USUBJID", "TRTP", "TRTA", "AGE", "SEX", "PARAMCD", "PARAM", "AVISITN", "AVISIT", "ADY", "AVAL",

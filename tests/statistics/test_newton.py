@@ -57,6 +57,7 @@ def test_rows_are_drawn_anew_and_the_seed_fixes_them() -> None:
     one, two = ([tuple(r) for r in islice(bootstrap(20, seed=4), 3)] for _ in range(2))
     assert one == two
     assert len(set(one)) == 3
+    assert all(len(set(rows)) < 20 for rows in one)
 
 
 @given(st.lists(st.floats(0.01, 100), min_size=1, max_size=20))

@@ -14,7 +14,7 @@ from crosstalk.statistics.boundaries import boundaries
 from crosstalk.statistics.sizes import power_means, sample_size_means
 from crosstalk.study.design import Assumed, Design, Interim
 from crosstalk.trial.assumed import assumed_power, rpact_script, sized
-from crosstalk.trial.pool import design_of, read_trial
+from crosstalk.trial.plan import design_of, read_trial
 
 SMALL = Path(__file__).parent / "small.toml"
 

@@ -13,7 +13,8 @@ from crosstalk.engine import get_engine
 from crosstalk.knowledge import load_knowledge
 from crosstalk.population.calibrated import possible_worlds
 from crosstalk.trial.conduct import conduct, setting_of
-from crosstalk.trial.pool import make_pool, read_trial
+from crosstalk.trial.plan import read_trial
+from crosstalk.trial.pool import make_pool
 
 pytestmark = pytest.mark.shared
 

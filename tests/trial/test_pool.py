@@ -16,7 +16,8 @@ from crosstalk.population.calibrated import possible_worlds
 from crosstalk.population.measure import analyte_log_sd
 from crosstalk.study.design import Crossover, LeadIn
 from crosstalk.trial.conduct import conduct, setting_of
-from crosstalk.trial.pool import Pool, design_of, make_pool, observed_analytes, read_trial, treatments
+from crosstalk.trial.plan import design_of, observed_analytes, read_trial, treatments
+from crosstalk.trial.pool import Pool, make_pool
 
 WEEK = 168.0
 

@@ -14,7 +14,7 @@ from crosstalk.engine import get_engine
 from crosstalk.errors import TrialError, UsageError
 from crosstalk.knowledge import load_knowledge
 from crosstalk.study.design import Costs, Interim
-from crosstalk.trial.pool import read_trial
+from crosstalk.trial.plan import read_trial
 from crosstalk.trial.result import TrialResult
 from crosstalk.trial.run import Pools, TrialSettings, characterise, make_pools, run_trial
 

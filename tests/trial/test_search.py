@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from crosstalk.errors import TrialError, UsageError
 from crosstalk.knowledge import load_knowledge
 from crosstalk.trial.characteristics import Value
-from crosstalk.trial.pool import read_trial
+from crosstalk.trial.plan import read_trial
 from crosstalk.trial.search import Candidate, Space, _candidate, _treated, default_space, optimise, pareto
 
 SMALL = Path(__file__).parent / "small.toml"

@@ -17,7 +17,7 @@ from crosstalk.progress import Progress, telling
 from crosstalk.study import schema
 from crosstalk.study.records import Study
 from crosstalk.trial import run as trials
-from crosstalk.trial.pool import design_of
+from crosstalk.trial.plan import design_of
 from crosstalk.trial.result import TrialResult
 
 __all__ = ["StudyLike", "read_study", "run_trial", "simulate", "study_from"]

@@ -167,7 +167,7 @@ def trial(payload: Payload, say: Say) -> Texts:
     from crosstalk.report.trials import trial_html, trial_json
     from crosstalk.spreadsheets import frame_csv
     from crosstalk.trial.example import one_trial
-    from crosstalk.trial.pool import read_trial
+    from crosstalk.trial.plan import read_trial
     from crosstalk.trial.run import TrialSettings, characterise, make_pools
 
     knowledge, engine = load_knowledge(), get_engine()

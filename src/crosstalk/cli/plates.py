@@ -29,8 +29,8 @@ def plate(
     """Check plates of immunoassays and read their concentrations from the signals."""
     check_outputs(csv, json, html, inputs=[*files, mapping])
     from crosstalk.panel.mapping import FileMap
-    from crosstalk.panel.plate_files import read_plates
-    from crosstalk.panel.quality import assess_plates, concentrations
+    from crosstalk.panel.plates.files import read_plates
+    from crosstalk.panel.plates.quality import assess_plates, concentrations
     from crosstalk.report.documents import dump
     from crosstalk.report.plates import entries_csv, plate_tables, plates_html
 

@@ -98,7 +98,7 @@ def trial(
     from crosstalk.store import Work
     from crosstalk.trial.assumed import rpact_script
     from crosstalk.trial.example import one_trial
-    from crosstalk.trial.pool import design_of, read_trial
+    from crosstalk.trial.plan import design_of, read_trial
     from crosstalk.trial.run import TrialSettings, characterise, make_pools
 
     knowledge = load_knowledge()
@@ -118,7 +118,7 @@ def trial(
             file=sys.stderr,
         )
         raise typer.Exit(130) from None
-    example = one_trial(plan, pools.central, knowledge, seed)
+    example = one_trial(plan, pools.typical, knowledge, seed)
     write_wanted(
         (csv, lambda: frame_csv(tidy_frame(*example))),
         (cdisc, lambda: frame_csv(cdisc_frame(*example))),
@@ -145,7 +145,7 @@ def _search(
     from crosstalk.provenance import package_version
     from crosstalk.report.trials import search_html, search_json, search_table
     from crosstalk.report.words import UNCALIBRATED
-    from crosstalk.trial.pool import read_trial
+    from crosstalk.trial.plan import read_trial
     from crosstalk.trial.search import default_space, optimise
 
     knowledge = load_knowledge()

@@ -14,7 +14,7 @@ from crosstalk.evidence.sources import Entry
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.knowledge.records import Distribution, Dose
 from crosstalk.statistics.estimates import Z95
-from crosstalk.study.checks import Problem
+from crosstalk.study.checks import StudyProblem
 from crosstalk.study.endpoints import ENDPOINTS, error_scale, from_error_scale
 from crosstalk.study.protocol import HOURS_PER_WEEK
 from crosstalk.study.published import subject
@@ -192,7 +192,7 @@ def _spread(found: Distribution) -> tuple[str, str, str]:
 def _subject(name: str, knowledge: Knowledge) -> str:
     try:
         return subject(name, (), knowledge)[0]
-    except Problem as problem:
+    except StudyProblem as problem:
         raise UsageError(str(problem)) from None
 
 

@@ -12,7 +12,7 @@ from crosstalk.errors import LearnError
 from crosstalk.learn.cohort import Cohort
 from crosstalk.learn.locked import Applied, LockedModel, Shift, apply, shift
 from crosstalk.results import Reported
-from crosstalk.statistics.calibration_curve import Calibration, calibration, recalibrate
+from crosstalk.statistics.calibration_curve import CalibrationMeasures, calibration, recalibrate
 from crosstalk.statistics.metrics import Measure, auc, brier, line, log_score, mean_estimate, r_squared
 from crosstalk.statistics.net_benefit import NetBenefit, decision_curve
 
@@ -39,7 +39,7 @@ class External:
     auc: Measure | None
     brier: Measure | None
     log_score: Measure | None
-    calibration: Calibration | None
+    calibration: CalibrationMeasures | None
     net_benefit: tuple[NetBenefit, ...]
     rmse: float | None
     mae: Measure | None

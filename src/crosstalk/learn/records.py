@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from crosstalk.results import Reported
 from crosstalk.statistics.adequacy import Adequacy
-from crosstalk.statistics.calibration_curve import Calibration
+from crosstalk.statistics.calibration_curve import CalibrationMeasures
 from crosstalk.statistics.folds import Difference
 from crosstalk.statistics.heterogeneity import Heterogeneity
 from crosstalk.statistics.metrics import Measure
@@ -40,7 +40,7 @@ class Performance:
         Share of the Brier score of the prevalence that is gone.
     rmse, mae, r2 : Measure
         Of a score; R2 against the mean of each training set.
-    calibration : Calibration, optional
+    calibration : CalibrationMeasures, optional
         Of an event, over all repeats; errors are those of the number of people.
     slope, intercept : Measure
         Of observed on predicted scores.
@@ -57,7 +57,7 @@ class Performance:
     rmse: Measure | None = None
     mae: Measure | None = None
     r2: Measure | None = None
-    calibration: Calibration | None = None
+    calibration: CalibrationMeasures | None = None
     slope: Measure | None = None
     intercept: Measure | None = None
     sharpness: float = 0.0

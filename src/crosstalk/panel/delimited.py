@@ -15,15 +15,12 @@ from crosstalk.panel.entries import Reading, Wanted
 from crosstalk.panel.header import is_header
 from crosstalk.panel.layout import arrange
 from crosstalk.panel.table_rows import SEARCHED
+from crosstalk.panel.text import decode_text
 
-__all__ = ["decode_text", "read"]
+__all__ = ["read"]
 
 SEPARATORS = "\t;|,"
 HEAD = 1_000_000  # characters in which the separator is looked for
-BINARY = (b"PK\x03\x04", b"%PDF", b"\x1f\x8b", b"\x89PNG", b"\xd0\xcf\x11\xe0")
-# bytes that mean the same in Windows-1252 and Latin-1 and stand in units: no-break space, degree, plus-minus, powers,
-# micro, dot, times. Letters are not among them: they differ between the code pages of different languages.
-WESTERN = {0xA0, 0xB0, 0xB1, 0xB2, 0xB3, 0xB5, 0xB7, 0xD7}
 
 
 def read(path: Path, wanted: Wanted | None = None) -> Reading:
@@ -72,50 +69,6 @@ def read(path: Path, wanted: Wanted | None = None) -> Reading:
 
 def _more(found: Sequence[object]) -> str:
     return f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-
-
-def decode_text(path: Path, content: bytes, warnings: list[str]) -> str:
-    """The text of a file: UTF-8, UTF-16, or Windows-1252 where only signs of units are outside ASCII.
-
-    Raises
-    ------
-    PanelError
-        If it is empty or no such text.
-    """
-    if not content.strip():
-        raise PanelError(f"{path}: the file is empty; expected a CSV with a header and at least one row")
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        try:
-            return content.decode("utf-16")
-        except UnicodeDecodeError:
-            raise PanelError(f"{path}: starts like UTF-16 but is not; save it as UTF-8 CSV") from None
-    if content.startswith(BINARY):
-        raise PanelError(f"{path}: is a binary file, not text; export the table as CSV")
-    if b"\x00" in content:
-        return _wide_characters(path, content, warnings)
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        foreign = set(content.translate(None, bytes(range(0x80))))
-        if foreign <= WESTERN:
-            signs = ", ".join(f"0x{byte:02x} ({bytes([byte]).decode('cp1252')})" for byte in sorted(foreign))
-            warnings.append(f"{path}: is not UTF-8 and was read as Windows-1252, for its byte {signs}; check the units")
-            return content.decode("cp1252")
-        line = content[: error.start].count(b"\n") + 1
-        raise PanelError(
-            f"{path}, line {line}: holds the byte 0x{content[error.start]:02x}, which is not UTF-8; expected UTF-8 "
-            f"text, since letters of other encodings cannot be told apart; save the file as 'CSV UTF-8'"
-        ) from None
-
-
-def _wide_characters(path: Path, content: bytes, warnings: list[str]) -> str:
-    """UTF-16 without its byte-order mark: every other byte is zero, and no byte between."""
-    for encoding, high, low in (("utf-16-le", content[1::2], content[::2]), ("utf-16-be", content[::2], content[1::2])):
-        if len(content) % 2 == 0 and 0 not in low and high.count(0) >= 0.9 * len(high):
-            warnings.append(f"{path}: has no byte-order mark and was read as {encoding.upper()}")
-            return content.decode(encoding, "replace")
-    line = content[: content.index(b"\x00")].count(b"\n") + 1
-    raise PanelError(f"{path}, line {line}: holds a NUL, so it is a binary or a damaged file; export the table as CSV")
 
 
 def _stated(text: str) -> tuple[str, str]:

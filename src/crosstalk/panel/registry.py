@@ -20,7 +20,7 @@ from crosstalk.extensions import FORMATS, brought
 from crosstalk.panel.entries import Reading, Wanted
 
 if TYPE_CHECKING:
-    from crosstalk.panel.plates import Plate
+    from crosstalk.panel.plates.wells import Plate
 
 __all__ = ["START", "TABLE", "Format", "Look", "companions", "formats", "read_cells", "recognise"]
 
@@ -227,7 +227,7 @@ def read_cells(path: Path, wanted: Wanted | None = None) -> tuple[Format, Readin
     found, asked = recognise(path), wanted or Wanted()
     if found.read is not None:
         return found, found.read(path, asked)
-    from crosstalk.panel.plate_files import read_plates
-    from crosstalk.panel.plates import entries_of
+    from crosstalk.panel.plates.files import read_plates
+    from crosstalk.panel.plates.wells import entries_of
 
     return found, entries_of(read_plates(path, asked.mapping))

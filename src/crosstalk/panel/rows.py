@@ -13,7 +13,7 @@ from typing import NamedTuple
 from crosstalk.errors import PanelError
 from crosstalk.limits import CELL, ROWS, TABLE, shown
 from crosstalk.panel.cells import decimal_evidence
-from crosstalk.panel.delimited import decode_text
+from crosstalk.panel.text import decode_text
 from crosstalk.panel.vocabulary import words
 
 __all__ = ["Row", "Rows", "age", "beside_file", "decimal_of", "rows_of"]

@@ -15,7 +15,7 @@ from crosstalk.panel.header import as_text, is_header, split
 from crosstalk.panel.items import families
 from crosstalk.panel.mapping import DATES, FileMap
 from crosstalk.panel.occasions import unclear_date
-from crosstalk.panel.plate_files import read_plates
+from crosstalk.panel.plates.files import read_plates
 from crosstalk.panel.reader import read_panel
 from crosstalk.panel.records import PanelFile
 from crosstalk.panel.registry import START, Look, read_cells

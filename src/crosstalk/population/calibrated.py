@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from crosstalk.errors import PopulationError
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.model.assembly import assemble
-from crosstalk.population.worlds import Unknown, Worlds, central_world, prior_worlds, unknowns
+from crosstalk.population.worlds import Unknown, Worlds, median_world, prior_worlds, unknowns
 from crosstalk.provenance import hash_bytes
 
 __all__ = [
@@ -298,11 +298,11 @@ def possible_worlds(knowledge: Knowledge, seed: int, n: int) -> Worlds:
     Parameters
     ----------
     n : int
-        How many; 0 for the one central world.
+        How many; 0 for the one world of all medians.
     """
     found, reason = shipped_posterior(knowledge)
     if found is None or reason:
-        return prior_worlds(knowledge, seed, n) if n else central_world()
+        return prior_worlds(knowledge, seed, n) if n else median_world()
     return posterior_worlds(found, knowledge, seed, n)
 
 

@@ -202,7 +202,7 @@ def simulate(
     seed : int
         With the number of a patient it fixes everything random.
     worlds : int or Worlds
-        Possible worlds that the patients are spread over; 0 takes the central values of the uncertain constants.
+        Possible worlds that the patients are spread over; 0 takes the medians of the uncertain constants.
     true_daily : bool
         Give daily drugs dose by dose instead of as a mean input rate.
     circadian : bool

@@ -19,7 +19,7 @@ from crosstalk.knowledge.records import Distribution, Parameter, Target
 from crosstalk.model.pharmacokinetics import uncertain_effect
 from crosstalk.population.latent import patient_uniforms, quantile
 
-__all__ = ["Unknown", "Worlds", "central_world", "prior_worlds", "unknowns", "worlds_at"]
+__all__ = ["Unknown", "Worlds", "median_world", "prior_worlds", "unknowns", "worlds_at"]
 
 Array = NDArray[np.float64]
 
@@ -46,10 +46,10 @@ class Worlds:
     Attributes
     ----------
     values : mapping of str to array, shape (n,)
-        By unknown; what is not there has its central value.
+        By unknown; what is not there has its median.
     n : int
     source : str
-        ``central``, ``prior``, ``posterior`` or ``calibration``.
+        ``central`` (all medians), ``prior``, ``posterior`` or ``calibration``.
     between : mapping of str to float
         Standard deviation of true effects between studies by domain, as far as the source knows it; see
         `crosstalk.calibrate.heterogeneity`.
@@ -130,7 +130,7 @@ def prior_worlds(knowledge: Knowledge, seed: int, n: int) -> Worlds:
     return replace(found, between=knowledge.discounts.heterogeneity)
 
 
-def central_world() -> Worlds:
+def median_world() -> Worlds:
     """The one world in which every constant has the value of its table."""
     return Worlds({}, 1, "central")
 

@@ -20,7 +20,7 @@ from crosstalk.statistics.metrics import Measure
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from crosstalk.statistics.calibration_curve import Calibration
+    from crosstalk.statistics.calibration_curve import CalibrationMeasures
     from crosstalk.statistics.net_benefit import NetBenefit
 
 __all__ = ["learn_html", "learn_tables", "predict_html", "predict_tables"]
@@ -310,7 +310,7 @@ def _ladder_figure(models: Sequence[ModelResult], found: Learnt) -> str:
     return svg(drawing, "ladder", "Performance of each model with 95 percent intervals: " + "; ".join(labels[::-1]))
 
 
-def _calibration_figure(curves: Sequence[tuple[str, Calibration | None]]) -> str:
+def _calibration_figure(curves: Sequence[tuple[str, CalibrationMeasures | None]]) -> str:
     drawn = [(name, c) for name, c in curves if c is not None and c.curve is not None][: len(STYLES)]
     if not drawn:
         return ""

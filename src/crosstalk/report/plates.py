@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crosstalk.panel.curves import RECOVERY
 from crosstalk.panel.entries import Entry
-from crosstalk.panel.quality import AnalyteQuality, PlateQuality, PlateReport, SampleResult
+from crosstalk.panel.plates.curves import RECOVERY
+from crosstalk.panel.plates.quality import AnalyteQuality, PlateQuality, PlateReport, SampleResult
 from crosstalk.report.catalogue import Table
 from crosstalk.report.drawing import BLUE, GREEN, GREY, INK, LIGHT, VERMILION, new_figure, svg
 from crosstalk.report.html import page

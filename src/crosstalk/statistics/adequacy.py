@@ -18,7 +18,7 @@ from typing import Literal
 
 from crosstalk.errors import LearnError
 
-__all__ = ["Adequacy", "SampleSize", "judge_size", "sample_size_binary", "sample_size_score"]
+__all__ = ["Adequacy", "PeopleNeeded", "judge_size", "sample_size_binary", "sample_size_score"]
 
 EXPECTED_R2 = 0.15  # doi 10.1136/bmj.m441: of the maximum (binary); taken for scores too (assumed)
 SHRINKAGE = 0.9  # doi 10.1002/sim.7992
@@ -29,7 +29,7 @@ Verdict = Literal["adequate", "small", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
-class SampleSize:
+class PeopleNeeded:
     """People needed.
 
     Attributes
@@ -58,7 +58,7 @@ class Adequacy:
         Candidate parameters, whether a penalty takes them away later or not.
     n, events : int
         Events of the rarer class; equal to ``n`` for a score.
-    needed : SampleSize
+    needed : PeopleNeeded
     shrinkage : float
         Expected factor by which predictors would have to shrink at this ``n``; 0 where nothing would be left.
     reason : str
@@ -68,7 +68,7 @@ class Adequacy:
     parameters: int
     n: int
     events: int
-    needed: SampleSize
+    needed: PeopleNeeded
     shrinkage: float
     reason: str
 
@@ -81,7 +81,7 @@ def largest_r2(prevalence: float) -> float:
 
 def sample_size_binary(
     parameters: int, prevalence: float, *, cox_snell: float | None = None, nagelkerke: float = EXPECTED_R2
-) -> SampleSize:
+) -> PeopleNeeded:
     """People needed for a binary outcome, as R's ``pmsampsize(type = "b")`` counts.
 
     Parameters
@@ -118,10 +118,10 @@ def sample_size_binary(
 
     criteria = (at(SHRINKAGE), at(r2 / (r2 + 0.05 * top)), ceil((1.96 / 0.05) ** 2 * prevalence * (1 - prevalence)))
     n = max(criteria)
-    return SampleSize(n, criteria, n * prevalence / parameters)
+    return PeopleNeeded(n, criteria, n * prevalence / parameters)
 
 
-def sample_size_score(parameters: int, *, r2: float = EXPECTED_R2) -> SampleSize:
+def sample_size_score(parameters: int, *, r2: float = EXPECTED_R2) -> PeopleNeeded:
     """People needed for a score, by criteria (i) to (iii) of doi 10.1002/sim.7993.
 
     The fourth, a precise mean, needs the mean's size and is met by these in practice.
@@ -141,7 +141,7 @@ def sample_size_score(parameters: int, *, r2: float = EXPECTED_R2) -> SampleSize
         n += 1
     criteria = (n, ceil(1 + parameters * (1 - r2) / 0.05), 234 + parameters)
     most = max(criteria)
-    return SampleSize(most, criteria, most / parameters)
+    return PeopleNeeded(most, criteria, most / parameters)
 
 
 def _shrinkage_score(n: int, parameters: int, r2: float) -> float:
@@ -167,9 +167,9 @@ def judge_size(parameters: int, n: int, events: int | None, *, expected_r2: floa
     if rarer < LEAST_EVENTS or n < LEAST_PEOPLE:
         what = f"{n} people" if events is None else f"{n} people, {rarer} of the rarer outcome"
         reason = f"{what}: fewer than {LEAST_PEOPLE} people or {LEAST_EVENTS} of the rarer outcome judge no model"
-        return Adequacy("refused", parameters, n, rarer, SampleSize(0, (), 0.0), 0.0, reason)
+        return Adequacy("refused", parameters, n, rarer, PeopleNeeded(0, (), 0.0), 0.0, reason)
     if parameters == 0:
-        return Adequacy("adequate", 0, n, rarer, SampleSize(0, (), 0.0), 1.0, "no parameter but the mean")
+        return Adequacy("adequate", 0, n, rarer, PeopleNeeded(0, (), 0.0), 1.0, "no parameter but the mean")
     if events is None:
         needed = sample_size_score(parameters, r2=expected_r2)
         factor = _shrinkage_score(n, parameters, expected_r2) if n > parameters + 2 else 0.0

@@ -24,7 +24,7 @@ from crosstalk.statistics.estimates import Z95
 from crosstalk.statistics.metrics import Measure, check_binary
 from crosstalk.statistics.regression import Fit, logistic
 
-__all__ = ["Calibration", "Curve", "calibration", "recalibrate", "spline_basis"]
+__all__ = ["CalibrationCurve", "CalibrationMeasures", "calibration", "recalibrate", "spline_basis"]
 
 Array = NDArray[np.float64]
 KNOTS = (0.05, 0.35, 0.65, 0.95)  # Harrell 2015, table 2.3: four knots
@@ -32,7 +32,7 @@ GRID = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
+class CalibrationCurve:
     """Observed share by predicted risk, with a pointwise 95 % band.
 
     Attributes
@@ -47,7 +47,7 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class CalibrationMeasures:
     """Calibration of predicted risks.
 
     Attributes
@@ -62,7 +62,7 @@ class Calibration:
         Events over the sum of risks.
     ici, e90, emax : float
         Mean, 90th centile and maximum of the distance of the curve from the diagonal over people; NaN without curve.
-    curve : Curve, optional
+    curve : CalibrationCurve, optional
         None where predictions hardly vary.
     """
 
@@ -73,7 +73,7 @@ class Calibration:
     ici: float
     e90: float
     emax: float
-    curve: Curve | None
+    curve: CalibrationCurve | None
 
 
 def spline_basis(x: ArrayLike, knots: ArrayLike) -> Array:
@@ -103,7 +103,7 @@ def spline_basis(x: ArrayLike, knots: ArrayLike) -> Array:
     return np.stack(columns, axis=1)
 
 
-def calibration(y: ArrayLike, p: ArrayLike) -> Calibration:
+def calibration(y: ArrayLike, p: ArrayLike) -> CalibrationMeasures:
     """Calibration of probabilities for people that the model has not seen.
 
     Parameters
@@ -134,15 +134,17 @@ def calibration(y: ArrayLike, p: ArrayLike) -> Calibration:
     whole = _estimate(float(large.coefficients[0]), sqrt(repeats * large.covariance[0, 0]), n)
     ratio = float(target.sum() / chance.sum())
     if np.ptp(lp) < 1e-9:
-        return Calibration(whole, Measure(nan, nan, nan, nan, n), nan, ratio, nan, nan, nan, None)
+        return CalibrationMeasures(whole, Measure(nan, nan, nan, nan, n), nan, ratio, nan, nan, nan, None)
     try:
         both = _fit(np.stack([np.ones(rows), lp], axis=1), target)
     except LearnError:
-        return Calibration(whole, Measure(nan, nan, nan, nan, n), nan, ratio, nan, nan, nan, None)
+        return CalibrationMeasures(whole, Measure(nan, nan, nan, nan, n), nan, ratio, nan, nan, nan, None)
     slope = _estimate(float(both.coefficients[1]), sqrt(repeats * both.covariance[1, 1]), n)
     curve, away = _curve(target, lp, repeats)
     ici, e90, emax = (nan, nan, nan) if away is None else (away.mean(), np.quantile(away, 0.9), away.max())
-    return Calibration(whole, slope, float(both.coefficients[0]), ratio, float(ici), float(e90), float(emax), curve)
+    return CalibrationMeasures(
+        whole, slope, float(both.coefficients[0]), ratio, float(ici), float(e90), float(emax), curve
+    )
 
 
 def recalibrate(y: ArrayLike, p: ArrayLike) -> tuple[float, float, float]:
@@ -168,7 +170,7 @@ def _estimate(value: float, se: float, n: int) -> Measure:
     return Measure(value, se, value - Z95 * se, value + Z95 * se, n)
 
 
-def _curve(target: Array, lp: Array, repeats: int) -> tuple[Curve | None, Array | None]:
+def _curve(target: Array, lp: Array, repeats: int) -> tuple[CalibrationCurve | None, Array | None]:
     knots = np.unique(np.quantile(lp, KNOTS))
     if len(knots) < len(KNOTS):
         return None, None
@@ -186,4 +188,4 @@ def _curve(target: Array, lp: Array, repeats: int) -> tuple[Curve | None, Array 
     eta = x @ fit.coefficients
     half = Z95 * np.sqrt(repeats * np.einsum("ij,jk,ik->i", x, fit.covariance, x))
     rows = (tuple(map(float, expit(v))) for v in (grid, eta, eta - half, eta + half))
-    return Curve(*rows), np.abs(expit(design(lp) @ fit.coefficients) - expit(lp))
+    return CalibrationCurve(*rows), np.abs(expit(design(lp) @ fit.coefficients) - expit(lp))

@@ -15,7 +15,7 @@ from crosstalk.errors import UsageError
 from crosstalk.statistics.estimates import Estimate, wald
 from crosstalk.statistics.newton import Quadratic, minimise
 
-__all__ = ["Fit", "Model", "Table", "cox", "linear", "logistic", "regress", "tabulate"]
+__all__ = ["Fit", "Model", "TwoArms", "cox", "linear", "logistic", "regress", "tabulate"]
 
 Array = NDArray[np.floating[Any]]
 Model = Literal["linear", "logistic", "cox"]
@@ -44,7 +44,7 @@ class Fit:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class TwoArms:
     """Checked data of an analysis of two arms, patients without outcome left out."""
 
     outcome: Array
@@ -67,7 +67,7 @@ class Table:
 
 def tabulate(
     outcome: ArrayLike, arm: ArrayLike, covariates: ArrayLike | None = None, extra: ArrayLike | None = None
-) -> tuple[Table, Array]:
+) -> tuple[TwoArms, Array]:
     """Check the data of two arms and leave out patients without outcome, saying how many.
 
     Returns the table and the rows of `extra` that belong to it.
@@ -97,7 +97,7 @@ def tabulate(
         raise UsageError("one of the two arms has no patient with an outcome")
     left_out = int((~seen).sum())
     note = f"observed cases: {left_out} of {len(y)} patients without outcome left out" if left_out else ""
-    return Table(y[seen], group[seen], table[seen], note), more[seen]
+    return TwoArms(y[seen], group[seen], table[seen], note), more[seen]
 
 
 def regress(model: Model, outcome: Array, design: Array) -> Fit:

@@ -15,7 +15,7 @@ from crosstalk.errors import StudyError
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.knowledge.records import Distribution, Dose, Drug, Source
 from crosstalk.limits import TIMES, USUAL, WEEKS
-from crosstalk.study.checks import KeyPath, Problem, eligibility, fail, find
+from crosstalk.study.checks import KeyPath, StudyProblem, eligibility, fail, find
 from crosstalk.study.design import Design
 from crosstalk.study.design_build import build_design
 from crosstalk.study.endpoints import ENDPOINTS
@@ -77,7 +77,7 @@ class _Builder:
         """Run one step; a problem is noted, so that the next steps still find theirs."""
         try:
             return make()
-        except Problem as problem:
+        except StudyProblem as problem:
             self.problems.append((problem.path, str(problem)))
             return None
 

@@ -19,7 +19,7 @@ from crosstalk.units import is_bare, line
 __all__ = [
     "POINTS",
     "KeyPath",
-    "Problem",
+    "StudyProblem",
     "eligibility",
     "fail",
     "find",
@@ -35,7 +35,7 @@ POINTS = ("points", "point", "score")
 """How a study may write the unit of a symptom scale."""
 
 
-class Problem(Exception):
+class StudyProblem(Exception):
     """One thing that is wrong in a study file, and the key where; `read_study` turns it into a `StudyError`."""
 
     def __init__(self, path: KeyPath, message: str) -> None:
@@ -44,16 +44,16 @@ class Problem(Exception):
 
 
 def fail(path: KeyPath, message: str) -> NoReturn:
-    """Raise a `Problem`."""
-    raise Problem(path, message)
+    """Raise a `StudyProblem`."""
+    raise StudyProblem(path, message)
 
 
 def find(look_up: Callable[[str], Record], name: str, path: KeyPath) -> Record:
-    """Look a name up; an unknown one is a `Problem` that names the nearest."""
+    """Look a name up; an unknown one is a `StudyProblem` that names the nearest."""
     try:
         return look_up(name)
     except UsageError as error:
-        raise Problem(path, str(error)) from None
+        raise StudyProblem(path, str(error)) from None
 
 
 def unit_factor(unit: str, analyte: Analyte, path: KeyPath) -> float:
@@ -66,7 +66,7 @@ def unit_factor(unit: str, analyte: Analyte, path: KeyPath) -> float:
     try:
         slope, intercept = line(unit, analyte.unit, molar_mass=analyte.molar_mass, factors=rules)
     except UnitError as error:
-        raise Problem(
+        raise StudyProblem(
             path, f"received {unit!r}, expected a unit that converts to {analyte.unit} ({analyte.id}): {error}"
         ) from None
     if intercept:

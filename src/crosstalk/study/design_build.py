@@ -40,7 +40,7 @@ def build_design(
 
     Raises
     ------
-    Problem
+    StudyProblem
         With the key and the reason, for what is unknown, contradicts itself, or could never be randomised.
     """
     names = [arm.id for arm in arms]

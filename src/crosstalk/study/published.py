@@ -44,7 +44,7 @@ def build_result(file: StudyFile, index: int, duration_h: float | None, knowledg
 
     Raises
     ------
-    Problem
+    StudyProblem
     """
     table, path = file.result[index], ("result", index)
     _check_arms(file, table, path)

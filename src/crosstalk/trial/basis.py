@@ -9,7 +9,7 @@ from crosstalk.knowledge.loader import Knowledge
 from crosstalk.knowledge.records import Drug, Quantity, Source
 from crosstalk.population.measure import FLUCTUATION_H
 from crosstalk.study.records import Study
-from crosstalk.trial.pool import design_of
+from crosstalk.trial.plan import design_of
 from crosstalk.trial.visits import FADES_H, IMPROVED
 from crosstalk.twin.records import Rest
 

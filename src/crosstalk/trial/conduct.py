@@ -16,7 +16,8 @@ from crosstalk.knowledge.loader import Knowledge
 from crosstalk.population.enrolment import within
 from crosstalk.population.measure import FLUCTUATION_H, analyte_log_sd, record_scale
 from crosstalk.study.records import Study
-from crosstalk.trial.pool import Pool, design_of, treatments
+from crosstalk.trial.plan import design_of, treatments
+from crosstalk.trial.pool import Pool
 from crosstalk.trial.setting import Setting
 from crosstalk.trial.visits import Recruits, leaving_hazard, visits
 

@@ -31,7 +31,8 @@ from crosstalk.trial.characteristics import (
 )
 from crosstalk.trial.conduct import LOST, setting_of
 from crosstalk.trial.looks import critical_levels
-from crosstalk.trial.pool import Pool, design_of, make_pool, read_trial
+from crosstalk.trial.plan import design_of, read_trial
+from crosstalk.trial.pool import Pool, make_pool
 from crosstalk.trial.prognosis import Prognosis, fit_prognosis
 from crosstalk.trial.replicates import Replicates, replicate
 from crosstalk.trial.result import CurvePoint, Look, TrialResult, TrialStratum
@@ -54,7 +55,7 @@ BINS = 7  # points of the curve of the effect against the marker
 
 @dataclass(frozen=True, slots=True)
 class TrialSettings:
-    """How much is computed: trials of each kind, possible worlds, participants in the central and in each other world.
+    """How much is computed: trials of each kind, possible worlds, participants in the typical and in each other world.
 
     There are at most half as many worlds as replicates, so that each world sees two trials. ``null`` adds the trials in
     which no drug does anything.
@@ -81,7 +82,7 @@ class TrialSettings:
 class Pools:
     """Possible participants in the typical world, and in worlds drawn from what is known."""
 
-    central: Pool
+    typical: Pool
     uncertain: Pool
 
 
@@ -134,7 +135,7 @@ def make_pools(
     study: Study, settings: TrialSettings, knowledge: Knowledge, engine: Engine, progress: Progress | None = None
 ) -> Pools:
     """Simulate the possible participants of a trial under all its treatments."""
-    central, others = settings.participants
+    here, others = settings.participants
     if progress is not None:
         progress("participants", 0.0)
     worlds: Worlds = possible_worlds(knowledge, settings.seed, max(min(settings.worlds, settings.replicates // 2), 1))
@@ -142,7 +143,7 @@ def make_pools(
     if progress is not None:
         progress("participants in the typical world", 0.1)
     typical = worlds.take(np.array([typical_world(study, second, knowledge, settings.seed)]))
-    first = make_pool(study, typical, patients=central, seed=settings.seed, knowledge=knowledge, engine=engine)
+    first = make_pool(study, typical, patients=here, seed=settings.seed, knowledge=knowledge, engine=engine)
     return Pools(first, second)
 
 
@@ -159,22 +160,22 @@ def characterise(
 ) -> TrialResult:
     """Operating characteristics of a design on participants that are there already, see `run_trial`."""
     design = design_of(study)
-    central, uncertain = (setting_of(study, pool, knowledge) for pool in (pools.central, pools.uncertain))
+    typical, uncertain = (setting_of(study, pool, knowledge) for pool in (pools.typical, pools.uncertain))
     nobody = pools.uncertain.n_worlds - uncertain.pool.n_worlds
     if any("prognosis" in a.covariates for a in design.analyses):
         rule = _prognosis(uncertain, settings.seed)
-        central, uncertain = replace(central, prognosis=rule), replace(uncertain, prognosis=rule)
+        typical, uncertain = replace(typical, prognosis=rule), replace(uncertain, prognosis=rule)
     n, seed = settings.replicates, settings.seed
-    parts = [("power", central), ("assurance", uncertain)]
+    parts = [("power", typical), ("assurance", uncertain)]
     if settings.null:
-        parts.append(("null", replace(central, null=True)))
+        parts.append(("null", replace(typical, null=True)))
     runs: dict[str, Replicates] = {}
     for k, (label, setting) in enumerate(parts):
         runs[label] = replicate(
             setting, n, seed=seed, label=label, jobs=jobs, work=work, progress=_within(progress, k, len(parts))
         )
     rng = np.random.default_rng([seed, 9])
-    truth = true_effects(central, 0, rng)
+    truth = true_effects(typical, 0, rng)
     first = replace(uncertain, design=replace(design, analyses=(design.primary,)))
     truths = [
         true_effects(first, w, np.random.default_rng([seed, 10, w]), n=WORLD_TRUTH)[design.primary.id]
@@ -200,14 +201,14 @@ def characterise(
         randomised_null=None if null is None else counted(null.counts["randomised"]),
         looks=_looks(runs["power"], null, design),
         by_group={
-            g: {k: counted(v[:, j]) for k, v in runs["power"].by_group.items()} for j, g in enumerate(central.groups)
+            g: {k: counted(v[:, j]) for k, v in runs["power"].by_group.items()} for j, g in enumerate(typical.groups)
         },
-        strata=_strata(central, runs["power"], analyses, seed),
-        curve=_curve(central, uncertain, seed),
+        strata=_strata(typical, runs["power"], analyses, seed),
+        curve=_curve(typical, uncertain, seed),
         naive_search=None if null is None or "naive" not in null.counts else counted(null.counts["naive"]),
         misclassified=counted(runs["power"].counts["misclassified"]),
-        cost=_cost(central, runs["power"]),
-        prognosis_explained=None if central.prognosis is None else central.prognosis.explained,
+        cost=_cost(typical, runs["power"]),
+        prognosis_explained=None if typical.prognosis is None else typical.prognosis.explained,
         notes=tuple(sorted(runs["power"].notes.items(), key=lambda kv: -kv[1])),
         calibrated=calibrated,
         knowledge=words,
@@ -216,8 +217,8 @@ def characterise(
         study_sha256=hash_bytes(repr((study, design))),
         engine=type(engine).__name__,
         worlds=pools.uncertain.n_worlds,
-        participants=(len(pools.central.recorded), len(pools.uncertain.recorded)),
-        failed_participants=pools.central.failed + pools.uncertain.failed,
+        participants=(len(pools.typical.recorded), len(pools.uncertain.recorded)),
+        failed_participants=pools.typical.failed + pools.uncertain.failed,
         basis=basis(study, knowledge),
         assumed=None if design.assumed is None else assumed_power(design),
     )
@@ -281,15 +282,15 @@ def _strata(
     return tuple(found)
 
 
-def _curve(central: Setting, uncertain: Setting, seed: int) -> tuple[CurvePoint, ...]:
+def _curve(typical: Setting, uncertain: Setting, seed: int) -> tuple[CurvePoint, ...]:
     """True effect of the primary comparison by the marker, over the possible worlds."""
-    marker = central.design.marker
+    marker = typical.design.marker
     if marker is None:
         return ()
-    values = marker_values(central, np.random.default_rng([seed, 14]))
+    values = marker_values(typical, np.random.default_rng([seed, 14]))
     edges = np.unique(np.quantile(values, np.linspace(0.0, 1.0, BINS + 1)))
     edges[0], edges[-1] = -np.inf, np.inf
-    effect, count = marker_curve(central, 0, np.random.default_rng([seed, 12]), edges)
+    effect, count = marker_curve(typical, 0, np.random.default_rng([seed, 12]), edges)
     worlds = np.array(
         [
             marker_curve(uncertain, w, np.random.default_rng([seed, 13, w]), edges, n=WORLD_TRUTH)[0]

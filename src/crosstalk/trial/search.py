@@ -22,7 +22,8 @@ from crosstalk.trial.analyse import favours
 from crosstalk.trial.characteristics import Value, counted
 from crosstalk.trial.conduct import setting_of
 from crosstalk.trial.looks import run_trial_once
-from crosstalk.trial.pool import design_of, make_pool, read_trial
+from crosstalk.trial.plan import design_of, read_trial
+from crosstalk.trial.pool import make_pool
 from crosstalk.trial.replicates import calm_start, shared_value, workers
 from crosstalk.trial.setting import Setting
 from crosstalk.trial.truth import typical_world

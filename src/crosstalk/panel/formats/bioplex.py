@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from crosstalk.errors import PanelError
-from crosstalk.panel.plates import EXCLUDED, Plate, Role, Well, decimal_sign, decode, load, number, split, well_name
+from crosstalk.panel.plates.wells import EXCLUDED, Plate, Role, Well, well_name
 from crosstalk.panel.registry import Format, Look
+from crosstalk.panel.text import decimal_sign, decode, load, number, split
 from crosstalk.panel.vocabulary import words
 
 __all__ = ["FORMATS", "plates"]

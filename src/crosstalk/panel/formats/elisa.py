@@ -8,20 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from crosstalk.errors import PanelError
-from crosstalk.panel.plates import (
-    EXCLUDED,
-    Plate,
-    Role,
-    Well,
-    decimal_sign,
-    decode,
-    load,
-    number,
-    role_of_name,
-    split,
-    well_name,
-)
+from crosstalk.panel.plates.wells import EXCLUDED, Plate, Role, Well, role_of_name, well_name
 from crosstalk.panel.registry import Format, Look
+from crosstalk.panel.text import decimal_sign, decode, load, number, split
 from crosstalk.panel.vocabulary import words
 
 __all__ = ["FORMATS", "gen5_plates", "softmax_plates"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from crosstalk.panel.plates import Plate
+from crosstalk.panel.plates.wells import Plate
 from crosstalk.panel.registry import Format, Look
 
 __all__ = ["FORMATS"]
@@ -19,19 +19,19 @@ def _is_xponent(look: Look) -> bool:
 
 
 def _xponent(path: Path) -> tuple[Plate, ...]:
-    from crosstalk.panel.xponent import plates
+    from crosstalk.panel.plates.xponent import plates
 
     return plates(path)
 
 
 def _msd(path: Path) -> tuple[Plate, ...]:
-    from crosstalk.panel.msd import plates
+    from crosstalk.panel.plates.msd import plates
 
     return plates(path)
 
 
 def _has_wells(look: Look) -> bool:
-    from crosstalk.panel.msd import recognises
+    from crosstalk.panel.plates.msd import recognises
 
     if look.folder or (look.archive and not look.holds("sample", "assay", "well")):
         # in a workbook, a header with the assay: others hold tables of people
@@ -40,7 +40,7 @@ def _has_wells(look: Look) -> bool:
 
 
 def _is_msd(look: Look) -> bool:
-    from crosstalk.panel.msd import is_msd
+    from crosstalk.panel.plates.msd import is_msd
 
     return _has_wells(look) and is_msd(look.path)
 

@@ -166,7 +166,7 @@ def _cells(path: Path) -> tuple[list[tuple[str, list[str]]], bytes]:
             sheet = book.worksheets[0]
             return [(f"sheet '{sheet.title}', row {n}", [cell_text(c) for c in row])
                     for n, row in numbered(path, sheet)], content  # fmt: skip
-    from crosstalk.panel.plates import decode, split
+    from crosstalk.panel.text import decode, split
 
     text = decode(path, content)
     separator = max("\t;,", key=text[:4000].count)

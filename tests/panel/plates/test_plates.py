@@ -12,20 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crosstalk.errors import PanelError
-from crosstalk.panel.plate_files import read_plates
-from crosstalk.panel.plates import (
-    EXCLUDED,
-    Plate,
-    Well,
-    concentration,
-    decimal_sign,
-    decode,
-    entries_of,
-    number,
-    role_of_name,
-    split,
-    well_name,
-)
+from crosstalk.panel.plates.files import read_plates
+from crosstalk.panel.plates.wells import EXCLUDED, Plate, Well, entries_of, role_of_name, well_name
+from crosstalk.panel.text import concentration, decimal_sign, decode, number, split
 
 A1 = Well("A1", "P7", "sample", "IL-6", 100.0, 90.0, 60, 1.0, None, "2.0", "line 5")
 

@@ -19,13 +19,13 @@ from statistics import fmean, median, stdev
 from typing import Literal
 
 from crosstalk.errors import PanelError
-from crosstalk.panel.curves import CV, CV_END, RECOVERY, Curve, Level, fit_curve
-from crosstalk.panel.dilutions import Standard
 from crosstalk.panel.entries import Entry
-from crosstalk.panel.plates import EXCLUDED, Plate, Well
+from crosstalk.panel.plates.curves import CV, CV_END, RECOVERY, Curve, Level, fit_curve
+from crosstalk.panel.plates.dilutions import Standard
+from crosstalk.panel.plates.replicates import Outcome, of_dilutions, precision
+from crosstalk.panel.plates.vendor import Reanalysis, reanalyse
+from crosstalk.panel.plates.wells import EXCLUDED, Plate, Well
 from crosstalk.panel.records import Quality
-from crosstalk.panel.replicates import Outcome, of_dilutions, precision
-from crosstalk.panel.vendor import Reanalysis, reanalyse
 from crosstalk.provenance import hash_bytes, package_version
 from crosstalk.results import Reported
 

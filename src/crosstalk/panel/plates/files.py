@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from crosstalk.errors import PanelError
-from crosstalk.panel import msd
 from crosstalk.panel.mapping import FileMap
-from crosstalk.panel.plates import Plate
+from crosstalk.panel.plates import msd
+from crosstalk.panel.plates.wells import Plate
 from crosstalk.panel.registry import formats, recognise
 from crosstalk.panel.vocabulary import squeeze
 

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import isfinite
-from pathlib import Path
 from typing import Literal
 
-from crosstalk.errors import PanelError
 from crosstalk.panel.entries import Entry, Reading
+from crosstalk.panel.plates.replicates import SAME, Outcome, bound_of, of_dilutions, of_wells, precision
 from crosstalk.panel.records import Quality
-from crosstalk.panel.replicates import SAME, Outcome, bound_of, of_dilutions, of_wells, precision
+from crosstalk.panel.text import CENSORED, number
 
 __all__ = [
     "EXCLUDED",
     "Plate",
     "Role",
     "Well",
-    "concentration",
-    "decimal_sign",
-    "decode",
     "entries_of",
-    "load",
-    "number",
     "role_of_name",
-    "split",
     "well_name",
 ]
 
@@ -35,9 +26,6 @@ Role = Literal["standard", "control", "sample", "blank", "unknown"]
 
 EXCLUDED = "excluded in the export"
 SHOWN = 8  # names that a message lists before it counts the rest
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
-_CENSORED = re.compile(r"(<=|>=|<|>|≤|≥)\s*(.+)")
-_DECIMAL = re.compile(r"[<>]?\s*[+-]?\d+([.,])\d+")
 _WELL = re.compile(r"([A-Za-z]{1,2})0*([1-9]\d?)")
 _OUT_OF_RANGE = re.compile(r"\b(below|above)\s+(detection|fit\s*curve|standard|curve)\s+range\b", re.IGNORECASE)
 # what exports say of a number beyond the curve
@@ -150,7 +138,7 @@ def entries_of(plates: Sequence[Plate]) -> Reading:
 
     Replicates of one sample and analyte on one plate become one entry: the geometric mean of their positive
     concentrations, with their coefficient of variation. Several dilutions give what is known best of them, see
-    `crosstalk.panel.replicates`. A number beyond the standards is a bound. A replicate that is censored is
+    `crosstalk.panel.plates.replicates`. A number beyond the standards is a bound. A replicate that is censored is
     never averaged with a number:
     ``<0.4`` and 0.9 become ``<0.9``, ``>1200`` and 1000 become ``>1000``, with a remark; ``<0.4`` and ``>1200``
     contradict each other and give a warning and no entry. A concentration without a unit is a problem; a sample without
@@ -345,7 +333,7 @@ def _levels(plate: Plate, analyte: str) -> list[float]:
 
 
 def _read(text: str) -> tuple[str, float | None]:
-    match = _CENSORED.fullmatch(text)
+    match = CENSORED.fullmatch(text)
     return (match[1], number(match[2])) if match else ("", number(text))
 
 
@@ -439,109 +427,3 @@ def well_name(text: str) -> str:
     """
     match = _WELL.fullmatch(text.strip())
     return f"{match[1].upper()}{match[2]}" if match else ""
-
-
-def number(text: str, decimal: str = ".") -> float | None:
-    """A finite number, or None: an empty cell, ``NaN`` and words have no value.
-
-    Examples
-    --------
-    >>> number("3.5"), number("1,5"), number("1,5", decimal=","), number("NaN")
-    (3.5, None, 1.5, None)
-    """
-    clean = text.strip()
-    if decimal == ",":
-        clean = "" if "." in clean else clean.replace(",", ".", 1)
-    if not _NUMBER.fullmatch(clean):
-        return None
-    value = float(clean)
-    return value if isfinite(value) else None
-
-
-def concentration(text: str, decimal: str = ".") -> str:
-    """A reported concentration in one spelling: ``< 0,4`` is ``<0.4``; any other text stays as it is.
-
-    Examples
-    --------
-    >>> concentration(" < 3.2 "), concentration("1,5", decimal=","), concentration("OOR <")
-    ('<3.2', '1.5', 'OOR <')
-    """
-    clean = text.strip()
-    match = _CENSORED.fullmatch(clean)
-    sign, rest = (match[1], match[2].strip()) if match else ("", clean)
-    if number(rest, decimal) is None:
-        return clean
-    return sign + (rest.replace(",", ".", 1) if decimal == "," else rest)
-
-
-def split(line: str, delimiter: str) -> list[str]:
-    """The cells of one line, without blanks around them; a line with a broken quote is one cell.
-
-    Each line stands for itself, so that a lost quote cannot swallow the rest of a file.
-
-    Examples
-    --------
-    >>> split('"1(1,A1)",Unknown1, 3.5', ",")
-    ['1(1,A1)', 'Unknown1', '3.5']
-    """
-    try:
-        return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), [])]
-    except csv.Error:
-        return [line.strip()]
-
-
-def decimal_sign(path: Path, cells: Iterable[str], delimiter: str) -> str:
-    """The decimal sign of an export: a comma only where it separates no columns and no number holds a point.
-
-    Raises
-    ------
-    PanelError
-        If both occur.
-    """
-    if delimiter == ",":
-        return "."
-    # instruments' software writes no marks of thousands: a point is the decimal sign
-    found = {match[1] for cell in cells if (match := _DECIMAL.fullmatch(cell))}
-    if len(found) > 1:
-        raise PanelError(
-            f"{path}: numbers hold decimal commas and decimal points; expected one of them; export the plate again"
-        )
-    return found.pop() if found else "."
-
-
-def load(path: Path) -> bytes:
-    """The bytes of a file.
-
-    Raises
-    ------
-    PanelError
-        If there is none, or it cannot be opened, or it is empty.
-    """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise PanelError(f"{path}: no such file; check the path") from None
-    except OSError as error:
-        raise PanelError(f"{path}: cannot be read ({error.strerror}); check that it is a file") from error
-    if not content.strip():
-        raise PanelError(f"{path}: the file is empty; export the plate again")
-    return content
-
-
-def decode(path: Path, content: bytes) -> str:
-    """The text of an export: UTF-8, UTF-16 with its mark, or the Windows code page 1252 (micro signs).
-
-    Raises
-    ------
-    PanelError
-        If it is no text.
-    """
-    wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
-    for encoding in ("utf-16",) if wide else ("utf-8-sig", "cp1252"):
-        try:
-            text = content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if "\x00" not in text:
-            return text
-    raise PanelError(f"{path}: is not text; export the plate as CSV (xPONENT, Discovery Workbench) or TXT") from None

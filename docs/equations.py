@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from latex import call, equation, symbol
+
 from crosstalk.engine.sbml import read_sbml
 from crosstalk.errors import ModelError
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.model.assembly import Model, assemble
-from crosstalk.model.latex import call, equation, symbol
 
 __all__ = ["SCALES", "Definition", "Equation", "definitions", "equations"]
 

@@ -11,21 +11,8 @@ from pathlib import Path
 from crosstalk.errors import PanelError
 from crosstalk.limits import SHEET_ROWS
 from crosstalk.panel.entries import Reading
-from crosstalk.panel.plates import (
-    EXCLUDED,
-    Plate,
-    Role,
-    Well,
-    concentration,
-    decimal_sign,
-    decode,
-    entries_of,
-    load,
-    number,
-    role_of_name,
-    split,
-    well_name,
-)
+from crosstalk.panel.plates.wells import EXCLUDED, Plate, Role, Well, entries_of, role_of_name, well_name
+from crosstalk.panel.text import concentration, decimal_sign, decode, load, number, split
 from crosstalk.panel.workbook import numbered, opened
 
 __all__ = ["is_msd", "plates", "read", "recognises"]

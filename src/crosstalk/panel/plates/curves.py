@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosstalk.errors import PanelError
-from crosstalk.panel.dilutions import Standard, Suspect, break_series
+from crosstalk.panel.plates.dilutions import Standard, Suspect, break_series
 
 __all__ = [
     "Concentration",

@@ -9,20 +9,8 @@ from pathlib import Path
 
 from crosstalk.errors import PanelError
 from crosstalk.panel.entries import Reading
-from crosstalk.panel.plates import (
-    Plate,
-    Role,
-    Well,
-    concentration,
-    decimal_sign,
-    decode,
-    entries_of,
-    load,
-    number,
-    role_of_name,
-    split,
-    well_name,
-)
+from crosstalk.panel.plates.wells import Plate, Role, Well, entries_of, role_of_name, well_name
+from crosstalk.panel.text import concentration, decimal_sign, decode, load, number, split
 
 __all__ = ["plates", "read"]
 

@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crosstalk.errors import PanelError
-from crosstalk.panel.msd import plates, read, recognises
-from crosstalk.panel.plate_files import read_plates
-from crosstalk.panel.plates import EXCLUDED, Plate, Well, number, well_name
+from crosstalk.panel.plates.files import read_plates
+from crosstalk.panel.plates.msd import plates, read, recognises
+from crosstalk.panel.plates.wells import EXCLUDED, Plate, Well, well_name
+from crosstalk.panel.text import number
 
 COLUMNS = [
     "Sample", "Assay", "Well", "Spot", "Dilution", "Concentration", "Signal", "Adjusted Signal", "CV", "% Recovery",

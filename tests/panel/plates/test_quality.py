@@ -24,10 +24,10 @@ from pathlib import Path
 import pytest
 
 from crosstalk.errors import PanelError
-from crosstalk.panel.plate_files import read_plates
-from crosstalk.panel.plates import Plate, Well
-from crosstalk.panel.quality import AnalyteQuality, PlateReport, assess_plates, concentrations
-from crosstalk.panel.vendor import AGREE
+from crosstalk.panel.plates.files import read_plates
+from crosstalk.panel.plates.quality import AnalyteQuality, PlateReport, assess_plates, concentrations
+from crosstalk.panel.plates.vendor import AGREE
+from crosstalk.panel.plates.wells import Plate, Well
 from crosstalk.report.documents import dump
 from crosstalk.report.plates import plates_html
 

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crosstalk.errors import PanelError
-from crosstalk.panel.plate_files import read_plates
-from crosstalk.panel.plates import Well
-from crosstalk.panel.xponent import plates, read
+from crosstalk.panel.plates.files import read_plates
+from crosstalk.panel.plates.wells import Well
+from crosstalk.panel.plates.xponent import plates, read
 
 Table = list[list[str]]
 

@@ -9,9 +9,10 @@ from statistics import median
 from typing import Literal
 
 from crosstalk.errors import PanelError
-from crosstalk.panel.curves import RECOVERY, RECOVERY_END, Curve, Model, Weighting, fit_curve
-from crosstalk.panel.dilutions import Standard
-from crosstalk.panel.plates import EXCLUDED, Well, number
+from crosstalk.panel.plates.curves import RECOVERY, RECOVERY_END, Curve, Model, Weighting, fit_curve
+from crosstalk.panel.plates.dilutions import Standard
+from crosstalk.panel.plates.wells import EXCLUDED, Well
+from crosstalk.panel.text import number
 
 __all__ = ["AGREE", "Reanalysis", "reanalyse"]
 
