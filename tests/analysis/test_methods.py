@@ -227,6 +227,15 @@ def test_what_cannot_be_done_is_named(
         analyse(table, {**design, "analysis": [{"id": "x", **plan}]})
 
 
+def test_a_visit_that_cannot_be_fitted_is_named(wide: pd.DataFrame, design: dict[str, Any]) -> None:
+    plan = [{"id": "x", "method": "mmrm"}]
+    with pytest.raises(CrosstalkError, match="at week 4 the change from baseline is -2 for everybody"):
+        analyse(wide.assign(w4=wide["base"] - 2), {**design, "analysis": plan})
+    gone = wide.assign(w4=wide["w4"].where(wide["arm"] == "sugar"))
+    with pytest.raises(CrosstalkError, match="arm active has no score at week 4"):
+        analyse(gone, {**design, "analysis": plan})
+
+
 @pytest.mark.shared
 def test_the_antidepressant_trial_from_its_file(shared_data: Path) -> None:
     """Means of R, as in tests/trial/test_mmrm.py and the vignettes of rbmi, from the file that rbmi publishes."""

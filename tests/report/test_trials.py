@@ -26,7 +26,7 @@ from crosstalk.report.trials import (
     trial_json,
     trial_tables,
 )
-from crosstalk.study.design import Crossover, Interim, LeadIn
+from crosstalk.study.design import Assumed, Crossover, Interim, LeadIn
 from crosstalk.trial.characteristics import Value
 from crosstalk.trial.example import one_trial
 from crosstalk.trial.plan import read_trial
@@ -171,6 +171,37 @@ def test_the_data_of_one_trial_under_the_names_of_cdisc(study: Any, pools: Pools
     assert table.loc[table["AVISITN"] == 0, "CHG"].isna().all()
     assert set(table["SEX"]) <= {"F", "M"}
     assert isinstance(table, pd.DataFrame)
+
+
+def test_what_is_written_can_be_analysed(study: Any, pools: Pools) -> None:
+    """Both data sets of one trial give the same MMRM, which is that of the simulated trial."""
+    from crosstalk.analysis import analyse
+
+    data, setting = one_trial(study, pools.central, load_knowledge(), 1)
+    scale = setting.design.primary.of
+    control, plans = setting.design.control, [{"id": "main", "method": "mmrm"}]
+    tidy = {
+        "layout": "long", "patient": "patient", "arm": "group", "control": control, "visit": "visit_week",
+        "value": scale, "baseline_visit": "0",
+    }  # fmt: skip
+    one = analyse(tidy_frame(data, setting), {"data": tidy, "analysis": plans})
+    adam = {"layout": "adam", "control": control, "where": {"PARAMCD": scale.upper()[:8]}}
+    two = analyse(cdisc_frame(data, setting), {"data": adam, "analysis": plans})
+    assert [r.week for r in one.finding("main").rows] == [r.week for r in two.finding("main").rows]
+    for a, b in zip(one.finding("main").rows, two.finding("main").rows, strict=True):
+        assert a.estimate.estimate == pytest.approx(b.estimate.estimate)
+        assert a.estimate.se == pytest.approx(b.estimate.se)
+    assert sum(a.patients for a in one.arms) == len(data)
+
+
+def test_an_own_assumption_stands_beside_the_model(study: Any, pools: Pools) -> None:
+    own = replace(study, trial=replace(study.trial, assumed=Assumed(-3.0, 8.0, power=0.9)))
+    found = characterise(own, pools, SETTINGS, knowledge=load_knowledge(), engine=get_engine())
+    table = next(t for t in trial_tables(found) if t.title == "Your own assumption beside the model")
+    rows = {row[0]: row[1:] for row in table.rows}
+    assert rows["effect: arm less control"][0] == "-3"
+    assert float(rows["randomised for 90 % power"][0]) >= 302
+    assert json.loads(trial_json(found))["assumed"]["target"] == 0.9
 
 
 def candidates() -> tuple[Candidate, ...]:

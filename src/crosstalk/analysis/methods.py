@@ -78,8 +78,21 @@ def _of(trial: TrialTable) -> str:
     return "score" if trial.baseline is None else "change from baseline"
 
 
+def _check_visits(trial: TrialTable, last: int) -> None:
+    """Name the arm and the week that a mixed model cannot be fitted with."""
+    for visit, week in enumerate(trial.weeks[: last + 1]):
+        values = trial.change[:, visit]
+        for k, name in enumerate(trial.arms):
+            if not np.isfinite(values[trial.arm == k]).any():
+                raise TrialError(f"arm {name} has no score at week {week:g}; leave the visit out of visits, or the arm")
+        seen = values[np.isfinite(values)]
+        if np.ptp(seen) == 0:
+            raise TrialError(f"at week {week:g} the {_of(trial)} is {seen[0]:g} for everybody; leave it out of visits")
+
+
 def _mixed(trial: TrialTable, outcome: OutcomePlan, plan: MmrmPlan, seed: int) -> Finding:
     last = trial.visit(plan.week)
+    _check_visits(trial, last)
     weights = trial.numbers(plan.weights)[0] if plan.weights else None
     others = _columns(trial, plan.covariates)
     base = None if trial.baseline is None else trial.baseline
@@ -343,6 +356,7 @@ def _parts(trial: TrialTable, plan: SubgroupPlan) -> tuple[tuple[str, ...], NDAr
 
 def _sensitivity(trial: TrialTable, outcome: OutcomePlan, plan: SensitivityPlan, seed: int) -> Finding:
     visit = trial.visit(plan.week)
+    _check_visits(trial, visit)
     week = float(trial.weeks[visit])
     others = _columns(trial, plan.covariates)
     adjust = _numbers(trial, plan)
