@@ -90,7 +90,9 @@ def _picture(driver: webdriver.Chrome, width: int, part: str | None) -> bytes:
         part, width,
     )  # fmt: skip
     clip = {"x": max(box[0], 0), "y": max(box[1], 0), "width": box[2], "height": box[3], "scale": 1}
-    shot = driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png", "captureBeyondViewport": True, "clip": clip})
+    shot = driver.execute_cdp_cmd(
+        "Page.captureScreenshot", {"format": "png", "captureBeyondViewport": True, "clip": clip}
+    )
     return base64.b64decode(shot["data"])
 
 
