@@ -40,6 +40,12 @@ STATES: Mapping[str, tuple[int, bool, Mapping[str, Any], str, str | None]] = {
     "page_refused": (1360, False, {"values": {"hsCRP": {"text": "500"}, "Treg": {"text": "1"}}}, "", ".right"),
 }  # fmt: skip
 
+BOX = """
+const [part, width] = arguments, e = part ? document.querySelector(part) : document.documentElement;
+const b = e.getBoundingClientRect(), top = e.closest('dialog') ? 0 : scrollY;
+return part ? [b.left - 8, b.top + top - 8, b.width + 16, b.height + 16] : [0, 0, width, e.scrollHeight];
+"""
+
 
 def main(page: Path) -> int:
     for name, (width, dark, case, script, part) in STATES.items():
@@ -83,12 +89,7 @@ def _rest(driver: webdriver.Chrome) -> None:
 
 
 def _picture(driver: webdriver.Chrome, width: int, part: str | None) -> bytes:
-    box = driver.execute_script(
-        "const e = arguments[0] ? document.querySelector(arguments[0]) : document.documentElement;"
-        "const b = e.getBoundingClientRect(), top = e.closest('dialog') ? 0 : scrollY;"
-        "return arguments[0] ? [b.left - 8, b.top + top - 8, b.width + 16, b.height + 16] : [0, 0, arguments[1], e.scrollHeight]",
-        part, width,
-    )  # fmt: skip
+    box = driver.execute_script(BOX, part, width)
     clip = {"x": max(box[0], 0), "y": max(box[1], 0), "width": box[2], "height": box[3], "scale": 1}
     shot = driver.execute_cdp_cmd(
         "Page.captureScreenshot", {"format": "png", "captureBeyondViewport": True, "clip": clip}

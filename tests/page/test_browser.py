@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +49,46 @@ const f = whatIf.forecast(arguments[0]);
 return {
   wrong: f.wrong, sample: f.estimator.sample, level: f.applicability.level, alike: f.applicability.sample,
   tails: f.applicability.surprises.map((s) => s.tail),
-  regimens: f.regimens.map((r) => ({ id: r.id, change: r.change, response: r.response, versus: r.versus, best: r.best, verdict: r.verdict })),
+  regimens: f.regimens.map(({ end, ...figures }) => figures),
   scores: f.mechanisms.map((s) => [s.mean, s.low, s.high, s.told]),
   next: whatIf.page.forecaster.nextAssays(f).map((a) => [a.id, a.reduction]),
   course: whatIf.page.forecaster.course(f, "bupropion"),
 };
 """
+
+COLOURS = r"""
+const canvas = document.createElement('canvas');
+canvas.width = canvas.height = 1;
+const c = canvas.getContext('2d', { willReadFrequently: true });
+const paint = (colour) => { c.fillStyle = colour; c.fillRect(0, 0, 1, 1); };
+const rgb = (under, over) => { paint(under); paint(over); return [...c.getImageData(0, 0, 1, 1).data].slice(0, 3); };
+const clear = (colour) => /(, 0\)|\/ 0[.\d]*\))$/.test(colour);
+const paper = (e) => {
+  for (; e; e = e.parentElement) { const b = getComputedStyle(e).backgroundColor; if (!clear(b)) return b; }
+  return 'white';
+};
+const written = (e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+return [...document.querySelectorAll('p, span, th, td, button, label, h1, h2, summary, legend, figcaption')]
+  .filter((e) => e.checkVisibility() && !e.disabled && !e.closest('.hidden') && written(e))
+  .map((e) => [e.textContent.slice(0, 40), rgb(paper(e), paper(e)), rgb(paper(e), getComputedStyle(e).color)]);
+"""
+OUTSIDE = """
+return [...document.querySelectorAll('button, input:not([type=file]), select, p, td')]
+  .filter((e) => e.checkVisibility() && !e.closest('.wide') && e.getBoundingClientRect().right > 401)
+  .map((e) => e.outerHTML.slice(0, 80));
+"""
+TWICE = """
+const n = {};
+for (const e of document.querySelectorAll('[id]')) n[e.id] = (n[e.id] ?? 0) + 1;
+return Object.keys(n).filter((k) => n[k] > 1);
+"""
+SMALL = """
+return [...document.querySelectorAll('button, input, select')]
+  .filter((e) => e.checkVisibility() && !['checkbox', 'file'].includes(e.type) && e.getBoundingClientRect().height < 21)
+  .map((e) => e.outerHTML.slice(0, 80));
+"""
+KEYS = "return [...new Set([...document.querySelectorAll('[data-source]')].map((e) => e.dataset.source))]"
+LEVELS = "return [...document.querySelectorAll('h1, h2, h3')].map((e) => Number(e.tagName[1]))"
 
 
 @pytest.fixture(scope="module")
@@ -211,9 +246,7 @@ def test_by_keyboard_alone(browser: Any) -> None:
 
 def test_every_number_opens_a_source(browser: Any) -> None:
     show(browser, CASES[17])
-    keys = browser.execute_script(
-        "return [...new Set([...document.querySelectorAll('[data-source]')].map((e) => e.dataset.source))]"
-    )
+    keys = browser.execute_script(KEYS)
     assert len(keys) > 40
     for key in keys:
         text = browser.execute_script(
@@ -293,10 +326,7 @@ def test_on_a_narrow_screen_nothing_runs_out_of_sight(browser: Any, dark: bool) 
     try:
         show(browser, CASES[17])
         assert browser.execute_script("return document.documentElement.scrollWidth") <= 400
-        wide = browser.execute_script(
-            "return [...document.querySelectorAll('button, input:not([type=file]), select, p, td')].filter((e) => e.checkVisibility() && !e.closest('.wide')"
-            " && e.getBoundingClientRect().right > 401).map((e) => e.outerHTML.slice(0, 80))"
-        )
+        wide = browser.execute_script(OUTSIDE)
         assert wide == []
         assert contrast_faults(browser) == []
     finally:
@@ -314,35 +344,18 @@ def test_every_control_has_a_name_and_headings_descend(browser: Any) -> None:
         if not n.get("ignored") and n.get("role", {}).get("value") in roles - {"table"} and not n.get("name", {}).get("value")
     ]  # fmt: skip
     assert nameless == []
-    levels = browser.execute_script(
-        "return [...document.querySelectorAll('h1, h2, h3')].map((e) => Number(e.tagName[1]))"
-    )
+    levels = browser.execute_script(LEVELS)
     assert levels[0] == 1
-    assert all(b - a <= 1 for a, b in zip(levels, levels[1:], strict=False))
-    twice = browser.execute_script(
-        "const n = {}; for (const e of document.querySelectorAll('[id]')) n[e.id] = (n[e.id] ?? 0) + 1; return Object.keys(n).filter((k) => n[k] > 1)"
-    )
+    assert all(b - a <= 1 for a, b in pairwise(levels))
+    twice = browser.execute_script(TWICE)
     assert twice == []
-    small = browser.execute_script(
-        "return [...document.querySelectorAll('button, input, select')].filter((e) => e.checkVisibility() && e.getBoundingClientRect().height < 21"
-        " && e.type !== 'checkbox' && e.type !== 'file').map((e) => e.outerHTML.slice(0, 80))"
-    )
+    small = browser.execute_script(SMALL)
     assert small == []
 
 
 def contrast_faults(browser: Any) -> list[str]:
     """Visible text with less than 4.5 to 1 against what lies behind it."""
-    pairs = browser.execute_script(
-        """
-        const canvas = document.createElement('canvas'); canvas.width = canvas.height = 1;
-        const c = canvas.getContext('2d', { willReadFrequently: true });
-        const rgb = (under, over) => { c.fillStyle = under; c.fillRect(0, 0, 1, 1); c.fillStyle = over; c.fillRect(0, 0, 1, 1); return [...c.getImageData(0, 0, 1, 1).data].slice(0, 3); };
-        const paper = (e) => { for (; e; e = e.parentElement) { const b = getComputedStyle(e).backgroundColor; if (!/(, 0\\)|\\/ 0[.\\d]*\\))$/.test(b)) return b; } return 'white'; };
-        return [...document.querySelectorAll('p, span, th, td, button, label, h1, h2, summary, legend, figcaption')]
-          .filter((e) => e.checkVisibility() && !e.disabled && !e.closest('.hidden') && [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()))
-          .map((e) => { const under = paper(e); return [e.textContent.slice(0, 40), rgb(under, under), rgb(under, getComputedStyle(e).color)]; });
-        """
-    )
+    pairs = browser.execute_script(COLOURS)
 
     def light(colour: list[int]) -> float:
         shares = [v / 255 for v in colour]
