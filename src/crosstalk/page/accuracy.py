@@ -35,8 +35,8 @@ class Accuracy:
         return (
             f"Rounding: of {len(PANELS)} typical panels no regimen's mean change differs from that of crosstalk "
             f"forecast by more than {self.change:.2f} points, its difference to the reference by more than "
-            f"{self.versus:.2f} points, and its probability of response by more than {100 * self.response:.1f} percentage "
-            "points."
+            f"{self.versus:.2f} points, and its probability of response by more than {100 * self.response:.1f} "
+            "percentage points."
         )
 
 

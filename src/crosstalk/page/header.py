@@ -68,8 +68,9 @@ def header_of(
     latent = latent_space(knowledge.diagnosis("mdd"))
     told = relations.relations()
     healthy = assessment.healthy_scores(knowledge)
+    laboratory = [a for a in knowledge.analytes.values() if a.kind == "laboratory" and a.observable]
     left_out = np.setdiff1d(np.arange(virtual_patients), index)
-    constants = {d: knowledge.parameters[e.constant] for e in drawn.edges for d in (e.constant,)}
+    constants = {e.constant: knowledge.parameters[e.constant] for e in drawn.edges}
     noise = np.random.default_rng([seed, next_assay.STREAM]).standard_normal(next_assay.SOME)
     return {
         "crosstalk": package_version(),
@@ -91,7 +92,7 @@ def header_of(
         "scales": [_scale(s, anchor) for s in knowledge.scales.values()],
         "scale": scale.id,
         "severity": _severity(severity),
-        "analytes": [_analyte(a, knowledge) for a in knowledge.analytes.values() if a.kind == "laboratory" and a.observable],
+        "analytes": [_analyte(a, knowledge) for a in laboratory],
         "covariates": [_covariate(knowledge.analytes[name]) for name in COVARIATES],
         "answers": [_answer(knowledge.analytes[r.analyte], r, latent.names) for r in told.values()],
         "unknowns": {r.unknown: latent.factor[latent.names.index(r.unknown)].tolist() for r in told.values()

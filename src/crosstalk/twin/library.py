@@ -274,7 +274,8 @@ def _weighty(log_weight: Array) -> NDArray[np.intp]:
     if not np.isfinite(top):
         return np.empty(0, dtype=np.intp)
     weight = np.exp(log_weight - top)
-    order = np.argsort(weight)
+    # of equal ones the first go, so that it is the same on every machine
+    order = np.argsort(weight, kind="stable")
     light = np.cumsum(weight[order]) < LEAST * weight.sum()
     return np.sort(order[~light])
 

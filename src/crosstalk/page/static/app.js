@@ -238,7 +238,7 @@ function summary(state, header) {
   const values = [...header.analytes, ...header.covariates, ...header.answers].filter((a) => state.values[a.id]?.text).map((a) => `${a.id} ${state.values[a.id].text}`);
   if (String(state.score).trim()) values.unshift(`${state.scale} ${state.score}`);
   if (state.sex) values.push(state.sex);
-  if (state.early.length) values.push(`${state.early.length} early scores`);
+  if (state.early.length) values.push(`early scores ${state.early.map((e) => e.score).join(", ")}`);
   return values.join(", ") || "no value";
 }
 
@@ -249,7 +249,10 @@ try {
   window.whatIf = {
     header,
     set: (state) => page.start(sane(state, header)),
-    forecast: (state) => { const { person, wrong } = personOf(sane(state, header), header); return { wrong, ...page.forecaster.run(person), scores: (f) => page.weigher.scores(person, f.twins.panel) }; },
+    forecast: (state) => {
+      const { person, wrong } = personOf(sane(state, header), header), found = page.forecaster.run(person);
+      return { ...found, wrong, mechanisms: page.weigher.scores(person, found.twins.panel) };
+    },
     page,
   };
   at("loading").hidden = true;

@@ -137,7 +137,7 @@ export function mapChart(drawn, folds, { regimen, open }) {
     const { x, y } = places[n.id], f = folds[n.id], symptom = Boolean(n.dimension);
     const value = symptom ? percent(f.share) : `\u00d7${number(Math.exp(f.log), 2)}`;
     const change = symptom ? f.change : f.response;
-    const moved = change === null ? "" : symptom ? `${signed(100 * change, 0)}` : Math.abs(change) < 0.02 ? "=" : `${change > 0 ? "\u25b2" : "\u25bc"} ${Math.abs(100 * (Math.exp(change) - 1)).toFixed(0)} %`;
+    const moved = change === null ? "" : symptom ? `${signed(100 * change, 0)}` : Math.abs(change) < 0.02 ? "=" : `${change > 0 ? "\u25b2" : "\u25bc"} ${change > Math.LN2 ? `\u00d7${Math.exp(change).toFixed(1)}` : `${Math.abs(100 * (Math.exp(change) - 1)).toFixed(0)} %`}`;
     const words = `${n.label}: ${symptom ? `${value} of its range` : `${value} of health`}${moved ? `; ${regimen}: ${symptom ? `${moved} points of 100` : moved === "=" ? "unchanged" : moved.replace("\u25b2", "up").replace("\u25bc", "down")}` : ""}; open the source`;
     const act = () => open(`node ${n.id}`);
     return s("g", { class: "node", tabindex: 0, role: "button", "aria-label": words, "data-node": n.id, transform: `translate(${x} ${y})`, onclick: act, onkeydown: (e) => { if (e.key === "Enter" || e.key === " ") { e.preventDefault(); act(); } } },

@@ -220,9 +220,15 @@ function weighty(logWeight, least) {
   if (!Number.isFinite(top)) return new Uint32Array(0);
   const weight = logWeight.map((v) => Math.exp(v - top)), sorted = weight.slice().sort();
   for (const w of sorted) sum += w;
-  let reached = 0, bound = 0;
-  for (const w of sorted) { reached += w; if (reached >= least * sum) { bound = w; break; } }
+  let reached = 0, light = 0;
+  while (light < sorted.length - 1 && reached + sorted[light] < least * sum) reached += sorted[light++];
+  // of equal weights the first go
+  const bound = sorted[light];
+  let equal = 0;
+  while (light > 0 && sorted[light - 1] === bound) { light--; equal++; }
   const rows = [];
-  for (let i = 0; i < weight.length; i++) if (weight[i] >= bound) rows.push(i);
+  for (let i = 0; i < weight.length; i++) {
+    if (weight[i] > bound || (weight[i] === bound && equal-- <= 0)) rows.push(i);
+  }
   return Uint32Array.from(rows);
 }
