@@ -20,6 +20,7 @@ try:
     from fastapi import Body, FastAPI, Query, Request, UploadFile
     from fastapi.exceptions import RequestValidationError
     from fastapi.responses import JSONResponse, Response
+    from starlette.exceptions import HTTPException
 except ModuleNotFoundError as missing:
     raise UsageError(
         f"the application needs {missing.name}; install it with: pip install 'crosstalk-mdd[app]'"
@@ -106,6 +107,11 @@ def _errors(app: FastAPI) -> None:
     async def told(_: Request, error: Exception) -> JSONResponse:
         status = 503 if isinstance(error, Busy) else 404 if "no such" in str(error) else 400
         return JSONResponse({"error": printable(str(error))}, status)
+
+    @app.exception_handler(HTTPException)
+    async def plain(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        return JSONResponse({"error": shown(error.detail, 300)}, error.status_code)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: Exception) -> JSONResponse:
