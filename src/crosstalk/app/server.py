@@ -411,6 +411,6 @@ def _token(path: Path) -> str:
         raise UsageError(f"{path}: the token cannot be read ({reason})") from None
     if len(text) < 20 or not all(c.isalnum() or c in "-_" for c in text):
         raise UsageError(
-            f"{path}: expected a token of 20 letters, digits, - and _ or more, such as `openssl rand -hex 20`"
+            f"{path}: expected a token of 20 or more letters, digits, - and _, such as `openssl rand -hex 20`"
         )
     return text
