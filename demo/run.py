@@ -41,6 +41,7 @@ def main() -> None:
     print(f"\nDone in {time.perf_counter() - started:.0f} s. Reports (open in a browser):")
     for path in sorted(OUT.glob("*.html")):
         print(f"  {path}")
+    print("The page with files, trials and published results: crosstalk app  (pip install 'crosstalk-mdd[app]')")
 
 
 def cohort(survey: PanelFile, engine: Engine) -> None:

@@ -20,6 +20,7 @@ try:
     from fastapi import Body, FastAPI, Query, Request, UploadFile
     from fastapi.exceptions import RequestValidationError
     from fastapi.responses import JSONResponse, Response
+    from starlette.exceptions import HTTPException
 except ModuleNotFoundError as missing:
     raise UsageError(
         f"the application needs {missing.name}; install it with: pip install 'crosstalk-mdd[app]'"
@@ -106,6 +107,11 @@ def _errors(app: FastAPI) -> None:
     async def told(_: Request, error: Exception) -> JSONResponse:
         status = 503 if isinstance(error, Busy) else 404 if "no such" in str(error) else 400
         return JSONResponse({"error": printable(str(error))}, status)
+
+    @app.exception_handler(HTTPException)
+    async def plain(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        return JSONResponse({"error": shown(error.detail, 300)}, error.status_code)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: Exception) -> JSONResponse:
@@ -405,6 +411,6 @@ def _token(path: Path) -> str:
         raise UsageError(f"{path}: the token cannot be read ({reason})") from None
     if len(text) < 20 or not all(c.isalnum() or c in "-_" for c in text):
         raise UsageError(
-            f"{path}: expected a token of 20 letters, digits, - and _ or more, such as `openssl rand -hex 20`"
+            f"{path}: expected a token of 20 or more letters, digits, - and _, such as `openssl rand -hex 20`"
         )
     return text
