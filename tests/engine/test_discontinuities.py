@@ -277,3 +277,12 @@ def test_a_step_that_neighbours_bisect_further_is_the_same() -> None:
     for i in range(16):
         alone = get_engine(jobs=1).simulate(problem.take(np.array([i])))
         assert alone.values.tobytes() == together.values[i : i + 1].tobytes()
+
+
+@pytest.mark.parametrize(("condition", "begins", "fires"), [
+    ("time > 0", "true", True), ("time > 0", "false", True), ("time >= 0", "true", False), ("time >= 0", "false", True),
+    ("A < 5", "true", False), ("A < 5", "false", True),
+])  # fmt: skip
+def test_a_trigger_that_holds_only_just_after_the_start_fires_there(condition: str, begins: str, fires: bool) -> None:
+    found = run(f"A = 1; A' = 0*A; at {condition}, t0={begins}: A = 9", [0.0, 1.0, 2.0], "A")
+    assert found["A"][0, 1:].tolist() == [9.0 if fires else 1.0] * 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import combinations
 from pathlib import Path
@@ -157,7 +157,7 @@ def write_wanted(*outputs: tuple[Path | None, Callable[[], str]]) -> None:
         ) from fault
 
 
-def write(contents: dict[Path, str]) -> None:
+def write(contents: Mapping[Path, str | bytes]) -> None:
     """Write all files or none of them."""
     from crosstalk.provenance import write_together
 

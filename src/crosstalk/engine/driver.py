@@ -133,7 +133,7 @@ def integrate(
                     for e in range(n_own):
                         held[e, lane] = own[e, 1] != 0
                     queue[0][:, lane] = -1
-                    queue[5][lane] = 0
+                    queue[5][lane] = -1
                     restart[lane] = True
                 t[lane], event[lane], output[lane] = times[0], event_first[i], 0
                 steps[lane], caught[lane] = 0, 0

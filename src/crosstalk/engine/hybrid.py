@@ -26,7 +26,7 @@ TOO_MANY = 5000  # changes at one time that only a loop can make
 def make_queue(n_own, n_assigned, width):
     """Events that are triggered and not carried out yet: event, time, order, whether shown at that time, values.
 
-    The last array counts the events of each lane so far.
+    The last array counts the events of each lane so far, -1 before anything was looked at.
     """
     depth = DUE if n_own > 0 else 0
     return (
@@ -145,6 +145,11 @@ def react(
         for lane in range(width):
             if not todo[lane]:
                 continue
+            if fired[lane] < 0:
+                # at the very start a trigger may not hold that holds from there on, such as time > 0
+                for e in range(n_own):
+                    held[e, lane] &= signal[first_trigger + n_own + e, lane] != 0.0
+                fired[lane] = 0
             for e in range(n_own):
                 now = signal[first_trigger + e, lane] != 0.0
                 if now and not held[e, lane]:
