@@ -76,7 +76,11 @@ def said(*command: str) -> str:
 
 def build() -> tuple[Path, Path]:
     shutil.rmtree(DIST, ignore_errors=True)
-    subprocess.run([sys.executable, "-m", "build", "--outdir", str(DIST), str(ROOT)], check=True)
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        python = str(Path(folder) / ("Scripts" if sys.platform == "win32" else "bin") / "python")
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "build"], check=True)
+        subprocess.run([python, "-m", "build", "--outdir", str(DIST), str(ROOT)], check=True)
     return next(DIST.glob("*.whl")), next(DIST.glob("*.tar.gz"))
 
 
