@@ -10,7 +10,7 @@ from attack.mutants import Rng, outcome
 from attack.registry import Tally, attack
 
 SMALL = 400  # virtual patients: reports are tried, not numbers
-NUMBERS = ("0", "1e-300", "1e-9", "0.001", "0.9999999", "1", "3.3", "1e3", "99999", "1e9", "1e300", "-1", "nan", "inf")
+NUMBERS = ("0", "1e-300", "1e-9", "0.001", "0.9999999", "1", "3.3", "1e3", "99999", "1e9", "1e300", "-1")
 COLUMNS = "patient,analyte,value,unit,lod,lloq,uloq,cv,qc,specimen,confirmed"
 
 
@@ -23,19 +23,22 @@ def panel(rng: Rng, patients: int) -> str:
     for who in range(patients):
         for i in rng.choice(len(analytes), int(rng.integers(1, 9)), replace=False):
             a = analytes[int(i)]
-            value = str(rng.choice(NUMBERS)) if rng.random() < 0.5 else f"{rng.lognormal(1, 2):.4g}"
-            sign = str(rng.choice(["", "", "", "<", ">"]))
-            if rng.random() < 0.1:
+            low, high = a.plausible
+            usual = low + (high - low) * rng.random() ** 4
+            value = str(rng.choice(NUMBERS)) if rng.random() < 0.2 else f"{usual:.4g}"
+            sign = str(rng.choice(["", "", "", "<", ">"])) if a.kind == "laboratory" else ""
+            if rng.random() < 0.1 and a.kind == "laboratory":
                 value, sign = f"{value}..{float(rng.lognormal(3, 2)):.4g}", ""
-            unit = "" if a.kind in ("scale", "covariate") and not a.unit.strip("dimensionless") else a.unit
+            unit = "" if a.unit in ("dimensionless", "points") else a.unit
             limits = [f"{rng.lognormal(0, 2):.3g}" if rng.random() < 0.15 else "" for _ in range(3)]
-            cv = str(rng.choice(["", "", "5%", "0%", "900%", "0.0"]))
+            limits = limits if a.kind == "laboratory" else ["", "", ""]
+            cv = str(rng.choice(["", "", "5%", "0%", "900%"])) if a.kind == "laboratory" else ""
             quality = str(rng.choice(["", "", "ok", "warn", "fail"]))
             confirmed = "yes" if rng.random() < 0.8 else ""
             name = "female" if a.id == "sex" else f"{sign}{value}"
             rows.append(",".join([f"P{who}", a.id, name, unit, *limits, cv, quality, "", confirmed]))
         if rng.random() < 0.7:
-            rows.append(f"P{who},HAMD17,{int(rng.choice([0, 4, 7, 12, 24, 39, 52]))},,,,,,,,")
+            rows.append(f"P{who},HAMD17,{int(rng.choice([0, 4, 7, 12, 20, 24, 30, 39, 52]))},,,,,,,,")
     return "\n".join(rows) + "\n"
 
 
