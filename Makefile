@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test test-all lint docs bench clean
+.PHONY: help demo test test-all lint docs bench release clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -45,6 +45,9 @@ docs: $(VENV)/.docs  ## Build the documentation; a warning is an error
 
 bench: $(VENV)/.dev  ## Time the engine on the shipped model
 	$(BIN)/python benchmarks/run.py
+
+release:  ## Check the version, build both artefacts, install them in clean environments
+	$(PYTHON) scripts/release.py
 
 clean:  ## Remove the environment and everything built
 	rm -rf $(VENV) dist docs/_build docs/reference/generated demo/output .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

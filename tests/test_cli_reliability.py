@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -243,3 +245,40 @@ def test_the_drivers_code_is_kept_in_the_one_cache(tmp_path: Path) -> None:
     kept.chmod(0o666)
     assert json.loads(result()) == [0, 2, 4]
     assert kept.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="needs the rights to become another user")
+def test_a_read_only_installation_of_an_unknown_user_without_home(tmp_path: Path) -> None:
+    """A user without an entry, a home or a variable, and an installation that nobody can write."""
+    nobody = 54321
+    python = Path(sys.executable).resolve()
+    if not all(parent.stat().st_mode & 0o001 for parent in python.parents):
+        python = Path("/usr/bin") / f"python3.{sys.version_info.minor}"
+    if not python.exists():
+        pytest.skip("no interpreter that every user may run")
+    libraries = [p for p in sys.path if p.endswith("site-packages")]
+    site, out = tmp_path / "site", tmp_path / "out"
+    shutil.copytree(Path(crosstalk.__file__).parent, site / "crosstalk", ignore=shutil.ignore_patterns("__pycache__"))
+    kept = out / "kept"
+    kept.mkdir(parents=True, mode=0o700)
+    os.chown(kept, nobody, nobody)
+    for path in (site, *site.rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    for path in (tmp_path, *tmp_path.parents):
+        if path.is_relative_to(tempfile.gettempdir()) and path != Path(tempfile.gettempdir()):
+            path.chmod(path.stat().st_mode | 0o011)
+    out.chmod(0o777)
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": os.pathsep.join([str(site), *libraries]),
+                   "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(kept)}  # fmt: skip
+    found = subprocess.run(
+        [str(python), "-m", "crosstalk", "simulate", "kofod2022", "--patients", "6", "--json", str(out / "x.json")],
+        env=environment, user=nobody, group=nobody, extra_groups=[], cwd=out, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert found.returncode == 0, found.stderr
+    assert json.loads((out / "x.json").read_text())
+    (cache,) = kept.glob("crosstalk-*")
+    assert cache.name == f"crosstalk-{nobody}"
+    assert cache.stat().st_mode & 0o777 == 0o700
+    assert all(p.stat().st_mode & 0o077 == 0 for p in cache.iterdir())

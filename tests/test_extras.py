@@ -18,7 +18,7 @@ from crosstalk.lazily import lazily
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 # modules whose estimators derive from those of scikit-learn
-LEARNING = ("crosstalk.learn.", "crosstalk.panel.harmonisation")
+LEARNING = ("crosstalk.learn.", "crosstalk.panel.harmonisation", "crosstalk.report.learning")
 
 
 def test_every_extra_of_the_table_is_one_of_the_distribution() -> None:
@@ -44,7 +44,8 @@ def test_all_but_learning_is_imported_without_any_extra() -> None:
     found = run(code)
     assert found.returncode == 0, found.stderr
     lacking = dict(line.split() for line in found.stdout.splitlines())
-    assert lacking.pop("crosstalk.engine.reference") == "roadrunner"
+    for name in ("crosstalk.engine.parallel", "crosstalk.engine.reference"):
+        assert lacking.pop(name) == "roadrunner"
     assert {library.partition(".")[0] for library in lacking.values()} == {"sklearn"}
     assert all(name.startswith(LEARNING) for name in lacking), lacking
 

@@ -324,6 +324,18 @@ def test_no_home_makes_no_folder_called_tilde(tmp_path: Path, monkeypatch: pytes
     assert list(tmp_path.iterdir()) == []
 
 
+@posix
+@pytest.mark.usefixtures("no_variables")
+def test_a_user_without_a_home_has_a_private_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless(_: str) -> str:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.setattr("platformdirs.user_cache_dir", homeless)
+    monkeypatch.setattr(places.tempfile, "gettempdir", lambda: str(tmp_path))
+    assert cache_folder() == tmp_path / f"crosstalk-{os.geteuid()}"
+    assert cached("kernel", 1).save(b"code")
+
+
 def test_an_unwritable_cache_is_told_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -51,8 +51,11 @@ def _usual(*environment: str | None) -> Path:
     """The folder where no variable names one; ``environment`` is here for the cache alone."""
     import platformdirs
 
-    usual = Path(platformdirs.user_cache_dir("crosstalk"))
-    # without a home, its sign stays as it is
+    try:
+        usual = Path(platformdirs.user_cache_dir("crosstalk"))
+    except RuntimeError:  # a user that the system does not know, and no HOME
+        usual = Path("~")
+    # older versions of platformdirs leave the sign of a home that is not known as it is
     homeless = usual.parts[0].startswith("~")
     if not homeless and _can_hold(usual):
         return usual

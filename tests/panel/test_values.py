@@ -262,3 +262,11 @@ def test_what_does_not_follow_is_noted(lymphocytes: Measurement, words: str) -> 
 def test_what_follows_from_a_doubtful_value_is_doubtful() -> None:
     inputs = measured(neutrophils=4.0, lymphocytes=Measurement("lymphocytes", 2.0, quality="doubtful"))
     assert derive(inputs, DERIVED)[0]["NLR"].quality == "doubtful"
+
+
+@pytest.mark.parametrize("cell", ["BMI,0,kg/m2", "weight,-3,kg", "age,0,a"])
+def test_what_nobody_has_is_refused_though_it_is_confirmed(tmp_path: Path, cell: str) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(f"patient,analyte,value,unit,confirmed\nA,hsCRP,3,mg/L,\nA,{cell},yes\n")
+    with pytest.raises(PanelError):
+        read_panel(path)

@@ -410,6 +410,9 @@ class Interpreter:
         low, high = analyte.plausible
         if analyte.kind == "scale" and not (low <= value and top <= high and not 0 < top < LEAST_POINT):
             raise PanelError(f"received {top:g}; the scale runs from {low:g} to {high:g}; correct the score")
+        if analyte.kind == "covariate" and value <= 0 < low:
+            what = f"{value:g} {analyte.unit}"
+            raise PanelError(f"received {what}, which nobody has, confirmed or not; correct the value")
         words = suspicion(analyte, value, top, censored)
         if words and entry.confirmed.strip().lower() not in YES:
             raise PanelError(f"{words}; is the unit right? {self.remedy}")
