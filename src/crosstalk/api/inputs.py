@@ -97,7 +97,8 @@ def read_as_file(given: TableLike, read: Callable[[Path], T]) -> T:
             found = read(path)
         except CrosstalkError as error:
             raise type(error)(str(error).replace(str(path), name)) from None
-        return cast(T, _named(found, str(path), name))
+        named: T = _named(found, str(path), name)
+        return named
 
 
 def _frame(given: object) -> pd.DataFrame:
