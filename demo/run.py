@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from crosstalk import forecast, read_panel
+from crosstalk import read_panel
 from crosstalk.engine import Engine, get_engine
 from crosstalk.panel.reader import one_patient
 from crosstalk.panel.records import Panel, PanelFile
@@ -17,7 +17,7 @@ from crosstalk.provenance import atomic_write
 from crosstalk.report.cohort import cohort_csv, cohort_html
 from crosstalk.report.documents import dump
 from crosstalk.report.html import forecast_html
-from crosstalk.twin import assess_cohort
+from crosstalk.twin import assess_cohort, forecast
 
 ROOT = Path(__file__).resolve().parent.parent
 PANELS = ROOT / "examples" / "panels"

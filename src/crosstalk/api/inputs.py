@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from crosstalk.errors import CrosstalkError, UsageError
 from crosstalk.knowledge.loader import Knowledge, load_knowledge, own_folders
@@ -97,7 +97,8 @@ def read_as_file(given: TableLike, read: Callable[[Path], T]) -> T:
             found = read(path)
         except CrosstalkError as error:
             raise type(error)(str(error).replace(str(path), name)) from None
-        return cast(T, _named(found, str(path), name))
+        named: T = _named(found, str(path), name)
+        return named
 
 
 def _frame(given: object) -> pd.DataFrame:

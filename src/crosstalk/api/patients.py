@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias, overload
+from typing import TypeAlias
 
 from crosstalk.api.inputs import EngineLike, KnowledgeLike, TableLike, engine_of, knowledge_of, read_as_file
 from crosstalk.errors import UsageError
@@ -89,10 +89,6 @@ def read_panel(
     )
 
 
-@overload
-def assess(panel: Panel, **options: Any) -> Assessment: ...
-@overload
-def assess(panel: PanelLike, **options: Any) -> Assessment | CohortAssessment: ...
 def assess(
     panel: PanelLike,
     *,
@@ -163,10 +159,6 @@ def assess(
         return twin.assess(one, knowledge=known, engine=running, seed=seed, virtual_patients=virtual_patients)
 
 
-@overload
-def forecast(panel: Panel, **options: Any) -> Forecast: ...
-@overload
-def forecast(panel: PanelLike, **options: Any) -> Forecast | CohortForecast: ...
 def forecast(
     panel: PanelLike,
     *,

@@ -16,11 +16,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
+from typing import Any, TypeVar, cast, get_args
 
 from crosstalk.errors import KnowledgeError, UsageError
 from crosstalk.extensions import KNOWLEDGE, brought
 from crosstalk.knowledge.discounts import EvidenceFile
+from crosstalk.knowledge.files import by_stem, check_id, named_tables, read_tables, read_text, validated
 from crosstalk.knowledge.records import (
     Analyte,
     Correlation,
@@ -50,10 +51,7 @@ from crosstalk.knowledge.schema import (
     ScoreTable,
     SlotTable,
 )
-from crosstalk.limits import read_toml, shown
-
-if TYPE_CHECKING:
-    from pydantic import BaseModel
+from crosstalk.limits import shown
 
 __all__ = ["VARIABLE", "Knowledge", "load_knowledge", "own_folders"]
 
@@ -76,7 +74,6 @@ _PRIOR = re.compile(r"fixed|(lognormal|normal)\((\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)
 _GREEK = str.maketrans({"α": "alpha", "β": "beta", "γ": "gamma", "κ": "kappa"})  # noqa: RUF001
 
 Record = TypeVar("Record")
-Model = TypeVar("Model", bound="BaseModel")
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,15 +201,15 @@ def _load(root: Path, extra: tuple[Path, ...], stamps: tuple[tuple[Path, int, in
     # ``stamps`` is here for the cache alone: an edited file gives a new key
     folders = (root, *extra)
     parameters = _read_parameters(root / "parameters.tsv")
-    slots = {id_: table.record(id_) for id_, table in _tables(root / "slots.toml", SlotTable).items()}
+    slots = {id_: table.record(id_) for id_, table in named_tables(root / "slots.toml", SlotTable).items()}
     drugs = _read_drugs(folders, slots)
     regimens = _read_regimens(folders, drugs)
-    scale_tables = _tables(root / "scales.toml", ScaleTable, "scale")
+    scale_tables = named_tables(root / "scales.toml", ScaleTable, "scale")
     scales = scale_records(scale_tables, root / "scales.toml")
     analytes: dict[str, Analyte] = {}
     names: dict[str, str] = {}
     for file in (folder / ANALYTES for folder in folders if folder == root or (folder / ANALYTES).is_file()):
-        tables = _tables(file, AnalyteTable, "analyte")
+        tables = named_tables(file, AnalyteTable, "analyte")
         for id_ in tables:
             if id_ in scales or id_ in analytes:
                 other = "a scale of scales.toml" if id_ in scales else "an analyte that is known"
@@ -233,11 +230,13 @@ def _load(root: Path, extra: tuple[Path, ...], stamps: tuple[tuple[Path, int, in
         analytes=analytes,
         scales=scales,
         diagnoses=_read_population(root / "population.toml", scales),
-        scores={id_: table.record(id_) for id_, table in _tables(root / "scores.toml", ScoreTable, "score").items()},
+        scores={
+            id_: table.record(id_) for id_, table in named_tables(root / "scores.toml", ScoreTable, "score").items()
+        },
         mechanisms=_read_mechanisms(root / "mechanisms"),
-        study_files=_by_stem(folders, "studies"),
+        study_files=by_stem(folders, "studies"),
         references=_read_references(root / "references.tsv"),
-        discounts=_validate(EvidenceFile, _toml(root / "evidence.toml"), root / "evidence.toml").record(),
+        discounts=validated(EvidenceFile, read_tables(root / "evidence.toml"), root / "evidence.toml").record(),
         sha256=_hash(root, extra),
         analyte_names=_name_index(scored, root / "scales.toml", names),
         meanings=_read_meanings(root / "variables.tsv"),
@@ -302,84 +301,8 @@ def _hash(root: Path, extra: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise KnowledgeError(f"{path}: no such file; the knowledge base is incomplete, reinstall Crosstalk") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise KnowledgeError(f"{path}: cannot be read as UTF-8 text ({error})") from error
-
-
-def _toml(path: Path) -> dict[str, Any]:
-    try:
-        return read_toml(_text(path))
-    except ValueError as error:
-        raise KnowledgeError(f"{path}: not valid TOML: {shown(error, 200)}; correct it") from error
-
-
-def _validate(model: type[Model], content: object, path: Path, prefix: str = "") -> Model:
-    from pydantic import ValidationError
-
-    try:
-        return model.model_validate(content)
-    except ValidationError as error:
-        raise KnowledgeError("\n".join(_explain(path, prefix, error.errors()))) from None
-
-
-def _explain(path: Path, prefix: str, errors: Iterable[Any]) -> Iterator[str]:
-    """Yield one line per error: file, key path, what was received, what was expected, what to do."""
-    for error in errors:
-        place = ".".join([prefix] * bool(prefix) + [str(part) for part in error["loc"]]) or "the file"
-        message, received = error["msg"], error["input"]
-        if error["type"] == "extra_forbidden":
-            yield f"{path}: {place}: unknown key; check its spelling or drop it"
-        elif error["type"] == "missing":
-            yield f"{path}: {place}: missing; add it"
-        elif error["type"] == "value_error":
-            yield f"{path}: {place}: {message.removeprefix('Value error, ')}"
-        else:
-            shown = repr(received)
-            shown = shown if len(shown) <= 60 else shown[:57] + "..."
-            yield f"{path}: {place}: received {shown}, expected: {message[:1].lower() + message[1:]}; correct the value"
-
-
-def _tables(path: Path, model: type[Model], key: str = "") -> dict[str, Model]:
-    """Read a TOML file that is one table of tables, at the top (``key`` empty) or under ``key``."""
-    content = _toml(path)
-    if key:
-        unknown = sorted(set(content) - {key})
-        if unknown or not isinstance(content.get(key), dict):
-            raise KnowledgeError(
-                f"{path}: expected only tables [{key}.<id>], got {sorted(content)}; move or drop the rest"
-            )
-        content = content[key]
-    prefix = f"{key}." if key else ""
-    return {id_: _validate(model, table, path, f"{prefix}{id_}") for id_, table in content.items()}
-
-
-def _by_stem(folders: Iterable[Path], part: str) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for folder in folders:
-        for path in sorted((folder / part).glob("*.toml")):
-            if path.stem in found:
-                raise KnowledgeError(
-                    f"{path}: {path.stem!r} is already defined by {found[path.stem]}; nothing is replaced silently, "
-                    "so give the file and its id another name"
-                )
-            found[path.stem] = path
-    return found
-
-
-def _check_id(path: Path, table: str, id_: str) -> None:
-    if id_ != path.stem:
-        raise KnowledgeError(
-            f"{path}: {table}.id: received {id_!r}, expected the name of the file ({path.stem!r}); rename one of them"
-        )
-
-
 def _read_mechanisms(folder: Path) -> dict[str, str]:
-    mechanisms = {path.stem: _text(path) for path in sorted(folder.glob("*.ant"))}
+    mechanisms = {path.stem: read_text(path) for path in sorted(folder.glob("*.ant"))}
     if not mechanisms:
         raise KnowledgeError(f"{folder}: found no Antimony files (*.ant); the knowledge base is incomplete")
     return mechanisms
@@ -390,9 +313,9 @@ def _read_mechanisms(folder: Path) -> dict[str, str]:
 
 def _read_drugs(folders: Iterable[Path], slots: Mapping[str, Slot]) -> dict[str, Drug]:
     drugs: dict[str, Drug] = {}
-    for id_, path in _by_stem(folders, "drugs").items():
-        drug = _validate(DrugFile, _toml(path), path).record()
-        _check_id(path, "drug", drug.id)
+    for id_, path in by_stem(folders, "drugs").items():
+        drug = validated(DrugFile, read_tables(path), path).record()
+        check_id(path, "drug", drug.id)
         for number, target in enumerate(drug.targets):
             place = f"{path}: target.{number}"
             slot = slots.get(target.slot)
@@ -418,10 +341,10 @@ def _read_drugs(folders: Iterable[Path], slots: Mapping[str, Slot]) -> dict[str,
 
 def _read_regimens(folders: Iterable[Path], drugs: Mapping[str, Drug]) -> dict[str, Regimen]:
     regimens: dict[str, Regimen] = {}
-    files = _by_stem(folders, "regimens")
+    files = by_stem(folders, "regimens")
     for id_, path in files.items():
-        regimen = _validate(RegimenFile, _toml(path), path).record()
-        _check_id(path, "regimen", regimen.id)
+        regimen = validated(RegimenFile, read_tables(path), path).record()
+        check_id(path, "regimen", regimen.id)
         for number, dose in enumerate(regimen.doses):
             _check_dose(f"{path}: dose.{number}", dose, drugs)
         regimens[id_] = regimen
@@ -448,7 +371,7 @@ def _check_dose(place: str, dose: Dose, drugs: Mapping[str, Drug]) -> None:
 
 
 def _read_population(path: Path, scales: Mapping[str, Scale]) -> dict[str, Diagnosis]:
-    tables = _validate(PopulationFile, _toml(path), path).diagnosis
+    tables = validated(PopulationFile, read_tables(path), path).diagnosis
     done: dict[str, Diagnosis] = {}
 
     def build(id_: str, chain: tuple[str, ...]) -> Diagnosis:
@@ -506,7 +429,7 @@ def _read_population(path: Path, scales: Mapping[str, Scale]) -> dict[str, Diagn
 
 def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield (line number, row) of a tab-separated table; lines that start with ``#`` and empty lines are skipped."""
-    numbered = enumerate(_text(path).splitlines(), 1)
+    numbered = enumerate(read_text(path).splitlines(), 1)
     lines = [(number, line) for number, line in numbered if line and not line.startswith("#")]
     if not lines or tuple(lines[0][1].split("\t")) != columns:
         raise KnowledgeError(f"{path}: line {lines[0][0] if lines else 1}: expected the columns {', '.join(columns)}")
@@ -602,7 +525,7 @@ def _read_ranges(path: Path, analytes: Mapping[str, Analyte]) -> dict[str, list[
         content: dict[str, Any] = {key: _cell(key, text) for key, text in row.items() if text or key == "place"}
         for key in ("age", "bmi"):
             content[key] = [content.pop(f"{key}_from", None), content.pop(f"{key}_below", None)]
-        found = _validate(ReferenceTable, content, path, f"line {number}").record()
+        found = validated(ReferenceTable, content, path, f"line {number}").record()
         lower, upper = analytes[id_].plausible
         if found.p2_5 < lower or found.p97_5 > upper:
             raise KnowledgeError(f"{place}: the range [{found.p2_5}, {found.p97_5}] leaves plausible of {id_!r}")

@@ -24,14 +24,15 @@ def forecasts_csv(result: CohortForecast) -> str:
 def forecasts_words(result: CohortForecast) -> Sequence[str]:
     """How many were forecast, and in how many the interval of some regimen excludes the reference."""
     told = sum(bool(_better(f)) for f in result.forecasts)
+    others = "in the others there is" if told else "there is"
     reference = result.forecasts[0].reference
     calibrated = result.forecasts[0].provenance.calibrated
     return (
         f"Forecasts of {len(result.forecasts)} of {len(result.forecasts) + len(result.refused)} patients. "
         "Research use only; not a medical device.",
         *(() if calibrated else (UNCALIBRATED,)),
-        f"In {told} of them the 90 % interval of some regimen lies wholly on the better side of {reference}; in the "
-        f"others there is no evidence of a difference in favour of any.",
+        f"In {told or 'none'} of them the 90 % interval of some regimen lies wholly on the better side of "
+        f"{reference}; {others} no evidence of a difference in favour of any.",
         "",
     )
 
@@ -70,7 +71,7 @@ def forecasts_html(result: CohortForecast) -> str:
     matrix = Table(f"Change of {scale} against {reference} [points], 90 %", ("patient", *names), grid)
     return page(
         "forecasts", title=f"Forecasts of {len(result)} patients", r=result, seed=result.seed,
-        provenance=result.forecasts[0].provenance, uncalibrated=UNCALIBRATED, words=forecasts_words(result)[:-1],
+        provenance=result.forecasts[0].provenance, uncalibrated=UNCALIBRATED, words=forecasts_words(result)[-2:-1],
         tables=(*forecasts_tables(result), matrix),
         figure=svg(figure, "patients", f"Chance of response of {len(result)} patients under {reference}"),
     )  # fmt: skip

@@ -78,6 +78,7 @@ def patients(found: Any, axes: Axes) -> None:
         title=f"{len(own)} patients on {own[0][0].reference if own else 'the reference'}",
         label="chance of response [%], 90 %",
     )  # fmt: skip
+    axes.set_xlim(0, 100)
 
 
 def cohort(found: Any, axes: Axes) -> None:
