@@ -124,8 +124,9 @@ class Published:
         ids = tuple(dict.fromkeys(m.study for m in direct.members))
         counted = [sizes[i] for i in ids]
         limits = dict.fromkeys(stratum_text(s.stratum) for s in slopes if s.study in ids and s.stratum is not None)
+        comparison = self._words(own, other) + ("" if printed else STATED)
         return Found(
-            self._words(own, other) + ("" if printed else STATED), " or ".join(limits), tuple(dict.fromkeys(who[i] for i in ids)), direct.k,
+            comparison, " or ".join(limits), tuple(dict.fromkeys(who[i] for i in ids)), direct.k,
             None if None in counted else sum(n for n in counted if n is not None),
             direct.estimate, direct.low, direct.high, tuple(self._study(i) for i in ids),
         )  # fmt: skip
