@@ -26,7 +26,9 @@ from crosstalk.knowledge.records import Regimen
 from crosstalk.statistics.estimates import Z95
 from crosstalk.study.records import Eligibility
 
-__all__ = ["Found", "Published"]
+__all__ = ["STATED", "Found", "Published"]
+
+STATED = ", a zero that is only stated in words"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +118,16 @@ class Published:
             sizes[row.study] = max(sizes.get(row.study) or 0, sum(row.n) or alone or 0) or None
             who[row.study] = row.diagnosis
         slopes, _ = without_doubles(one_per_cohort(answers), meta_analyses=False)
-        direct = pooled([s for s in slopes if not s.stated] or slopes)
+        printed = [s for s in slopes if not s.stated]
+        direct = pooled(printed or slopes)
         if not direct.k or not isfinite(direct.estimate):
             return None
         ids = tuple(dict.fromkeys(m.study for m in direct.members))
         counted = [sizes[i] for i in ids]
         limits = dict.fromkeys(stratum_text(s.stratum) for s in slopes if s.study in ids and s.stratum is not None)
+        comparison = self._words(own, other) + ("" if printed else STATED)
         return Found(
-            self._words(own, other), " or ".join(limits), tuple(dict.fromkeys(who[i] for i in ids)), direct.k,
+            comparison, " or ".join(limits), tuple(dict.fromkeys(who[i] for i in ids)), direct.k,
             None if None in counted else sum(n for n in counted if n is not None),
             direct.estimate, direct.low, direct.high, tuple(self._study(i) for i in ids),
         )  # fmt: skip

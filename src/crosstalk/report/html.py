@@ -47,8 +47,9 @@ def forecast_html(forecast: Forecast) -> str:
     axis = strips.effect_axis(forecast)
     margin = MEANINGFUL * load_knowledge().scales[forecast.scale].span
     sources = patient.source_table(forecast)
-    ids, seen = {r.name: f"rests-{r.id}" for r in ranked}, set[str]()
-    anchors = ["" if row[0] in seen else seen.add(row[0]) or ids[row[0]] for row in sources.rows]
+    first = {row[0]: i for i, row in reversed(list(enumerate(sources.rows)))}
+    places = {first[r.name]: f"rests-{r.id}" for r in ranked if r.name in first}
+    anchors = [places.get(i, "") for i in range(len(sources.rows))]
     return _render(
         "forecast",
         _title("Forecast for", forecast.patient, forecast.provenance),

@@ -232,8 +232,11 @@ def outcome_table(forecast: Forecast) -> Table:
 
 def source_table(forecast: Forecast) -> Table:
     """What each regimen rests on: the studies behind the pooled effects and those named with the regimen."""
-    rows, links = [], {}
+    rows: list[tuple[str, ...]] = []
+    links: dict[tuple[int, int], str] = {}
     for r in ranked(forecast):
+        if not (r.published or r.rests_on):
+            rows.append((r.name, "no published result", "", ""))
         for p in r.published:
             who = ", ".join(d for d in p.diagnoses if d != "mdd")
             what = (

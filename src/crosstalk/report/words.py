@@ -112,8 +112,9 @@ def published_text(found: PublishedEffect) -> str:
     who.append(f"n = {found.n}" if found.n else "n not given")
     who.append(f"{found.k} {'cohort' if found.k == 1 else 'cohorts'}")
     numbers = f"{found.mean:.1f} ({found.lo95:.1f} to {found.hi95:.1f})".replace("-0.0", "0.0")
-    indirect = "indirect, " if "indirectly" in found.comparison else ""
-    return f"{numbers}, {indirect}{', '.join(who)}"
+    kind = "indirect, " if "indirectly" in found.comparison else ""
+    kind += "only stated, " if "only stated" in found.comparison else ""
+    return f"{numbers}, {kind}{', '.join(who)}"
 
 
 def roles_text(role: str) -> str:
