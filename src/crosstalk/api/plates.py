@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 from crosstalk.api.inputs import KnowledgeLike, knowledge_of
-from crosstalk.panel import plate_files
 from crosstalk.panel.mapping import FileMap
 from crosstalk.panel.plates import Plate
-from crosstalk.panel.quality import PlateReport, assess_plates
+from crosstalk.panel.plates import files as plate_files
+from crosstalk.panel.plates.quality import PlateReport, assess_plates
 
 __all__ = ["PlatesLike", "plate", "read_plates"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from crosstalk.errors import ApplicabilityError
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.page.data import PageData, library_of
 from crosstalk.panel.records import Panel
+from crosstalk.statistics.weighted import effective_sample
 from crosstalk.twin.assessment import applicability, mechanism_scores
 from crosstalk.twin.cohort_weights import Usable, Weigher
 from crosstalk.twin.courses import benefit, forecast_regimens
@@ -22,7 +23,7 @@ from crosstalk.twin.posterior import FEWEST, Posterior, covariates_of, scale_of,
 from crosstalk.twin.records import Applicability, EarlyUpdate, Interval, MechanismScore, NextAssay, RegimenForecast
 from crosstalk.twin.relations import indications
 from crosstalk.twin.sequential import EarlyScore, Scores, early_scores, update
-from crosstalk.twin.summary import effective_sample, interval
+from crosstalk.twin.summary import interval
 
 __all__ = ["PageForecast", "page_forecast"]
 
@@ -82,9 +83,10 @@ def page_forecast(
     weigher = Weigher(library.population, [usable], knowledge)
     fit = weigher.log_weights([0])[0]
     _enough(effective_sample(fit), panel)
+    alone = Weigher(library.population, [replace(usable, observed=())], knowledge).scores()
     score, scale = score_of(panel, knowledge), scale_of(panel, knowledge)
     recorded = score[1] if score else None
-    posterior = Posterior(library.population, fit, usable, weigher.scores(), scale, recorded)
+    posterior = Posterior(library.population, fit, usable, weigher.scores(), scale, recorded, alone)
     twins = library.twins(fit, usable, scale, recorded, f"patient {panel.patient}: ")
     early = Scores(scale, early_scores(scores, scale, knowledge, weeks=int(data.header["weeks"])))
     seen, told = update(twins, early, current) if early.seen else (None, None)

@@ -23,13 +23,13 @@ from crosstalk.provenance import package_version
 from crosstalk.study.protocol import HOURS_PER_WEEK
 from crosstalk.twin import (
     assessment,
-    courses,
     estimate,
     library,
     likelihood,
     next_assay,
     posterior,
     relations,
+    sentences,
     sequential,
 )
 from crosstalk.units import convert
@@ -111,10 +111,10 @@ def header_of(
         "noise": [round(float(z), 6) for z in noise],
         "constants": {
             "ridge": estimate.RIDGE, "fewest": posterior.FEWEST, "fewestEarly": sequential.FEWEST,
-            "least": library.LEAST, "severity": list(library.SEVERITY), "meaningful": courses.MEANINGFUL,
+            "least": library.LEAST, "severity": list(library.SEVERITY), "meaningful": sentences.MEANINGFUL,
             "rounding": sequential.ROUNDING, "fluctuationWeeks": FLUCTUATION_H / HOURS_PER_WEEK, "cut": relations.CUT,
             "outsideTail": assessment.OUTSIDE_TAIL, "edgeTail": assessment.EDGE_TAIL,
-            "edgeSample": assessment.EDGE_SAMPLE, "within": list(assessment.WITHIN), "beyond": assessment.BEYOND,
+            "edgeSample": assessment.EDGE_SAMPLE, "within": list(sentences.WITHIN), "informed": sentences.INFORMED,
         },
     }  # fmt: skip
 

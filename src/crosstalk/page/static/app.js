@@ -135,7 +135,7 @@ class Page {
       return h("tr", {}, h("th", { scope: "row" }, d.name), h("td", { class: "plotted" }, s("svg", { class: "plot", "aria-hidden": "true" },
         s("line", { class: "population", x1: x(score.population.low), x2: x(score.population.high), y1: "50%", y2: "50%" }), s("line", { class: "zero", x1: x(1), x2: x(1), y1: "10%", y2: "90%" }),
         s("line", { class: "model", x1: x(score.low), x2: x(score.high), y1: "50%", y2: "50%" }), s("circle", { class: "model", cx: x(score.mean), cy: "50%", r: 5 }))),
-      h("td", { class: "num" }, sourced(`${number(score.mean)} (${number(score.low)} to ${number(score.high)})`, `score ${d.id}`, d.name)), h("td", { class: "words" }, reading(score, this.header.constants, found.person)));
+      h("td", { class: "num" }, sourced(`${number(score.mean)} (${number(score.low)} to ${number(score.high)})`, `score ${d.id}`, d.name)), h("td", { class: "words" }, reading(score, this.header, found.person)));
     }));
   }
 
@@ -222,15 +222,22 @@ class Page {
 const fact = (name, value, words) => h("div", { class: "fact" }, h("span", { class: "name" }, name), value, h("span", { class: "soft" }, words));
 const figure = (caption, chart) => h("figure", {}, h("figcaption", {}, caption), chart);
 
-// the score in words (crosstalk.twin.assessment.mechanism_scores)
-function reading({ definition: d, mean, low, high }, { within: [lower, upper], beyond }, person) {
-  if (!person.observed.length) return "not measured: it is what the rest of the panel and the population suggest";
-  if (low > upper || (mean > upper && low > 1)) return d.high;
-  if (high < lower || (mean < lower && high < 1)) return d.low;
-  if (low < lower && high > upper) return "uncertain: the interval reaches from low to high";
-  if (mean > upper || high > upper * beyond) return "uncertain: the interval reaches from that of health to high";
-  if (mean < lower || low < lower / beyond) return "uncertain: the interval reaches from low to that of health";
-  return d.within;
+// the score in words (crosstalk.twin.sentences.reading)
+export function reading(score, header, person) {
+  const { definition: d, low, high, told, alone, byCovariates } = score, { within: [lower, upper], informed } = header.constants;
+  const untold = "not told by this panel";
+  if (told - byCovariates >= informed) {
+    if (lower <= low && high <= upper) return d.within;
+    if (low > upper) return d.high;
+    if (high < lower) return d.low;
+    const reach = low < lower && high > upper ? "from low to high" : high > upper ? "from that of health to high" : "from low to that of health";
+    return `${untold}: the interval reaches ${reach}`;
+  }
+  const names = [...header.covariates.filter((c) => c.covariate in person.known && c.covariate in header.kernel).map((c) => c.id), ...Object.keys(person.told)];
+  if (byCovariates < informed || !names.length) return `${untold}; what is shown is that of the population`;
+  const listed = names.length > 1 ? `${names.slice(0, -1).join(", ")} and ${names.at(-1)}` : names[0];
+  const short = (v) => String(Number(v.toPrecision(2)));
+  return `${untold}; ${listed} alone suggest${names.length > 1 ? "" : "s"} ${short(alone.low)} to ${short(alone.high)} ${d.unit.replace("healthy", "health")} (90 %)`;
 }
 
 // a case in one line

@@ -264,10 +264,15 @@ function reduction(benefit, signal, sd, noise) {
   return Math.min(Math.max(1 - error / total, 0), 1);
 }
 
+// the difference in words (crosstalk.twin.sentences.verdict)
 function verdict(versus, isReference, scale, header) {
   if (isReference) return "reference";
-  if (versus.low <= 0 && versus.high >= 0) return "no evidence of a difference";
-  if (Math.abs(versus.mean) < header.constants.meaningful * scale.span) return "too small a difference to matter";
-  return versus.mean < 0 ? "estimated better" : "estimated worse";
+  const margin = header.constants.meaningful * scale.span;
+  if (versus.high < -margin) return "estimated better";
+  if (versus.low > margin) return "estimated worse";
+  if (-margin <= versus.low && versus.high <= margin) return "too small a difference to matter";
+  if (versus.high < 0) return "not worse; how much better is open";
+  if (versus.low > 0) return "not better; how much worse is open";
+  return "no evidence of a difference";
 }
 

@@ -172,8 +172,14 @@ export class Weigher {
     return { level, sample, surprises, lowest };
   }
 
-  // the five mechanism scores under the panel's weights (crosstalk.twin.cohort_weights.Weigher.scores)
+  // the five mechanism scores under the panel's weights, and what covariates alone tell (crosstalk.twin.assessment.mechanism_scores)
   scores(person, panel) {
+    const alone = this.scoresUnder(person, this.logWeights({ ...person, observed: [] }));
+    return this.scoresUnder(person, panel).map((score, j) => ({ ...score, alone: alone[j], byCovariates: Math.min(alone[j].told, score.told) }));
+  }
+
+  // the scores under some weights (crosstalk.twin.cohort_weights.Weigher.scores)
+  scoresUnder(person, panel) {
     const { library } = this;
     let top = -Infinity, sum = 0, squares = 0;
     for (const v of panel) if (v > top) top = v;
