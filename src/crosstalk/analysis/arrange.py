@@ -171,6 +171,11 @@ def arrange(sheet: Sheet, plan: DesignPlan, folder: Path | None = None) -> Trial
     rows = _by_patient(sheet, data, kept)
     columns = _constant(sheet, rows)
     if beside is not None:
+        alone = {row[beside.column(data.column("patient"))] for row in beside.rows} - set(rows)
+        if alone:
+            warnings.append(
+                f"{len(alone)} patients of {beside.name} have no row in {sheet.name} and are left out, such as {min(alone)}"
+            )
         columns = {**_beside(beside, data.column("patient"), tuple(rows)), **columns}
     arm_column = data.column("arm")
     if data.layout == "adam" and not data.arm and arm_column not in columns:
