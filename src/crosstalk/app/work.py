@@ -181,7 +181,7 @@ def trial(payload: Payload, say: Say) -> Texts:
     settings = TrialSettings(payload["replicates"], payload["worlds"], payload["seed"])
     pools = make_pools(plan, settings, knowledge, engine, say)
     found = characterise(plan, pools, settings, knowledge=knowledge, engine=engine, progress=say)
-    data = frame_csv(tidy_frame(*one_trial(plan, pools.central, knowledge, payload["seed"])))
+    data = frame_csv(tidy_frame(*one_trial(plan, pools.typical, knowledge, payload["seed"])))
     return {
         "document": trial_json(found), "report.html": trial_html(found), "design.toml": payload["design"],
         "data.csv": data, "analysis.R": r_script(plan),

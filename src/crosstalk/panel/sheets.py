@@ -12,7 +12,7 @@ from typing import Any
 
 from crosstalk.errors import PanelError
 from crosstalk.limits import CELLS, COLUMNS, DOCUMENT, TABLE, deeper, shown
-from crosstalk.panel.delimited import decode_text
+from crosstalk.panel.text import decode_text
 from crosstalk.panel.workbook import opened
 from crosstalk.spreadsheets import unescape
 
