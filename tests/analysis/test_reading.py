@@ -72,9 +72,9 @@ def test_adam_with_adsl(long: pd.DataFrame, tmp_path: Path) -> None:
     other = first.assign(PARAMCD="CGI", AVISIT="Week 2")
     pd.concat([first, adqs, other]).to_csv(tmp_path / "adqs.csv", index=False)
     people = long.drop_duplicates("id")
-    pd.DataFrame({"USUBJID": people["id"], "TRT01P": people["arm"], "AGE": 40}).to_csv(
-        tmp_path / "adsl.csv", index=False
-    )
+    adsl = pd.DataFrame({"USUBJID": people["id"], "TRT01P": people["arm"], "AGE": 40})
+    alone = pd.DataFrame({"USUBJID": ["Z1"], "TRT01P": ["sugar"], "AGE": [40]})
+    pd.concat([adsl, alone]).to_csv(tmp_path / "adsl.csv", index=False)
     data = {"layout": "adam", "control": "sugar", "subjects": "adsl.csv"}
     with pytest.raises(PanelError, match="holds the parameters CGI, HAMD17"):
         analyse(tmp_path / "adqs.csv", {"data": data})

@@ -174,7 +174,8 @@ def arrange(sheet: Sheet, plan: DesignPlan, folder: Path | None = None) -> Trial
         alone = {row[beside.column(data.column("patient"))] for row in beside.rows} - set(rows)
         if alone:
             warnings.append(
-                f"{len(alone)} patients of {beside.name} have no row in {sheet.name} and are left out, such as {min(alone)}"
+                f"{len(alone)} patients of {beside.name} have no row in {sheet.name} and are left out, such as "
+                f"{shown(min(alone))}"
             )
         columns = {**_beside(beside, data.column("patient"), tuple(rows)), **columns}
     arm_column = data.column("arm")
