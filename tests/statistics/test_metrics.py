@@ -114,6 +114,13 @@ def test_net_benefit_at_a_given_prevalence() -> None:
         decision_curve(y, p, [0.2], prevalence=10)
 
 
+def test_net_benefit_by_hand() -> None:
+    """At a threshold of 0.2 a false alarm costs a quarter of a case found: 2 found and 1 false alarm among 5."""
+    (found,) = decision_curve([1, 1, 0, 0, 0], [0.9, 0.4, 0.6, 0.1, 0.1], [0.2])
+    assert found.model.value == pytest.approx((2 - 0.25) / 5)
+    assert found.everybody == pytest.approx((2 - 3 * 0.25) / 5)
+
+
 def test_net_benefit_of_repeats_is_the_mean_of_the_repeats() -> None:
     y, p = example()
     other = expit(logit(p) * 0.5)

@@ -1,7 +1,7 @@
 """Analyses of one trial at one time: ANCOVA, responder analyses, and treatment by marker.
 
 Each gives an `Estimate`. Patients without outcome are left out and counted in its note; how a missing score
-becomes a non-response is decided before, in `endpoints`. A prognostic score is a covariate like any other.
+becomes a non-response is decided before, in `responders`. A prognostic score is a covariate like any other.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def ancova(
 
     Examples
     --------
-    >>> from crosstalk.trial import ancova
+    >>> from crosstalk.statistics import ancova
     >>> found = ancova([-9, -7, -8, -5, -4, -6], [1, 1, 1, 0, 0, 0])
     >>> round(found.estimate, 6), round(found.p, 4), found.df
     (-3.0, 0.0213, 4.0)
@@ -91,7 +91,7 @@ def odds_ratio(
 
     Examples
     --------
-    >>> from crosstalk.trial import odds_ratio
+    >>> from crosstalk.statistics import odds_ratio
     >>> response = [1] * 30 + [0] * 20 + [1] * 20 + [0] * 30
     >>> found = odds_ratio(response, [1] * 50 + [0] * 50)
     >>> [round(x, 2) for x in found.ratio]
@@ -123,7 +123,7 @@ def marginal_risk_difference(
 
     Examples
     --------
-    >>> from crosstalk.trial import marginal_risk_difference
+    >>> from crosstalk.statistics import marginal_risk_difference
     >>> response = [1] * 30 + [0] * 20 + [1] * 20 + [0] * 30
     >>> round(marginal_risk_difference(response, [1] * 50 + [0] * 50).estimate, 6)
     0.2
@@ -170,7 +170,7 @@ def risk_difference(
 
     Examples
     --------
-    >>> from crosstalk.trial import risk_difference
+    >>> from crosstalk.statistics import risk_difference
     >>> found = risk_difference([1] * 56 + [0] * 14 + [1] * 48 + [0] * 32, [1] * 70 + [0] * 80)
     >>> round(found.lower, 4), round(found.upper, 4)
     (0.0524, 0.3339)
@@ -245,7 +245,7 @@ def interaction(
     Examples
     --------
     >>> import numpy as np
-    >>> from crosstalk.trial import interaction
+    >>> from crosstalk.statistics import interaction
     >>> rng = np.random.default_rng(2)
     >>> arm, crp = np.arange(200) % 2, np.exp(rng.normal(0.7, 1, 200))
     >>> change = -8 - 1.5 * arm * np.log2(crp) + rng.normal(0, 4, 200)

@@ -43,7 +43,7 @@ class Estimate:
 
         Examples
         --------
-        >>> from crosstalk.trial import wald
+        >>> from crosstalk.statistics import wald
         >>> [round(x, 3) for x in wald(0.5, 0.2, n=100).ratio]
         [1.649, 1.114, 2.44]
         """

@@ -101,7 +101,7 @@ def random_slope(
     Examples
     --------
     >>> import numpy as np
-    >>> from crosstalk.trial import random_slope
+    >>> from crosstalk.statistics import random_slope
     >>> rng = np.random.default_rng(1)
     >>> week = np.tile(np.arange(6.0), 40)
     >>> patient = np.repeat(np.arange(40), 6)

@@ -30,7 +30,7 @@ def bonferroni(p: ArrayLike) -> Array:
 
     Examples
     --------
-    >>> from crosstalk.trial import bonferroni
+    >>> from crosstalk.statistics import bonferroni
     >>> bonferroni([0.01, 0.04]).tolist()
     [0.02, 0.08]
     """
@@ -48,7 +48,7 @@ def holm(p: ArrayLike) -> Array:
 
     Examples
     --------
-    >>> from crosstalk.trial import holm
+    >>> from crosstalk.statistics import holm
     >>> holm([0.01, 0.04, 0.03]).round(3).tolist()
     [0.03, 0.06, 0.06]
     """
@@ -69,7 +69,7 @@ def hochberg(p: ArrayLike) -> Array:
 
     Examples
     --------
-    >>> from crosstalk.trial import hochberg
+    >>> from crosstalk.statistics import hochberg
     >>> hochberg([0.01, 0.04, 0.03]).round(3).tolist()
     [0.03, 0.04, 0.04]
     """
@@ -94,7 +94,7 @@ def fixed_sequence(p: ArrayLike) -> Array:
 
     Examples
     --------
-    >>> from crosstalk.trial import fixed_sequence
+    >>> from crosstalk.statistics import fixed_sequence
     >>> fixed_sequence([0.01, 0.20, 0.03]).tolist()
     [0.01, 0.2, 0.2]
     """
@@ -138,7 +138,7 @@ def closed_nested(
 
     Examples
     --------
-    >>> from crosstalk.trial import closed_nested
+    >>> from crosstalk.statistics import closed_nested
     >>> everybody, positive = closed_nested(0.030, 0.008, fraction=0.4)
     >>> round(float(everybody), 4), round(float(positive), 4)
     (0.03, 0.0144)

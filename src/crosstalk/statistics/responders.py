@@ -39,7 +39,7 @@ def response(
     Examples
     --------
     >>> import numpy as np
-    >>> from crosstalk.trial import response
+    >>> from crosstalk.statistics import response
     >>> response([10, 18, np.nan], [20, 22, 24]).tolist()
     [1.0, 0.0, 0.0]
     """
@@ -67,7 +67,7 @@ def remission(score: ArrayLike, *, threshold: float = 7.0, missing: Missing = "n
     Examples
     --------
     >>> import numpy as np
-    >>> from crosstalk.trial import remission
+    >>> from crosstalk.statistics import remission
     >>> remission([6, 9, np.nan], missing="observed").tolist()
     [1.0, 0.0, nan]
     """
@@ -95,7 +95,7 @@ def time_to_remission(scores: ArrayLike, times: ArrayLike, *, threshold: float =
     Examples
     --------
     >>> import numpy as np
-    >>> from crosstalk.trial import time_to_remission
+    >>> from crosstalk.statistics import time_to_remission
     >>> time, event = time_to_remission([[12, 6, 5], [15, 11, np.nan]], [2, 4, 8])
     >>> time.tolist(), event.tolist()
     ([4.0, 4.0], [1.0, 0.0])

@@ -69,7 +69,7 @@ def sample_size_means(
 
     Examples
     --------
-    >>> from crosstalk.trial import sample_size_means
+    >>> from crosstalk.statistics import sample_size_means
     >>> from crosstalk.statistics.boundaries import boundaries
     >>> sample_size_means(boundaries(alpha=0.05, sided=2), 3.0, 8.0, power=0.9).patients
     (151, 151)
@@ -109,7 +109,7 @@ def sample_size_rates(
 
     Examples
     --------
-    >>> from crosstalk.trial import sample_size_rates
+    >>> from crosstalk.statistics import sample_size_rates
     >>> from crosstalk.statistics.boundaries import boundaries
     >>> sample_size_rates(boundaries(alpha=0.05, sided=2), 0.45, 0.30, power=0.9).patients
     (217, 217)

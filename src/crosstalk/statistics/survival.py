@@ -32,7 +32,7 @@ def hazard_ratio(
 
     Examples
     --------
-    >>> from crosstalk.trial import hazard_ratio
+    >>> from crosstalk.statistics import hazard_ratio
     >>> found = hazard_ratio([2, 4, 4, 8, 4, 6, 8, 8], [1, 1, 1, 0, 1, 1, 0, 0], [1, 1, 1, 1, 0, 0, 0, 0])
     >>> round(found.ratio[0], 2)
     2.52
@@ -57,7 +57,7 @@ def log_rank(time: ArrayLike, event: ArrayLike, arm: ArrayLike, *, level: float 
 
     Examples
     --------
-    >>> from crosstalk.trial import log_rank
+    >>> from crosstalk.statistics import log_rank
     >>> round(log_rank([2, 4, 4, 8, 4, 6, 8, 8], [1, 1, 1, 0, 1, 1, 0, 0], [1, 1, 1, 1, 0, 0, 0, 0]).p, 4)
     0.3166
     """
