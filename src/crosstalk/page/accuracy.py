@@ -40,9 +40,10 @@ class Accuracy:
         if not self.panels:
             return "Not compared with full forecasts: too few virtual patients resemble the typical panels."
         return (
-            f"Rounding: in {self.panels} typical panels a regimen's mean change differs from that of crosstalk forecast "
-            f"by at most {self.change:.2f} points, its difference to the reference by at most {self.versus:.2f} points, "
-            f"and its probability of response by at most {100 * self.response:.1f} percentage points."
+            f"Rounding: in {self.panels} typical panels a regimen's mean change differs from that of crosstalk "
+            f"forecast by at most {self.change:.2f} points, its difference to the reference by at most "
+            f"{self.versus:.2f} points, and its probability of response by at most "
+            f"{100 * self.response:.1f} percentage points."
         )
 
 
