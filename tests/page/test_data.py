@@ -12,7 +12,7 @@ from crosstalk.engine import get_engine
 from crosstalk.errors import ApplicabilityError, KnowledgeError, OutputError
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.page import export
-from crosstalk.page.accuracy import accuracy
+from crosstalk.page.accuracy import PANELS, Accuracy, accuracy
 from crosstalk.page.data import PageData, library_of
 from crosstalk.page.export import page_html
 from crosstalk.page.forecast import page_forecast
@@ -31,7 +31,12 @@ def test_near_the_full_forecast(data: PageData, knowledge: Knowledge) -> None:
     assert found.change < 0.15
     assert found.versus < 0.1
     assert found.response < 0.01
+    assert found.panels == len(PANELS)
     assert f"{found.change:.2f} points" in found.words()
+
+
+def test_too_few_to_compare_is_said() -> None:
+    assert Accuracy(0, 0.0, 0.0, 0.0).words().startswith("Not compared")
 
 
 def test_rounding_is_small(data: PageData) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from crosstalk.engine.ensemble import Engine
+from crosstalk.errors import TwinError
 from crosstalk.knowledge.loader import Knowledge
 from crosstalk.page.data import PageData, library_of
 from crosstalk.page.forecast import page_forecast
@@ -24,34 +25,44 @@ PANELS: tuple[Mapping[str, float], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """Largest differences over all regimens of `PANELS`: change and difference to the reference [points], response."""
+    """Largest differences over all regimens: change and difference to the reference [points], response.
 
+    ``panels`` of `PANELS` were compared: too few virtual patients resemble the others.
+    """
+
+    panels: int
     change: float
     versus: float
     response: float
 
     def words(self) -> str:
         """As the page says it."""
+        if not self.panels:
+            return "Not compared with full forecasts: too few virtual patients resemble the typical panels."
         return (
-            f"Rounding: of {len(PANELS)} typical panels no regimen's mean change differs from that of crosstalk "
-            f"forecast by more than {self.change:.2f} points, its difference to the reference by more than "
-            f"{self.versus:.2f} points, and its probability of response by more than {100 * self.response:.1f} "
-            "percentage points."
+            f"Rounding: in {self.panels} typical panels a regimen's mean change differs from that of crosstalk "
+            f"forecast by at most {self.change:.2f} points, its difference to the reference by at most "
+            f"{self.versus:.2f} points, and its probability of response by at most "
+            f"{100 * self.response:.1f} percentage points."
         )
 
 
 def accuracy(data: PageData, knowledge: Knowledge, engine: Engine) -> Accuracy:
     """Compare the page's forecasts with full ones of the same virtual population."""
     library, header = library_of(data, knowledge), data.header
-    worst = [0.0, 0.0, 0.0]
+    worst, compared = [0.0, 0.0, 0.0], 0
     for number, values in enumerate(PANELS):
         panel = Panel(str(number), {name: Measurement(name, float(value)) for name, value in values.items()})
-        short = page_forecast(panel, data, knowledge, library=library)
-        full = forecast(
-            panel, regimens=[r["id"] for r in header["regimens"]], knowledge=knowledge, engine=engine,
-            seed=header["seed"], virtual_patients=header["virtualPatients"], weeks=header["weeks"],
-        )  # fmt: skip
+        try:
+            short = page_forecast(panel, data, knowledge, library=library)
+            full = forecast(
+                panel, regimens=[r["id"] for r in header["regimens"]], knowledge=knowledge, engine=engine,
+                seed=header["seed"], virtual_patients=header["virtualPatients"], weeks=header["weeks"],
+            )  # fmt: skip
+        except TwinError:
+            continue
+        compared += 1
         for a, b in zip(short.regimens, full.regimens, strict=True):
             pairs = ((a.change, b.change), (a.versus_reference, b.versus_reference), (a.response, b.response))
             worst = [max(old, abs(x.mean - y.mean)) for old, (x, y) in zip(worst, pairs, strict=True)]
-    return Accuracy(*worst)
+    return Accuracy(compared, *worst)
