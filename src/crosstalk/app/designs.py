@@ -46,7 +46,7 @@ def design_toml(form: Mapping[str, Any], knowledge: Knowledge) -> str:
     for name, regimen in arms:
         lines += ["", "[[arm]]", f'id = "{name}"', f"# {shown(regimen.name)}"]
         if regimen.doses:
-            lines += ["dose = [", *(f"  {_dose(d)}," for d in regimen.doses), "]"]
+            lines += ["dose = [", *(f"  {_dose(d, weeks)}," for d in regimen.doses), "]"]
     lines += ["", "[trial]", f'design = "{form["design"]}"', f"n = {int(form['n'])}", 'control = "control"']
     if form["design"] != "parallel":
         lines.append(
@@ -70,14 +70,15 @@ def _text(value: str) -> str:
     return json.dumps(str(value), ensure_ascii=True)
 
 
-def _dose(d: Dose) -> str:
+def _dose(d: Dose, end: int) -> str:
+    """A dose entry; single doses at the end of the trial or later are not given in it."""
     keys = [f'drug = "{d.drug}"', f"amount = {d.amount:g}", f'unit = "{d.unit}"', f'route = "{d.route}"']
     if d.every_h is not None:
         keys.append(f"every_h = {d.every_h:g}")
         keys += [f"start_week = {d.start_week:g}"] if d.start_week else []
         keys += [f"stop_week = {d.stop_week:g}"] if d.stop_week is not None else []
     else:
-        keys.append(f"weeks = {[float(w) for w in d.weeks]}")
+        keys.append(f"weeks = {[float(w) for w in d.weeks if w < end]}")
     return "{ " + ", ".join(keys) + " }"
 
 

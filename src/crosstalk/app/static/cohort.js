@@ -90,7 +90,7 @@ async function show(out, job, state) {
     el("div", { class: "card" }, el("h2", {}, `${patients.length} patients: ${Object.entries(strata).filter(([, n]) => n).map(([s, n]) => `${n} ${s}`).join(", ")}`),
       downloads(job, { "report.html": "Open the report", "table.csv": "Table (CSV)", document: "JSON" }),
       el("div", { class: "key" }, "0.25", ramp(), "4 fold of health; grey: no score. Choose a score to sort by it, a patient for the card."),
-      el("div", { class: "buttons" }, search, turn(-PAGE), turn(PAGE), rest), body), card);
+      el("div", { class: "buttons" }, search, ...(patients.length > PAGE ? [turn(-PAGE), turn(PAGE)] : []), rest), body), card);
 }
 
 const colour = (fold) => {

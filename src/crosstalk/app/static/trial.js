@@ -11,7 +11,7 @@ export function trial(place, state) {
   const reference = state.regimens.find((r) => r.reference)?.id;
   const controls = {
     title: el("input", { name: "title", value: is("title", "Add-on where CRP is raised"), required: true, maxlength: 200 }),
-    regimen: choice(regimens, is("regimen", "ssri-infliximab")), control: choice(regimens, is("control", reference)),
+    regimen: choice(regimens, is("regimen", state.regimens.find((r) => !r.reference)?.id)), control: choice(regimens, is("control", reference)),
     design: choice([["enrichment", "marker-positive alone (enrichment)"], ["stratified", "all, randomised by marker"], ["parallel", "all, no marker"]], is("design", "enrichment")),
     marker: choice(state.analytes.filter((a) => a.kind === "laboratory" && a.observable).map((a) => [a.id, `${a.id} [${a.unit}]`]), is("marker", "hsCRP")),
     cutoff: count("cutoff", 3, 0, undefined, "any"), n: count("n", 160, 20, 5000), weeks: count("weeks", 12, 2, 52),
