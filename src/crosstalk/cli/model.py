@@ -1,4 +1,4 @@
-"""Verbs about the model: `model check` and `model export`."""
+"""Verbs about the model: `model check`, `model show` and `model export`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from typing import Annotated
 
 import typer
 
-from crosstalk.cli.common import check_outputs, open_engine, show, status, write
-from crosstalk.cli.options import Jobs, JsonFile, Seed
+from crosstalk.cli.common import check_outputs, open_engine, say_written, show, status, write
+from crosstalk.cli.options import Jobs, JsonFile, Quiet, Seed
 from crosstalk.errors import UsageError
 from crosstalk.limits import PATIENTS, WEEKS
 
 __all__ = ["model_app"]
 
-model_app = typer.Typer(help="The mechanistic model: its quality report and its exports.", no_args_is_help=True)
+model_app = typer.Typer(
+    help="The mechanistic model: its quality report, its network and its exports.", no_args_is_help=True
+)
 
 
 @model_app.command("check")
@@ -31,6 +33,23 @@ def model_check(json: JsonFile = None) -> None:
     if failed:
         print(f"crosstalk: the model fails on {', '.join(failed)}", file=sys.stderr)
         raise typer.Exit(1)
+
+
+@model_app.command("show")
+def model_show(
+    svg: Annotated[Path, typer.Option("--svg", metavar="FILE", help="Draw the network there.")],
+    quiet: Quiet = False,
+) -> None:
+    """Draw the network of the mechanism: which state raises or lowers which, by module."""
+    check_outputs(svg)
+    from crosstalk.model.network import draw, network
+
+    found = network()
+    write({svg: draw(found)})
+    if not quiet:
+        states = sum(len(part) for part in found.modules.values())
+        print(f"{states} states of {len(found.modules)} modules, {len(found.links)} links")
+        say_written(svg)
 
 
 @model_app.command("export")

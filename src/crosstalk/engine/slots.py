@@ -97,7 +97,10 @@ class Timetable(NamedTuple):
         """Those of some patients."""
         counts = np.diff(self.first)[patients]
         rows = ranges(self.first[:-1][patients], counts)
-        return type(self)(np.concatenate([[0], np.cumsum(counts)]), *(column[rows] for column in self[1:]))
+        return type(self)(
+            np.concatenate([[0], np.cumsum(counts)]), self.time[rows], self.target[rows], self.setting[rows],
+            self.amount[rows], self.table[rows], self.place[rows],
+        )  # fmt: skip
 
 
 class Found(NamedTuple):
