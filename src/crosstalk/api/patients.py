@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from crosstalk.api.inputs import EngineLike, KnowledgeLike, TableLike, engine_of, knowledge_of, read_as_file
 from crosstalk.errors import UsageError
+from crosstalk.knowledge.loader import Knowledge
 from crosstalk.panel import reader
 from crosstalk.panel.mapping import FileMap
 from crosstalk.panel.records import Panel, PanelFile
@@ -229,7 +230,7 @@ def forecast(
     early = [EarlyScore.read(s) if isinstance(s, str) else s for s in scores]
     file = read_panel(
         panel, knowledge=known, mapping=mapping,
-        occasion=occasion if early or occasion or _chosen(mapping) else "each",
+        occasion=occasion if early or occasion or _chosen(mapping, known) else "each",
     )  # fmt: skip
     people = {p.person or p.patient for p in file.panels}
     course = any(p.visit for p in file.panels) and not (occasion or early)
@@ -262,9 +263,9 @@ def forecast(
         return replace(found, notes=(*told, *found.notes)) if told else found
 
 
-def _chosen(mapping: FileMap | str | Path | None) -> bool:
+def _chosen(mapping: FileMap | str | Path | None, known: Knowledge) -> bool:
     """Whether a map says which occasion is meant."""
     if mapping is None:
         return False
-    read = mapping if isinstance(mapping, FileMap) else FileMap.read(mapping)
+    read = mapping if isinstance(mapping, FileMap) else FileMap.read(mapping, known)
     return bool(read.occasion)
