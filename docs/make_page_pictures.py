@@ -1,4 +1,7 @@
-"""Pictures of the page in each of its states, for ``page.md``: ``python docs/make_page_pictures.py whatif.html [NAME ...]``."""
+"""Pictures of the page in each of its states, for ``page.md``.
+
+``python docs/make_page_pictures.py whatif.html`` makes all, with names after it some.
+"""
 
 from __future__ import annotations
 

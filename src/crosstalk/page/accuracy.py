@@ -63,6 +63,10 @@ def accuracy(data: PageData, knowledge: Knowledge, engine: Engine) -> Accuracy:
             continue
         compared += 1
         for a, b in zip(short.regimens, full.regimens, strict=True):
-            pairs = ((a.change, b.change), (a.versus_reference, b.versus_reference), (a.response, b.response))
-            worst = [max(old, abs(x.mean - y.mean)) for old, (x, y) in zip(worst, pairs, strict=True)]
+            apart = (
+                a.change.mean - b.change.mean,
+                a.versus_reference.mean - b.versus_reference.mean,
+                a.response.mean - b.response.mean,
+            )
+            worst = [max(old, abs(new)) for old, new in zip(worst, apart, strict=True)]
     return Accuracy(compared, *worst)

@@ -108,9 +108,11 @@ def collect(
     )
     population = population.take(np.flatnonzero(population.ok))
     library = course_library(population, knowledge, engine, chosen, weeks=weeks, progress=progress)
-    finite = [np.isfinite(library.start[d]) for d in DIMENSIONS]
-    finite += [np.isfinite(c[d]).all(axis=1) for c in library.courses.values() for d in DIMENSIONS]
-    complete = np.flatnonzero(np.all(finite, axis=0))
+    fine = np.isfinite(library.start["NV"]) & np.isfinite(library.start["MOOD"])
+    for course in library.courses.values():
+        for d in DIMENSIONS:
+            fine &= np.isfinite(course[d]).all(axis=1)
+    complete = np.flatnonzero(fine)
     people = population.take(complete)
     if not np.array_equal(people.world, people.index % worlds):
         raise OutputError("virtual patients do not live in the world of their number; this is a defect of the export")
@@ -178,8 +180,8 @@ def _data(header: Mapping[str, Any], packed: Mapping[str, Packed]) -> PageData:
     return PageData({**header, "tables": tables}, deflate(packed), {name: p.error for name, p in packed.items()})
 
 
-def _layout(table: Mapping[str, Any]) -> Layout:
-    return Layout(**{k: tuple(v) if k == "wide" else v for k, v in table.items() if k != "name"})
+def _layout(t: Mapping[str, Any]) -> Layout:
+    return Layout(t["rows"], t["columns"], t["components"], t["step"], t["turned"], tuple(t["wide"]))
 
 
 def _index(header: Mapping[str, Any]) -> NDArray[np.intp]:
@@ -213,7 +215,7 @@ def _courses(library: CourseLibrary, rows: NDArray[np.intp], regimens: Sequence[
 def _people(people: Patients) -> Array:
     table = {**people.parameters, **people.covariates}
     columns = [np.log(table[name]) if name in LOGARITHMS else table[name] for name in PEOPLE]
-    return np.stack(columns, axis=1) / np.array(list(PEOPLE.values()))
+    return np.asarray(np.stack(columns, axis=1) / np.array(list(PEOPLE.values())))
 
 
 def _finite(shown: NDArray[np.intp], response: Array) -> tuple[NDArray[np.intp], Array]:
