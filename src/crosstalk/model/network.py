@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from itertools import groupby
 from math import cos, degrees, pi, sin
 
 import numpy as np
@@ -14,12 +14,12 @@ from crosstalk.engine import Problem
 from crosstalk.engine.compiled import compile_system
 from crosstalk.engine.steady import linearize
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
-from crosstalk.model.assembly import assemble
-from crosstalk.model.equations import equations
+from crosstalk.model.assembly import MODULES, assemble
 
 __all__ = ["Link", "Network", "draw", "network"]
 
 SIZE, RADIUS, LABEL = 1000, 340, 12  # of the picture, the circle, and the way from it to a label
+_RATE = re.compile(r"^\s*(\w+)'\s*=", re.MULTILINE)
 GAP = 2.0  # between modules, in places of states
 PULL = 0.25  # how far from the centre a link between neighbours stays, in radii
 COLOURS = {1: "#009E73", -1: "#D55E00", 0: "#b0b0b0"}  # Okabe and Ito; lines differ too
@@ -58,7 +58,6 @@ def network(knowledge: Knowledge | None = None) -> Network:
     """Read the network off the model without drugs."""
     knowledge = knowledge or load_knowledge()
     model = assemble((), knowledge)
-    found = [e for e in equations(knowledge) if e.kind == "ode" and e.variable in model.states]
     jacobian = linearize(Problem(model.sbml, 1)).jacobian[0]
     system = compile_system(model.sbml)
     links = tuple(
@@ -66,8 +65,13 @@ def network(knowledge: Knowledge | None = None) -> Network:
         for i, j in system.pattern
         if i != j and {system.states[i], system.states[j]} <= set(model.states)
     )
-    modules = {name: tuple(e.variable for e in group) for name, group in groupby(found, key=lambda e: e.module)}
-    return Network(modules, {e.variable: e.meaning for e in found}, links)
+    defined = {name: _RATE.findall(knowledge.mechanisms.get(name, "")) for name in MODULES}
+    modules = {name: tuple(s for s in states if s in model.states) for name, states in defined.items()}
+    return Network(
+        {name: states for name, states in modules.items() if states},
+        {s: knowledge.meanings[s] for states in modules.values() for s in states},
+        links,
+    )
 
 
 def draw(net: Network) -> str:
