@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from crosstalk.errors import StudyError
 from crosstalk.statistics.effect_sizes import hedges_correction, proportion_se, smd_se
 from crosstalk.study import Endpoint, Result, error_scale
-from crosstalk.study.endpoints import error_scales
+from crosstalk.study.endpoints import error_scales, from_error_scale
 from crosstalk.study.statistics import (
     change,
     correlation,
@@ -310,6 +310,8 @@ def test_error_scale() -> None:
     assert error_scale("odds-ratio", 0.5) == pytest.approx(-log(2))
     assert error_scale("correlation", 0.5) == pytest.approx(0.5 * log(3))
     assert error_scale("response", 0.4) == 0.4
+    for endpoint in ("ratio", "correlation", "response"):
+        assert from_error_scale(endpoint, error_scale(endpoint, 0.3)) == pytest.approx(0.3)
 
 
 def test_error_scales_are_those_of_single_values_for_every_world() -> None:
