@@ -30,7 +30,7 @@ PLAN = {
         {"id": "ssri", "dose": [{"drug": "escitalopram", "amount": 10, "unit": "mg", "route": "oral", "every_h": 24}]},
     ],
     "trial": {
-        "n": 60, "visits_weeks": [2, 4, 8],
+        "n": 60,
         "analysis": [
             {"id": "primary", "method": "ancova", "of": "HAMD17", "week": 8, "arm": "ssri", "versus": "placebo"},
         ],

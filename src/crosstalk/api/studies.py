@@ -177,7 +177,7 @@ def run_trial(
     ...     "population": {"diagnosis": "mdd", "severity": {"scale": "HAMD17", "mean": 24, "sd": 4}},
     ...     "arm": [{"id": "placebo"}, {"id": "ssri", "dose": [
     ...         {"drug": "escitalopram", "amount": 10, "unit": "mg", "route": "oral", "every_h": 24}]}],
-    ...     "trial": {"n": 60, "visits_weeks": [2, 4, 8], "analysis": [
+    ...     "trial": {"n": 60, "analysis": [
     ...         {"id": "primary", "method": "ancova", "of": "HAMD17", "week": 8, "arm": "ssri", "versus": "placebo"}]},
     ... }
     >>> result = crosstalk.run_trial(plan, replicates=4, worlds=2, null=False, participants=(40, 20))
