@@ -125,7 +125,7 @@ const shade = (log) => {
 
 // The map of the mechanism: boxes coloured by where the patient lies, arrows of the model, and what a regimen changes.
 export function mapChart(drawn, folds, { regimen, open }) {
-  const X = 10, Y = 10.4, W = 106, H = 40, places = Object.fromEntries(drawn.nodes.map((n) => [n.id, { x: n.x * X, y: n.y * Y + 28 }]));
+  const X = 10, Y = 10.4, W = 114, H = 40, places = Object.fromEntries(drawn.nodes.map((n) => [n.id, { x: n.x * X, y: n.y * Y + 28 }]));
   const arrow = (e) => {
     const a = places[e.start], b = places[e.end], dx = b.x - a.x, dy = b.y - a.y;
     const share = Math.min((W / 2 + 5) / Math.max(Math.abs(dx), 1e-9), (H / 2 + 5) / Math.max(Math.abs(dy), 1e-9), 0.45);
