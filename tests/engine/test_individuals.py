@@ -233,3 +233,9 @@ def test_a_model_file_that_is_none(tmp_path: Path) -> None:
         open_model(tmp_path / "b.ant")
     with pytest.raises(ModelError, match="no valid SBML"):
         run("<sbml/>", "0:1:1")
+
+
+def test_a_model_in_another_encoding(tmp_path: Path) -> None:
+    text = open_model("A' = -A; A = 1").replace('encoding="UTF-8"', 'encoding="ISO-8859-1"')
+    (tmp_path / "a.xml").write_bytes(text.replace("<model ", "<!-- \xb5 --><model ").encode("latin-1"))
+    assert run(tmp_path / "a.xml", "0:1:1")["A"][0, 1] == pytest.approx(np.exp(-1), rel=1e-5)

@@ -256,9 +256,9 @@ def parse_times(times: str | Sequence[float] | Array) -> Array:
             count = (end - begin) / step
             if count > TIMES:
                 raise UsageError(f"times are '{times}', {count:.3g} of them; expected {TIMES} at most")
-            found = begin + step * np.arange(int(np.floor(count * (1 + 1e-12))) + 1)
+            steps = begin + step * np.arange(int(np.floor(count * (1 + 1e-12))) + 1)
             # 3 * 0.1 is not 0.3
-            return np.array([float(f"{t:.15g}") for t in found])
+            return np.array([float(f"{t:.15g}") for t in steps], dtype=np.float64)
         times = numbers
     found = np.asarray(times, dtype=np.float64)
     if found.ndim != 1 or not len(found) or not np.isfinite(found).all():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ __all__ = ["add_inputs", "open_model"]
 
 
 _OF_TEXT = "\n;="
+# how an XML file says in what it is written
+_ENCODING = re.compile(rb"\s*<\?xml[^>]*encoding\s*=\s*[\"']([A-Za-z0-9._-]+)")
 
 
 def open_model(source: Path | str) -> str:
@@ -39,24 +42,17 @@ def open_model(source: Path | str) -> str:
         if path.stat().st_size > DOCUMENT:
             raise UsageError(f"{path}: is larger than {DOCUMENT / 1e6:g} MB")
         content = path.read_bytes()
+        stated = _ENCODING.match(content[:200])
+        encoding = stated[1].decode("ascii") if stated else "utf-8"
         try:
-            name, text = str(path), content.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            if not content.lstrip().startswith(b"<"):
-                raise ModelError(f"{path}: is no text in UTF-8; expected a model in SBML or Antimony") from None
-            # the declaration names the encoding, which only a parser of XML can follow
-            name, text = str(path), _transcoded(content)
+            name, text = str(path), content.decode("utf-8-sig" if encoding.lower() == "utf-8" else encoding)
+        except (UnicodeDecodeError, LookupError):
+            raise ModelError(f"{path}: is no text in {encoding}; expected a model in SBML or Antimony") from None
     if "\0" in text:
         raise ModelError(f"{name}: is no text; expected a model in SBML or Antimony")
     if text.lstrip("\ufeff \t\r\n").startswith("<"):
         return text
     return _from_antimony(name, text)
-
-
-def _transcoded(content: bytes) -> str:
-    import libsbml
-
-    return str(libsbml.writeSBMLToString(libsbml.readSBMLFromString(content.decode("latin-1"))))
 
 
 def _from_antimony(name: str, text: str) -> str:

@@ -117,15 +117,16 @@ def read_table(source: Path | str | pd.DataFrame, what: str) -> Table:
         raise UsageError(f"{path}: is empty; expected a table of {what} with a header")
     _check_header(str(path), header)
     columns: dict[str, list[str]] = {name: [] for name in header}
-    lists, lines = list(columns.values()), []
+    lists = list(columns.values())
+    lines: list[int] = []
     for line, row in rows:
         if len(row) != len(header):
             raise UsageError(f"{path}, line {line}: has {len(row)} cells; expected {len(header)} as in the header")
         if len(lines) >= ROWS:
             raise UsageError(f"{path}: has more than {ROWS} rows; split the table")
         lines.append(line)
-        for cells, cell in zip(lists, row, strict=True):
-            cells.append(unescape(cell.strip()))
+        for column, cell in zip(lists, row, strict=True):
+            column.append(unescape(cell.strip()))
     return Table(str(path), columns, lines)
 
 
