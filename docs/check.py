@@ -18,7 +18,7 @@ PAGES = sorted(p for p in DOCS.rglob("*.md") if not {"_build", "generated"} & se
 TEXTS = [*PAGES, *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "ROADMAP.md"))]
 
 FENCE = re.compile(r"^(`{3,})(.*)\n((?:.*\n)*?)\1$", re.MULTILINE)
-SHELL_WORDS = {".", "cd", "git", "make", "pip", "cat", "pipx", "python", "python3", "uv", "crosstalk"}
+SHELL_WORDS = {".", "cd", "docker", "git", "make", "pip", "cat", "pipx", "python", "python3", "uv", "crosstalk"}
 
 
 def named(path: Path) -> str:

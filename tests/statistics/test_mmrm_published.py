@@ -8,6 +8,7 @@ and design/Robust (outputs of PROC MIXED).
 from __future__ import annotations
 
 import csv
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,28 +22,31 @@ from crosstalk.statistics.mmrm import _Data, _estimates, fitted, mmrm
 from crosstalk.statistics.structures import Structure, starting_values
 
 Array = NDArray[np.float64]
-FEV = Path(__file__).parent / "data" / "fev.csv"
+FEV = Path(os.environ.get("CROSSTALK_FEV", ""))
+"""The example of R's mmrm, as ``write.csv(mmrm::fev_data, "fev.csv")`` writes it; no file of others is kept here."""
 
 
 @pytest.fixture(scope="module")
 def fev() -> dict[str, NDArray[Any]]:
     """Outcome and weight by patient and visit; arm, race and sex by patient."""
+    if not FEV.is_file():
+        pytest.skip("needs the example of R's mmrm: write.csv(mmrm::fev_data, 'fev.csv') and set CROSSTALK_FEV to it")
     with FEV.open() as file:
         rows = list(csv.DictReader(file))
-    patients = list(dict.fromkeys(r["patient"] for r in rows))
+    patients = list(dict.fromkeys(r["USUBJID"] for r in rows))
     outcome, weight = np.full((2, len(patients), 4), np.nan)
     first: dict[str, dict[str, str]] = {}
     for r in rows:
-        at = patients.index(r["patient"]), int(r["visit"]) - 1
-        outcome[at] = float(r["fev1"]) if r["fev1"] else np.nan
-        weight[at] = float(r["weight"])
-        first.setdefault(r["patient"], r)
+        at = patients.index(r["USUBJID"]), int(r["VISITN"]) - 1
+        outcome[at] = float(r["FEV1"]) if r["FEV1"] not in ("", "NA") else np.nan
+        weight[at] = float(r["WEIGHT"])
+        first.setdefault(r["USUBJID"], r)
     people = [first[p] for p in patients]
     return {
         "outcome": outcome,
         "weight": weight,
-        "arm": np.array([p["arm"] == "TRT" for p in people]).astype(int),
-        "others": np.array([[p["race"], p["sex"]] for p in people], dtype=object),
+        "arm": np.array([p["ARMCD"] == "TRT" for p in people]).astype(int),
+        "others": np.array([[p["RACE"], p["SEX"]] for p in people], dtype=object),
     }
 
 
