@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from crosstalk.twin.records import Change, Interval, Probability, ProfileItem, PublishedEffect, Rest
+from crosstalk.twin.records import Change, Interval, MechanismScore, Probability, ProfileItem, PublishedEffect, Rest
 
 __all__ = [
     "PLACES",
@@ -60,7 +60,7 @@ def number(value: float | None) -> str:
     return "0" if text == "-0" else text
 
 
-def interval_text(found: Interval | Change) -> str:
+def interval_text(found: Interval | Change | MechanismScore) -> str:
     """Mean and interval."""
     return f"{number(found.mean)} ({number(found.lo90)} to {number(found.hi90)})"
 
