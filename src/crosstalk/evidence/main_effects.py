@@ -106,5 +106,6 @@ def in_sd(row: PublishedResult, sign: int, cohort: str, stated: bool, knowledge:
     return CohortSlope(
         cohort=cohort, study=row.study, title=row.title, role=row.role, quality=row.quality, value=value, se=se,
         rank=rank, time_h=row.time_h or 0.0, made=f"{row.endpoint} of {row.of}, {time_text(row.time_h)}",
-        arms=(row.arm, row.versus), stated=stated, recalled=row.provenance == "memory", assumed=tuple(assumed),
+        arms=(row.arm, row.versus), stratum=row.stratum, stated=stated, recalled=row.provenance == "memory",
+        assumed=tuple(assumed),
     )  # fmt: skip
