@@ -103,6 +103,8 @@ def main() -> None:
         print(f"{chosen.clients} clients, {chosen.seconds:g} s: {len(kept)} forecasts, p95 {p95(kept):.0f} ms")
         print(f"parts of the page: {len(page)}, p95 {p95(page):.0f} ms; errors: {len(found['errors'])}")
         print(f"memory of server and processes: {memory(server.pid):.0f} MB")
+        if found["errors"] or server.poll() is not None:
+            raise SystemExit("the server refused or ended")
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait(30)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -160,3 +161,20 @@ def test_the_r_script_has_one_comment_for_a_title_of_several_lines(tmp_path: Pat
     assert "system" in first
     assert first.startswith("#")
     assert second.startswith("# Written")
+
+
+def test_many_who_ask_at_once_are_answered(tmp_path: Path) -> None:
+    """In a process of its own: the library that assembles the model ends a process in which two threads use it."""
+    code = """
+import threading
+from crosstalk.app.server import _alone, _design, _state
+from crosstalk.app.requests import DesignRequest
+form = DesignRequest(regimen="ssri-infliximab", control="ssri").model_dump()
+jobs = [threading.Thread(target=_alone, args=given) for given in [(_state,), (_design, form)] * 10]
+[t.start() for t in jobs]
+[t.join() for t in jobs]
+print(_state()["crosstalk"])
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    assert ran.stdout.strip()

@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import secrets
 import sys
-from collections.abc import AsyncIterator, Mapping
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from crosstalk.errors import CrosstalkError, UsageError
 
@@ -45,12 +46,15 @@ from crosstalk.provenance import package_version
 
 __all__ = ["create_app", "serve"]
 
+T = TypeVar("T")
 STATIC = ("app.css", "app.js", "parts.js", "cohort.js", "evidence.js", "patient.js", "trial.js")
 TYPES = {".css": "text/css", ".js": "text/javascript", ".html": "text/html", ".svg": "image/svg+xml",
          ".json": "application/json", ".csv": "text/csv", ".toml": "application/toml", ".R": "text/plain"}  # fmt: skip
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 LONGEST_WAIT_S = 60.0
 CHUNK = 1 << 20
+_ALONE = threading.Lock()
+"""Held while knowledge is read: the library that assembles the model is not made for several threads."""
 REPORT = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; frame-ancestors 'self'"
 """Policy of a report: it has no script."""
 PAGE = (
@@ -149,7 +153,7 @@ def _pages(app: FastAPI, jobs: Jobs) -> None:
 
     @app.get("/api/state", tags=["state"], summary="What there is: regimens, scales, analytes, versions")
     async def state() -> dict[str, Any]:
-        return await asyncio.to_thread(_state)
+        return await asyncio.to_thread(_alone, _state)
 
     @app.post("/api/whatif", tags=["what if"], status_code=202, summary="Make the what-if page")
     async def make() -> Response:
@@ -163,6 +167,12 @@ def _pages(app: FastAPI, jobs: Jobs) -> None:
         return Response(page, media_type="text/html", headers={"content-security-policy": PAGE})
 
 
+def _alone(run: Callable[..., T], *given: Any) -> T:
+    with _ALONE:
+        return run(*given)
+
+
+@lru_cache(maxsize=1)
 def _state() -> dict[str, Any]:
     from crosstalk.app.whatif import there
     from crosstalk.knowledge.loader import load_knowledge
@@ -271,13 +281,13 @@ def _cohorts(app: FastAPI, jobs: Jobs, dropped: Files) -> None:
 def _trials(app: FastAPI, jobs: Jobs) -> None:
     @app.post("/api/design", tags=["trials"], summary="The study file of a design, as TOML")
     async def design(asked: Annotated[DesignRequest, Body()]) -> Response:
-        return Response(await asyncio.to_thread(_design, asked.model_dump()), media_type="application/toml")
+        return Response(await asyncio.to_thread(_alone, _design, asked.model_dump()), media_type="application/toml")
 
     @app.post("/api/trial", tags=["trials"], summary="Simulate a design many times")
     async def trial(asked: Annotated[TrialRequest, Body()], wait: Wait = 0) -> Response:
         form = asked.model_dump()
         payload = {k: form[k] for k in ("replicates", "worlds", "seed")}
-        payload["design"] = await asyncio.to_thread(_design, form)
+        payload["design"] = await asyncio.to_thread(_alone, _design, form)
         return await _answer(jobs.submit("trial", asked.title, payload, "long"), wait)
 
 
