@@ -13,7 +13,7 @@ from crosstalk.panel.reader import read_panel
 
 Run = Callable[..., tuple[int, str, str]]
 
-PLATE = Path(__file__).parent / "panel" / "refit_xponent.csv"
+PLATE = Path(__file__).parent / "panel" / "plates" / "refit_xponent.csv"
 
 
 def test_a_plate_becomes_a_panel(run: Run, tmp_path: Path) -> None:

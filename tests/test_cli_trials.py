@@ -59,7 +59,11 @@ def test_a_search(run: Run, tmp_path: Path) -> None:
     [
         ((SMALL, "--optimise", "--sizes", "many"), 2, "--sizes: received 'many'; expected numbers with commas between"),
         ((SMALL, "--optimise", "--sizes", "30.5"), 2, "--sizes: received '30.5'; expected whole numbers"),
-        ((SMALL, "--optimise", "--csv", "x.csv"), 2, "--csv and --cdisc belong to one trial; a search has none"),
+        (
+            (SMALL, "--optimise", "--csv", "x.csv"),
+            2,
+            "--csv, --cdisc and --rpact belong to one trial; a search has none",
+        ),
         ((SMALL, "--cutoffs", "1,2"), 2, "--cutoffs belongs to a search; add --optimise"),
         (("raison2013",), 1, "raison2013: study 'raison2013': has no table [trial]; add one"),
         (("nowhere.toml",), 1, "nowhere.toml: no such file"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -58,7 +59,8 @@ def caught(monkeypatch: pytest.MonkeyPatch, where: str, words: Sequence[object],
         taken.append(args[at])
         raise Stop
 
-    monkeypatch.setattr(where, catch)
+    module, _, name = where.rpartition(".")
+    monkeypatch.setattr(import_module(module), name, catch)
     result = CliRunner().invoke(app, [str(w) for w in words])
     if isinstance(result.exception, CrosstalkError):
         raise result.exception
@@ -87,7 +89,7 @@ def fixtures(folder: Path) -> list[tuple[Path, Path | None]]:
 def test_every_verb_reads_a_file_to_the_same_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # a locked model that needs no column beside the panel
     model = SimpleNamespace(columns=lambda header: CohortColumns(None), kind="score", positive="")
-    monkeypatch.setattr("crosstalk.learn.locked.read_locked", lambda path: model)
+    monkeypatch.setattr(import_module("crosstalk.learn.locked"), "read_locked", lambda path: model)
     for path, map_ in fixtures(tmp_path):
         with_map = [] if map_ is None else ["--map", map_]
         each = ["--occasion", "first"] if path.stem == "cohort" else []

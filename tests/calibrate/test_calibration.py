@@ -86,7 +86,7 @@ def test_remains_of_another_calibration_are_not_used(
 def test_progress_goes_from_nothing_to_all(told: list[float]) -> None:
     assert told[0] == 0
     assert told == sorted(told)
-    assert 0.9 < told[-1] <= 1
+    assert 0.8 < told[-1] <= 1  # the start of the last of a few studies
 
 
 @pytest.mark.parametrize("wrong", [Settings(members=5), Settings(effort=0), Settings(effort=1e9)])

@@ -62,7 +62,8 @@ def test_a_row_without_a_value_has_the_scores_of_the_population(frame: pd.DataFr
     found = MechanismScores(virtual_patients=N).set_output(transform="pandas").fit_transform(frame)
     empty = found.iloc[-1]
     assert np.exp(empty["log effective_sample"]) > 0.9 * N
-    assert (found["width innate_activation"].dropna() <= empty["width innate_activation"] + 1e-9).all()
+    # what is measured narrows, but for values in a tail, where the population itself is wide
+    assert found["width innate_activation"][0] < empty["width innate_activation"]
     assert found["log innate_activation"][2] > found["log innate_activation"][0]
 
 

@@ -15,7 +15,7 @@ MODEL = assemble()
 
 def test_the_healthy_adult_is_an_exact_steady_state() -> None:
     compiled = compile_model(MODEL.sbml)
-    compiled.start({}, {})
+    compiled.start({})
     relative = np.abs(compiled.rates()) / np.maximum(np.abs(compiled.vector), 1e-9)
     assert relative.max() < 1e-10, MODEL.states[int(relative.argmax())]
 
@@ -27,7 +27,7 @@ def test_it_stays_exact_whatever_the_gains() -> None:
     ]
     compiled = compile_model(MODEL.sbml)
     for _ in range(20):
-        compiled.start({p.id: p.value * rng.uniform(0.7, 1.2) for p in gains}, {})
+        compiled.start({p.id: p.value * rng.uniform(0.7, 1.2) for p in gains})
         relative = np.abs(compiled.rates()) / np.maximum(np.abs(compiled.vector), 1e-9)
         assert relative.max() < 1e-10, MODEL.states[int(relative.argmax())]
 
@@ -35,7 +35,7 @@ def test_it_stays_exact_whatever_the_gains() -> None:
 @pytest.mark.parametrize("factor", [0.5, 2.0])
 def test_it_returns_from_half_and_from_twice_every_state(factor: float) -> None:
     compiled = compile_model(MODEL.sbml)
-    compiled.start({}, {})
+    compiled.start({})
     healthy = compiled.vector
     starts = np.tile(healthy, (len(healthy), 1))
     for j in range(len(healthy)):

@@ -226,7 +226,7 @@ def test_what_is_missing_is_left_out(report: CredibilityReport, qualified: Quali
     validation = credibility_html(CredibilityReport(validation=qualified.validation))
     assert re.findall(r"<h2[^>]*>(.*?)</h2>", validation) == ["In short", "Validation", "How this was made"]
     assert "<h1>Predictions against observations</h1>" in validation
-    empty = replace(qualified.validation, results=(), summary=summarise([]), unsupported=("a.1",))
+    empty = replace(qualified.validation, results=(), overall=summarise([]), unsupported=("a.1",))
     assert "Too few worlds have patients for: a.1." in credibility_html(CredibilityReport(validation=empty))
 
 
@@ -362,7 +362,7 @@ def test_verdicts_in_texts_and_as_a_table(qualified: Qualification) -> None:
         False, "right", "-1.50", f"{-1.5 - v.prior.log_score:+.2f}",
         "" if v.trivial is None else f"{-1.5 - v.trivial.log_score:+.2f}", "+0.50", "",
     )  # fmt: skip
-    one = replace(qualified.validation, results=(v,), summary=summarise([v]), unsupported=("moieni2015.1",))
+    one = replace(qualified.validation, results=(v,), overall=summarise([v]), unsupported=("moieni2015.1",))
     skill, inside, verdicts, more, missing = validation_tables(one)
     assert verdicts.rows == (
         (f"{v.study}: change of HAMD17, a against b, BMI >= 30, 4 h", "-3 points (-5 to -1)", "-2 (-2.5 to 0.5)",

@@ -96,5 +96,5 @@ def test_no_number_is_nan_and_bytes_repeat(forecasted: Forecast, simulated: Simu
 
 
 def test_an_unknown_schema_is_named() -> None:
-    with pytest.raises(UsageError, match="assess, forecast, simulate"):
+    with pytest.raises(UsageError, match="assess, forecast, forecasts, simulate"):
         json_schema("nothing")

@@ -177,7 +177,7 @@ def test_what_is_written_can_be_analysed(study: Any, pools: Pools) -> None:
     """Both data sets of one trial give the same MMRM, which is that of the simulated trial."""
     from crosstalk.analysis import analyse
 
-    data, setting = one_trial(study, pools.central, load_knowledge(), 1)
+    data, setting = one_trial(study, pools.typical, load_knowledge(), 1)
     scale = setting.design.primary.of
     control, plans = setting.design.control, [{"id": "main", "method": "mmrm"}]
     tidy = {

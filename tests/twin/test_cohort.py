@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import crosstalk
+import crosstalk.twin
 from crosstalk.engine import get_engine
 from crosstalk.errors import PanelError
 from crosstalk.knowledge.loader import load_knowledge
@@ -352,7 +352,7 @@ def test_frame_and_summary(some: CohortAssessment) -> None:
 
 
 def test_public_name_and_an_empty_file() -> None:
-    assert crosstalk.assess_cohort is assess_cohort
+    assert crosstalk.twin.assess_cohort is assess_cohort
     with pytest.raises(PanelError, match="holds no patient"):
         cohort(())
 
