@@ -64,7 +64,7 @@ def caught(monkeypatch: pytest.MonkeyPatch, where: str, words: Sequence[object],
     result = CliRunner().invoke(app, [str(w) for w in words])
     if isinstance(result.exception, CrosstalkError):
         raise result.exception
-    assert taken, result.output
+    assert taken, (where, words, result.output, result.exception)
     return taken[0]
 
 
@@ -102,7 +102,7 @@ def test_every_verb_reads_a_file_to_the_same_values(tmp_path: Path, monkeypatch:
                                        ["assess", path, *with_map, *each, "-q"])  # fmt: skip
             assert plain(cohort.panels) == values, path
         whole = [p.patient for p in expected.panels if p.measurements]
-        for verb, where in (("assess", "crosstalk.twin.twin.assess"), ("forecast", "crosstalk.twin.forecast")):
+        for verb, where in (("assess", "crosstalk.twin.twin.assess"), ("forecast", "crosstalk.twin.twin.forecast")):
             one: Panel = caught(monkeypatch, where, [verb, path, *with_map, *each, "--patient", whole[0], "-q"])
             assert plain([one]) == {whole[0]: values[whole[0]]}, (path, verb)
         applied = caught(monkeypatch, "crosstalk.learn.external.predict_locked",

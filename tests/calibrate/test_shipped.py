@@ -118,7 +118,7 @@ def endotoxin(shipped: Calibration, knowledge: Knowledge, engine: Engine) -> Stu
 def test_endotoxin_courses_stay_in_the_band_of_individuals(
     of: str, name: str, endotoxin: StudyRun, knowledge: Knowledge
 ) -> None:
-    """The mean course lies between the 5 and the 95 % point of 20 men at every time, to a tenth; at the peaks less than that, see below."""
+    """The mean course lies between the 5 and the 95 % point of 20 men, or down to 0.7 of the former."""
     lines = [x for x in (knowledge.root / "lps_individual_bands.tsv").read_text().splitlines() if x[:1] != "#"]
     rows = [r for r in csv.DictReader(lines, delimiter="\t") if r["analyte"] == name and float(r["hour"]) > 0]
     run = endotoxin

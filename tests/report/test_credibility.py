@@ -136,7 +136,7 @@ def markers(svg: str, colour: str) -> int:
     )
 
 
-BLUE, RED = "stroke: #0072b2", "stroke: #d55e00"
+BLUE, RED = "stroke: var(--blue, #0072b2)", "stroke: var(--orange, #d55e00)"
 
 
 def test_the_page_is_well_formed_asks_for_nothing_and_can_be_read_by_everyone(page: str) -> None:
@@ -322,7 +322,7 @@ def test_profiles_are_small_multiples_that_confess_a_poor_emulator(report: Credi
     svg = evidence_charts.profile_chart(report.profiles, 2.7)
     texts = [t.text or "" for t in ElementTree.fromstring(svg).iter(f"{SVG}text")]
     assert sum(t.startswith("R\N{SUPERSCRIPT TWO} ") for t in texts) == len(report.profiles) == 10
-    dotted = "stroke-dasharray: 1.6,2.64; stroke-dashoffset: 0; stroke: #767676"
+    dotted = "stroke-dasharray: 1.6,2.64; stroke-dashoffset: 0; stroke: var(--grey, #767676)"
     for r2, n in ((0.9, 0), (0.2, 10)):
         found = evidence_charts.profile_chart([replace(p, r2=r2) for p in report.profiles], 2.7)
         assert found.count(dotted) == n
