@@ -18,7 +18,10 @@ from crosstalk.lazily import lazily
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 # modules whose estimators derive from those of scikit-learn
-LEARNING = ("crosstalk.api.cohorts", "crosstalk.learn.", "crosstalk.panel.harmonisation", "crosstalk.report.learning")
+LEARNING = (
+    "crosstalk.api.cohorts", "crosstalk.learn.", "crosstalk.report.learning", "crosstalk.statistics.combat",
+    "crosstalk.statistics.conformal",
+)  # fmt: skip
 
 
 def test_every_extra_of_the_table_is_one_of_the_distribution() -> None:
