@@ -59,7 +59,7 @@ def test_the_first_half_hour_and_each_command_of_the_readme(tmp_path: Path) -> N
     python = environment / ("Scripts" if os.name == "nt" else "bin") / "python"
     file = next(wheel.glob("*.whl"))
     pip = [str(python), "-m", "pip", "install", "--quiet", "--constraint", str(ROOT / "constraints.txt")]
-    made = subprocess.run([*pip, f"{file}[evidence]"], capture_output=True, text=True, check=False)
+    made = subprocess.run([*pip, f"{file}[all]"], capture_output=True, text=True, check=False)
     if made.returncode:
         pytest.skip(f"the wheel's requirements cannot be had here: {made.stderr[-300:]}")
 
