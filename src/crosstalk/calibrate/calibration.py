@@ -1,4 +1,4 @@
-"""The calibration: an ensemble of worlds learns from the published results, as much as helps to predict others."""
+"""The calibration: an ensemble of worlds learns from published results what helps to predict others."""
 
 from __future__ import annotations
 
@@ -152,8 +152,8 @@ def calibrate(
 ) -> Calibration:
     """Calibrate the unknowns on all studies of role ``calibrate``.
 
-    Each target lets in the share of its information with which studies that are left out are predicted best
-    (`crosstalk.calibrate.learning`), in a few steps.
+    Each target lets in the least share of its information with which left-out studies are predicted about as well as
+    at best (`crosstalk.calibrate.learning`), in a few steps.
 
     Parameters
     ----------

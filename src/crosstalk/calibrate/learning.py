@@ -1,4 +1,4 @@
-"""How much of each kind of result is let in: as much as helps to predict studies that are left out.
+"""How much of each kind of result is let in: the least that predicts left-out studies about as well as at best.
 
 A model that is wrong somewhere grows surer with every result than it deserves to be. A generalised posterior lets in
 a share of the information only, the learning rate [1]_ [2]_. Here each domain has one, chosen by how well results are
@@ -28,7 +28,7 @@ from scipy.stats import t as student
 from crosstalk.calibrate.domains import domain_of
 from crosstalk.calibrate.heterogeneity import Heterogeneity, between_studies
 from crosstalk.calibrate.rivals import cohort_of
-from crosstalk.calibrate.smoother import assimilate
+from crosstalk.calibrate.smoother import assimilate, without_gaps
 from crosstalk.calibrate.targets import Targets
 from crosstalk.knowledge.loader import Knowledge
 
@@ -117,10 +117,7 @@ class _LeftOut:
         knowledge: Knowledge,
         seed: int,
     ) -> None:
-        known = np.isfinite(counterparts)
-        useful = 2 * known.sum(axis=0) > len(counterparts)
-        mean = np.where(known, counterparts, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-        self.simulated = np.where(known, counterparts, mean)
+        self.simulated, useful = without_gaps(counterparts)
         self.targets, self.seed = targets, seed
         self.domains = _domains(targets, knowledge)
         studies = {s.id: s for s in targets.studies}
@@ -129,7 +126,7 @@ class _LeftOut:
         taus: Mapping[str, float] = {h.domain: h.tau for h in between}
         self.noise = np.array([np.hypot(t.sampling, between_studies(t, taus, knowledge)) for t in targets.items])
         stated = np.array([t.result.figure == "stated" for t in targets.items])
-        self.judged = useful & ~stated & (self.simulated.std(axis=0) > 0)
+        self.judged = useful & ~stated
         self.prior = self._score(self.simulated.mean(axis=0), self.simulated.std(axis=0))
 
     def gains(self, rates: Mapping[str, float]) -> Array:

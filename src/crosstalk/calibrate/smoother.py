@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from crosstalk.errors import CalibrationError
 
-__all__ = ["FEWEST_MEMBERS", "assimilate"]
+__all__ = ["FEWEST_MEMBERS", "assimilate", "without_gaps"]
 
 Array = NDArray[np.float64]
 
@@ -72,8 +72,8 @@ def assimilate(
     if not 0 < weight <= 1:
         raise CalibrationError(f"a weight of {weight}; expected above 0 and at most 1")
     noise = rng.multivariate_normal(np.zeros(len(values)), covariance / weight, size=n, method="cholesky")
-    simulated, useful = _filled(counterparts)
-    if not len(useful):
+    simulated, useful = without_gaps(counterparts)
+    if not useful.any():
         return scores.copy()
     simulated, errors = simulated[:, useful], covariance[np.ix_(useful, useful)] / weight
     innovation = values[useful] + noise[:, useful] - simulated
@@ -91,11 +91,11 @@ def assimilate(
     return moved
 
 
-def _filled(counterparts: Array) -> tuple[Array, NDArray[np.intp]]:
+def without_gaps(counterparts: Array) -> tuple[Array, NDArray[np.bool_]]:
     """Counterparts without gaps, and which targets differ between members at all."""
     known = np.isfinite(counterparts)
     count = known.sum(axis=0)
     mean = np.where(known, counterparts, 0.0).sum(axis=0) / np.maximum(count, 1)
     filled = np.where(known, counterparts, mean)
     useful = (2 * count >= len(counterparts)) & (filled.std(axis=0) > SETTLED)
-    return filled, np.flatnonzero(useful)
+    return filled, useful

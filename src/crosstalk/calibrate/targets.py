@@ -23,7 +23,7 @@ __all__ = ["STAGES", "Target", "Targets", "describe", "gather", "studies_of", "s
 Array = NDArray[np.float64]
 
 STAGES = tuple(name for name in MODULES if name != "crosstalk")
-"""Modules of the mechanism in the order of calibration; drugs and populations are settled with the last."""
+"""Modules of the mechanism by which results are grouped; those on symptoms, drugs and populations are of the last."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -232,13 +232,18 @@ def _crps(mean: Array, sd: Array, observed: Array, baseline: Array) -> Measure:
     for i in range(len(own)):
         others = np.delete(change, i)
         rival[i] = _of(baseline[i] + others.mean(), max(float(others.std(ddof=1)), 0.1), observed[i])
+    return _beside("crps", words, own, rival, "the others' mean change")
+
+
+def _beside(key: str, words: str, own: Array, rival: Array, whose: str) -> Measure:
+    """A score beside that of a rival; better or worse only where the interval of their difference leaves out zero."""
     value, low, high = _mean(own)
-    _, worse, better = _mean(rival - own)
+    _, least, most = _mean(rival - own)
     reading = (
-        "better than the others' mean change" if worse > 0 else "worse than the others' mean change" if better < 0
-        else "no better or worse than the others' mean change can be said"
+        f"better than {whose}" if least > 0 else f"worse than {whose}" if most < 0
+        else f"no better or worse than {whose} can be said"
     )  # fmt: skip
-    return Measure("crps", words, len(own), FEWEST["crps"], value, low, high, float(rival.mean()), reading)
+    return Measure(key, words, len(own), FEWEST[key], value, low, high, float(rival.mean()), reading)
 
 
 def _brier(p: Array, y: Array) -> Measure:
@@ -248,13 +253,7 @@ def _brier(p: Array, y: Array) -> Measure:
         return few
     own = (p - y) ** 2
     rival = ((y.sum() - y) / (len(y) - 1) - y) ** 2
-    value, low, high = _mean(own)
-    _, worse, better = _mean(rival - own)
-    reading = (
-        "better than the others' share" if worse > 0 else "worse than the others' share" if better < 0
-        else "no better or worse than the others' share can be said"
-    )  # fmt: skip
-    return Measure("brier", words, len(p), FEWEST["brier"], value, low, high, float(rival.mean()), reading)
+    return _beside("brier", words, own, rival, "the others' share")
 
 
 def _drift(z: Array) -> Measure:
