@@ -169,7 +169,7 @@ def imputation_model(
     Examples
     --------
     >>> import numpy as np
-    >>> from crosstalk.trial.imputation import imputation_model
+    >>> from crosstalk.statistics.missing_visits import imputation_model
     >>> rng = np.random.default_rng(1)
     >>> change = rng.normal(size=(60, 1)) * 4 + rng.normal(size=(60, 3)) * 3
     >>> change[50:, 2] = np.nan
