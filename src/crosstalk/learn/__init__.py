@@ -9,7 +9,7 @@ from crosstalk.lazily import lazily
 if TYPE_CHECKING:
     from crosstalk.learn.benefit import BenefitLearner
     from crosstalk.learn.checklists import fill_checklist, model_card
-    from crosstalk.learn.cohort import Cohort, CohortColumns, read_cohort, read_patients
+    from crosstalk.learn.cohort import Cohort, CohortColumns, read_cohort
     from crosstalk.learn.external import predict_locked
     from crosstalk.learn.ladder import run_ladder
     from crosstalk.learn.learning import learn, learn_with_ladder
@@ -72,7 +72,6 @@ __all__ = [
     "rate",
     "read_cohort",
     "read_locked",
-    "read_patients",
     "run_ladder",
     "sample_size_binary",
     "sample_size_score",
@@ -120,7 +119,6 @@ __getattr__, __dir__ = lazily(
         "rate": ".statistics.heterogeneity",
         "read_cohort": "cohort",
         "read_locked": "locked",
-        "read_patients": "cohort",
         "run_ladder": "ladder",
         "sample_size_binary": ".statistics.adequacy",
         "sample_size_score": ".statistics.adequacy",
