@@ -11,10 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 from crosstalk.errors import UsageError
+from crosstalk.statistics import ancova
 from crosstalk.statistics.missing_visits import ImputationModel, imputation_model
 from crosstalk.statistics.mmrm import mmrm
 from crosstalk.statistics.sensitivity import Imputed, impute, jackknife, rubin, tipping_point
-from crosstalk.trial import ancova
 
 Array = NDArray[np.float64]
 
