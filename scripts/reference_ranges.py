@@ -26,7 +26,7 @@ import nhanes_summaries as nhanes
 import numpy as np
 import pandas as pd
 
-from crosstalk.knowledge.loader import RANGE_COLUMNS
+from crosstalk.knowledge.separated import RANGE_COLUMNS
 from crosstalk.provenance import atomic_write
 from crosstalk.statistics import survey
 

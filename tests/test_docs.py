@@ -17,9 +17,10 @@ from pydantic import TypeAdapter
 import crosstalk
 from crosstalk.engine import Status
 from crosstalk.knowledge import load_knowledge
-from crosstalk.knowledge.loader import PARAMETER_COLUMNS
+from crosstalk.knowledge.people_schema import AnalyteTable, DiagnosisTable, DistributionTable, ScoreTable
 from crosstalk.knowledge.scales import ScaleTable
-from crosstalk.knowledge.schema import AnalyteTable, DiagnosisTable, DistributionTable, DrugFile, ScoreTable
+from crosstalk.knowledge.schema import DrugFile
+from crosstalk.knowledge.separated import PARAMETER_COLUMNS
 from crosstalk.panel.vocabulary import roles
 from crosstalk.study.records import Endpoint
 from crosstalk.study.tables import ALLOWED

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from crosstalk.cli import app
 from crosstalk.errors import CrosstalkError
-from crosstalk.learn.cohort import CohortColumns, read_patients
+from crosstalk.learn.cohort import CohortColumns, read_cohort
 from crosstalk.panel.plates.wells import Plate, entries_of
 from crosstalk.panel.reader import read_panel
 from crosstalk.panel.records import Panel, PanelFile
@@ -108,7 +108,7 @@ def test_every_verb_reads_a_file_to_the_same_values(tmp_path: Path, monkeypatch:
         applied = caught(monkeypatch, "crosstalk.learn.external.predict_locked",
                          ["predict", "model.json", path, *with_map, *each, "-q"], at=1)  # fmt: skip
         assert plain(applied.panels.panels) == values, path
-        kept = read_patients(path, CohortColumns(None), occasion=occasion, mapping=map_).panels
+        kept = read_cohort(path, CohortColumns(None), occasion=occasion, mapping=map_).panels
         assert kept is not None
         assert plain(kept.panels) == values, path
 

@@ -149,7 +149,7 @@ def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     count=5000,
 )
 def locked_models(rng: np.random.Generator, count: int) -> Tally:
-    from crosstalk.learn.cohort import read_patients
+    from crosstalk.learn.cohort import read_cohort
     from crosstalk.learn.external import predict_locked
     from crosstalk.learn.locked import read_locked
     from crosstalk.report.documents import dump
@@ -180,7 +180,7 @@ def locked_models(rng: np.random.Generator, count: int) -> Tally:
             path.write_bytes(text)
             try:
                 model = read_locked(path)
-                found = predict_locked(model, read_patients(table, model.columns(["patient", "age"])), "m.json")
+                found = predict_locked(model, read_cohort(table, model.columns(["patient", "age"])), "m.json")
                 dump(found), predict_html(found), predict_tables(found)
                 values = [row.value for row in found.patients]
                 if np.isfinite(values).all() and (rehashed or repr(content) == before):

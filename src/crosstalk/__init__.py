@@ -12,50 +12,28 @@ from typing import TYPE_CHECKING
 from crosstalk.lazily import lazily
 
 if TYPE_CHECKING:
-    from crosstalk.api.belief import calibrate, pool, validate
-    from crosstalk.api.cohorts import learn, predict, read_cohort
-    from crosstalk.api.patients import assess, forecast, read_panel
-    from crosstalk.api.plates import plate, read_plates
-    from crosstalk.api.studies import read_study, run_trial, simulate
-    from crosstalk.errors import CrosstalkError
-    from crosstalk.knowledge.loader import load_knowledge
-    from crosstalk.model.assembly import assemble
+    from crosstalk.api.belief import calibrate as calibrate
+    from crosstalk.api.belief import pool as pool
+    from crosstalk.api.belief import validate as validate
+    from crosstalk.api.cohorts import learn as learn
+    from crosstalk.api.cohorts import predict as predict
+    from crosstalk.api.cohorts import read_cohort as read_cohort
+    from crosstalk.api.patients import assess as assess
+    from crosstalk.api.patients import forecast as forecast
+    from crosstalk.api.patients import read_panel as read_panel
+    from crosstalk.api.plates import plate as plate
+    from crosstalk.api.plates import read_plates as read_plates
+    from crosstalk.api.studies import read_study as read_study
+    from crosstalk.api.studies import run_trial as run_trial
+    from crosstalk.api.studies import simulate as simulate
+    from crosstalk.errors import CrosstalkError as CrosstalkError
+    from crosstalk.knowledge.loader import load_knowledge as load_knowledge
+    from crosstalk.model.assembly import assemble as assemble
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "CrosstalkError",
-    "__version__",
-    "assemble",
-    "assess",
-    "calibrate",
-    "forecast",
-    "learn",
-    "load_knowledge",
-    "plate",
-    "pool",
-    "predict",
-    "read_cohort",
-    "read_panel",
-    "read_plates",
-    "read_study",
-    "run_trial",
-    "simulate",
-    "validate",
-]
-
-_homes = {
-    "api.belief": ("calibrate", "pool", "validate"),
-    "api.cohorts": ("learn", "predict", "read_cohort"),
-    "api.patients": ("assess", "forecast", "read_panel"),
-    "api.plates": ("plate", "read_plates"),
-    "api.studies": ("read_study", "run_trial", "simulate"),
-    "errors": ("CrosstalkError",),
-    "knowledge.loader": ("load_knowledge",),
-    "model.assembly": ("assemble",),
-}
-
-__getattr__, _ = lazily(__name__, {name: home for home, names in _homes.items() for name in names})
+__getattr__, __dir__, __all__ = lazily(__name__)
+__all__ += ["__version__"]
 
 
 class _Package(ModuleType):
@@ -67,7 +45,3 @@ class _Package(ModuleType):
 
 
 sys.modules[__name__].__class__ = _Package
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)

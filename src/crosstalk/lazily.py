@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import ast
+import sys
+from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from crosstalk.extras import missing
@@ -11,30 +14,40 @@ from crosstalk.extras import missing
 __all__ = ["lazily"]
 
 
-def lazily(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Make the ``__getattr__`` and ``__dir__`` of a package.
+def lazily(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """Make the ``__getattr__``, the ``__dir__`` and the ``__all__`` of a package.
+
+    Its public names are those that its ``__init__.py`` imports for type checkers, ``from home import name as name``
+    under ``if TYPE_CHECKING``; so each is written once.
 
     Parameters
     ----------
     package : str
         ``__name__`` of the package.
-    homes : mapping of str to str
-        Each public name and the module that defines it, relative to the package: ``"regression"`` is its own,
-        ``".statistics.regression"`` one of the package above.
 
     Examples
     --------
-    >>> find, names = lazily("crosstalk", {"hash_bytes": "provenance"})
-    >>> find("hash_bytes").__module__, names()
-    ('crosstalk.provenance', ['hash_bytes'])
+    >>> import crosstalk.twin
+    >>> find, _, names = lazily("crosstalk.twin")
+    >>> find("assess_cohort").__module__, names
+    ('crosstalk.twin.cohort', ['CohortAssessment', 'assess', 'assess_cohort', 'forecast'])
     """
+    homes = {
+        name.name: statement.module
+        for block in ast.parse(Path(sys.modules[package].__file__ or "").read_text(encoding="utf-8")).body
+        if isinstance(block, ast.If)
+        for statement in block.body
+        if isinstance(statement, ast.ImportFrom) and statement.module
+        for name in statement.names
+    }
 
     def find(name: str) -> Any:
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         try:
-            return getattr(import_module(f".{homes[name]}", package), name)
+            return getattr(import_module(homes[name]), name)
         except ModuleNotFoundError as error:
             raise missing(error) or error from error
 
-    return find, lambda: sorted(homes)
+    names = sorted(homes)
+    return find, lambda: list(names), names

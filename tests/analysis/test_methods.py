@@ -13,8 +13,8 @@ import pytest
 from crosstalk.analysis import Analysed, analyse
 from crosstalk.analysis.marker import effect_curve, spline_basis, strata
 from crosstalk.errors import CrosstalkError
+from crosstalk.statistics import ancova, hazard_ratio, risk_difference
 from crosstalk.statistics.mmrm import mmrm
-from crosstalk.trial import ancova, hazard_ratio, risk_difference
 
 ALL: list[dict[str, Any]] = [
     {"id": "main", "method": "mmrm"},

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from crosstalk.errors import CrosstalkError, LearnError, PanelError, UsageError
-from crosstalk.learn.cohort import CohortColumns, read_cohort, read_patients
+from crosstalk.learn.cohort import CohortColumns, read_cohort
 
 MakeFrame = Callable[..., pd.DataFrame]
 WriteFrame = Callable[[pd.DataFrame, Path], Path]
@@ -140,12 +140,12 @@ def test_files_that_are_no_table(tmp_path: Path) -> None:
 def test_patients_in_a_long_panel(tmp_path: Path) -> None:
     path = tmp_path / "panel.csv"
     path.write_text("patient,analyte,value,unit\nA,hsCRP,5.2,mg/L\nA,sex,female,\nB,IL-6,<0.4,pg/mL\n")
-    cohort = read_patients(path, CohortColumns(None))
+    cohort = read_cohort(path, CohortColumns(None))
     assert cohort.patients == ("A", "B")
     assert cohort.table["hsCRP"].tolist()[0] == 5.2
     assert cohort.table["IL-6 below"].tolist() == [0.0, 1.0]
     with pytest.raises(UsageError, match="no column 'response'"):
-        read_patients(path, CohortColumns("response"))
+        read_cohort(path, CohortColumns("response"))
 
 
 def test_a_covariate_with_a_limit_of_detection_is_a_number(tmp_path: Path) -> None:

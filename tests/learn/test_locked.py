@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from crosstalk.errors import CrosstalkError, LearnError
-from crosstalk.learn.cohort import Cohort, CohortColumns, read_cohort, read_patients
+from crosstalk.learn.cohort import Cohort, CohortColumns, read_cohort
 from crosstalk.learn.external import predict_locked
 from crosstalk.learn.ladder import Ladder, fit_rung, run_ladder
 from crosstalk.learn.locked import LockedModel, apply, freeze, read_locked, shift
@@ -87,7 +87,7 @@ def test_external_validation_leaves_the_model_alone(
     assert model.hash() == before == found.model_sha256
     # risks are those without the outcome
     assert [p.value for p in found.patients] == [
-        p.value for p in apply(model, read_patients(others, model.columns(["smoker"])))
+        p.value for p in apply(model, read_cohort(others, model.columns(["smoker"])))
     ]
 
 
@@ -106,7 +106,7 @@ def test_what_is_foreign_is_flagged(
     table["smoker"] = ["sometimes"] * 5 + ["yes"] * 55
     table = table.drop(columns="age")
     table.to_csv(tmp_path / "far.csv", index=False)
-    cohort = read_patients(tmp_path / "far.csv", model.columns(["smoker"]))
+    cohort = read_cohort(tmp_path / "far.csv", model.columns(["smoker"]))
     rows = apply(model, cohort)
     assert any("lies above all of training" in f for f in rows[0].flags)
     assert "smoker is a level that training did not have" in rows[0].flags
@@ -158,8 +158,8 @@ def test_foreign_columns_are_refused(trained: tuple[Cohort, Ladder, LockedModel]
     path = tmp_path / "p.csv"
     path.write_text("patient,TNF [pg/mL]\nA,1.2\n")
     with pytest.raises(LearnError, match="none of the predictors"):
-        apply(model, read_patients(path, model.columns([])))
+        apply(model, read_cohort(path, model.columns([])))
     path.write_text("patient,hsCRP [mg/L],age\nA,1.2,40\n")
-    cohort = read_patients(path, model.columns([]))
+    cohort = read_cohort(path, model.columns([]))
     with pytest.raises(LearnError, match="hsCRP is in g/L"):
         apply(model, replace(cohort, units={"hsCRP": "g/L"}))

@@ -14,7 +14,7 @@ from crosstalk.calibrate.sensitivity import Influence
 from crosstalk.evidence.comparable import CONTRASTS
 from crosstalk.evidence.listing import ROLES
 from crosstalk.evidence.records import Contrast
-from crosstalk.panel.plates.quality import Grade, SampleResult
+from crosstalk.panel.plates.quality_records import Grade, SampleResult
 from crosstalk.panel.records import Quality
 from crosstalk.report import credibility, plates, trials, words
 from crosstalk.study.design import Design, DesignKind, Interim

@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 
 from crosstalk.errors import UsageError
+from crosstalk.statistics import (
+    drift_for_power,
+    operation,
+    power_means,
+    power_rates,
+    sample_size_means,
+    sample_size_rates,
+)
 from crosstalk.statistics.boundaries import Boundaries, boundaries
-from crosstalk.trial import drift_for_power, operation, power_means, power_rates, sample_size_means, sample_size_rates
 
 # rpact 3.3.4 on R 4.2.2, which keeps 1e-8 of alpha unspent:
 # ir <- c(0.5, 0.8, 1)

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from crosstalk.errors import UsageError
-from crosstalk.statistics.comparisons import subgroups
-from crosstalk.trial import (
+from crosstalk.statistics import (
     Estimate,
     ancova,
     hazard_ratio,
@@ -19,6 +18,7 @@ from crosstalk.trial import (
     odds_ratio,
     risk_difference,
 )
+from crosstalk.statistics.comparisons import subgroups
 
 Array = NDArray[np.float64]
 

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from crosstalk.errors import UsageError
-from crosstalk.statistics.mmrm import _Data, _point, mmrm
+from crosstalk.statistics.mmrm import _point, first_covariance, mmrm
 from crosstalk.statistics.structures import Structure, covariance, starting_values
+from crosstalk.statistics.visit_patterns import VisitPatterns
 
 Array = NDArray[np.float64]
 
@@ -119,8 +120,8 @@ def test_the_antidepressant_trial(shared_data: Path) -> None:
 @pytest.mark.parametrize("structure", get_args(Structure))
 def test_derivatives_are_those_of_the_likelihood(structure: Structure) -> None:
     y, arm, base, stratum = example()
-    data = _Data.of(y, arm, base, stratum)
-    at = starting_values(structure, data.start() * 1.1)
+    data = VisitPatterns.of(y, arm, base, stratum)
+    at = starting_values(structure, first_covariance(data) * 1.1)
     point = _point(data, structure, at)
     assert point is not None
     gradient, hessian, _ = point.slope()

@@ -18,8 +18,9 @@ import pytest
 from numpy.typing import NDArray
 
 from crosstalk.errors import UsageError
-from crosstalk.statistics.mmrm import _Data, _estimates, fitted, mmrm
+from crosstalk.statistics.mmrm import _estimates, first_covariance, fitted, mmrm
 from crosstalk.statistics.structures import Structure, starting_values
+from crosstalk.statistics.visit_patterns import VisitPatterns
 
 Array = NDArray[np.float64]
 FEV = Path(os.environ.get("CROSSTALK_FEV", ""))
@@ -72,7 +73,7 @@ def test_the_example_of_the_readme(fev: dict[str, NDArray[Any]]) -> None:
     assert fit.mean(0, 1).estimate - fit.mean(0, 0).estimate == pytest.approx(first.estimate, abs=1e-9)
 
 
-def constant(data: _Data, columns: int) -> _Data:
+def constant(data: VisitPatterns, columns: int) -> VisitPatterns:
     """The same data, with one coefficient for all visits of each of the first columns, as these SAS runs have it."""
     f = data.designs.shape[1]
     spread = np.zeros((data.visits, f, columns))
@@ -95,8 +96,8 @@ SAS: dict[Structure, tuple[float, float, float, float]] = {
 @pytest.mark.parametrize("structure", SAS)
 def test_structures_agree_with_sas(fev: dict[str, NDArray[Any]], structure: Structure) -> None:
     """FEV1 ~ ARMCD with each covariance structure."""
-    data = constant(_Data.of(fev["outcome"], fev["arm"], None, None), 2)
-    _, point = fitted(data, structure, starting_values(structure, data.start()))
+    data = constant(VisitPatterns.of(fev["outcome"], fev["arm"], None, None), 2)
+    _, point = fitted(data, structure, starting_values(structure, first_covariance(data)))
     assert point is not None
     found = _estimates(point, np.array([[[0.0, 1.0]]]), "kenward-roger-observed", 0.95, "")[0][0]
     assert point.value == pytest.approx(SAS[structure][0], abs=1e-4)
@@ -115,8 +116,8 @@ WEIGHTED: dict[Structure, tuple[float, float]] = {
 
 @pytest.mark.parametrize("structure", WEIGHTED)
 def test_weights_agree_with_sas(fev: dict[str, NDArray[Any]], structure: Structure) -> None:
-    data = constant(_Data.of(fev["outcome"], fev["arm"], None, None, weights=fev["weight"]), 2)
-    _, point = fitted(data, structure, starting_values(structure, data.start()))
+    data = constant(VisitPatterns.of(fev["outcome"], fev["arm"], None, None, weights=fev["weight"]), 2)
+    _, point = fitted(data, structure, starting_values(structure, first_covariance(data)))
     assert point is not None
     assert point.value == pytest.approx(WEIGHTED[structure][0], abs=1e-4)
     assert point.coefficients[1] == pytest.approx(WEIGHTED[structure][1], rel=1e-4)
@@ -134,9 +135,9 @@ GROUPED: dict[Structure, tuple[float, float, float, int]] = {
 @pytest.mark.parametrize("structure", GROUPED)
 def test_covariances_of_groups_agree_with_sas(fev: dict[str, NDArray[Any]], structure: Structure) -> None:
     """FEV1 ~ 1 with a covariance of each arm, Satterthwaite."""
-    data = constant(_Data.of(fev["outcome"], fev["arm"], None, None, groups=fev["arm"]), 1)
+    data = constant(VisitPatterns.of(fev["outcome"], fev["arm"], None, None, groups=fev["arm"]), 1)
     assert data.groups == 2
-    _, point = fitted(data, structure, np.tile(starting_values(structure, data.start()), 2))
+    _, point = fitted(data, structure, np.tile(starting_values(structure, first_covariance(data)), 2))
     assert point is not None
     found = _estimates(point, np.array([[[1.0]]]), "satterthwaite", 0.95, "")[0][0]
     deviance, estimate, se, df = GROUPED[structure]
@@ -147,8 +148,8 @@ def test_covariances_of_groups_agree_with_sas(fev: dict[str, NDArray[Any]], stru
 
 def test_derivatives_with_groups_and_weights(fev: dict[str, NDArray[Any]]) -> None:
     """Of the first and second order, by differences."""
-    data = _Data.of(fev["outcome"], fev["arm"], None, fev["others"], fev["arm"], fev["weight"])
-    at = np.tile(starting_values("heterogeneous Toeplitz", data.start() * 1.1), 2)
+    data = VisitPatterns.of(fev["outcome"], fev["arm"], None, fev["others"], fev["arm"], fev["weight"])
+    at = np.tile(starting_values("heterogeneous Toeplitz", first_covariance(data) * 1.1), 2)
     from crosstalk.statistics.mmrm import _point
 
     point = _point(data, "heterogeneous Toeplitz", at)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.special import ndtr
 
 from crosstalk.errors import UsageError
-from crosstalk.trial import bonferroni, closed_nested, fixed_sequence, hochberg, holm
+from crosstalk.statistics import bonferroni, closed_nested, fixed_sequence, hochberg, holm
 
 P = [0.01, 0.04, 0.03, 0.2, 0.011]
 

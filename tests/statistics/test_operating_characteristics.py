@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from crosstalk.statistics.comparisons import subgroups
-from crosstalk.statistics.mmrm import mmrm
-from crosstalk.trial import (
+from crosstalk.statistics import (
     Estimate,
     ancova,
     hazard_ratio,
@@ -21,6 +19,8 @@ from crosstalk.trial import (
     random_slope,
     risk_difference,
 )
+from crosstalk.statistics.comparisons import subgroups
+from crosstalk.statistics.mmrm import mmrm
 
 Array = NDArray[np.float64]
 Simulated = tuple[Estimate, float]

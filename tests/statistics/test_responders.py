@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from crosstalk.errors import UsageError
-from crosstalk.trial import remission, response, time_to_remission
+from crosstalk.statistics import remission, response, time_to_remission
 
 
 def test_missing_scores_fail_or_stay_missing() -> None:

@@ -7,21 +7,11 @@ from typing import TYPE_CHECKING
 from crosstalk.lazily import lazily
 
 if TYPE_CHECKING:
-    from crosstalk.analysis.arrange import TrialTable
-    from crosstalk.analysis.marker import EffectCurve
-    from crosstalk.analysis.records import Analysed, EstimateRow, Finding
-    from crosstalk.analysis.run import analyse
+    from crosstalk.analysis.arrange import TrialTable as TrialTable
+    from crosstalk.analysis.marker import EffectCurve as EffectCurve
+    from crosstalk.analysis.records import Analysed as Analysed
+    from crosstalk.analysis.records import EstimateRow as EstimateRow
+    from crosstalk.analysis.records import Finding as Finding
+    from crosstalk.analysis.run import analyse as analyse
 
-__all__ = ["Analysed", "EffectCurve", "EstimateRow", "Finding", "TrialTable", "analyse"]
-
-__getattr__, __dir__ = lazily(
-    __name__,
-    {
-        "Analysed": "records",
-        "EffectCurve": "marker",
-        "EstimateRow": "records",
-        "Finding": "records",
-        "TrialTable": "arrange",
-        "analyse": "run",
-    },
-)
+__getattr__, __dir__, __all__ = lazily(__name__)

@@ -10,11 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from crosstalk.errors import StudyError
 from crosstalk.limits import shown
-from crosstalk.statistics.mmrm import Margins, Method
+from crosstalk.statistics.missing_visits import Strategy
+from crosstalk.statistics.mmrm import Method
+from crosstalk.statistics.sensitivity import Inference
 from crosstalk.statistics.structures import FALLBACK, Structure
+from crosstalk.statistics.visit_patterns import Margins
 from crosstalk.study.toml_files import explained, problem_lines, toml_content, toml_text
-from crosstalk.trial.imputation import Strategy
-from crosstalk.trial.sensitivity import Inference
 
 __all__ = [
     "AncovaPlan",

@@ -27,12 +27,12 @@ from crosstalk.errors import TrialError
 from crosstalk.statistics.columns import columns_of
 from crosstalk.statistics.comparisons import marginal_risk_difference, odds_ratio, risk_difference
 from crosstalk.statistics.estimates import wald
+from crosstalk.statistics.missing_visits import Strategy, imputation_model
 from crosstalk.statistics.mmrm import mmrm
 from crosstalk.statistics.regression import linear
 from crosstalk.statistics.responders import remission, response
+from crosstalk.statistics.sensitivity import Imputed, impute, jackknife, rubin, tipping_point
 from crosstalk.statistics.survival import hazard_ratio, log_rank
-from crosstalk.trial.imputation import Strategy, imputation_model
-from crosstalk.trial.sensitivity import Imputed, impute, jackknife, rubin, tipping_point
 
 __all__ = ["METHODS", "carry_out"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from crosstalk.analysis.marker import EffectCurve
 from crosstalk.statistics.estimates import Estimate
-from crosstalk.trial.sensitivity import Tipping
+from crosstalk.statistics.sensitivity import Tipping
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -261,7 +261,7 @@ def predict(
 
     def read(path: Path) -> Cohort:
         columns = replace(locked.columns(reader.header_of(path)), outcome=outcome, positive=event)
-        return reader.read_patients(path, columns, knowledge=known, occasion=occasion, mapping=mapping)
+        return reader.read_cohort(path, columns, knowledge=known, occasion=occasion, mapping=mapping)
 
     if isinstance(panel, Cohort):
         if outcome is not None:

@@ -10,7 +10,8 @@ from crosstalk.api.inputs import KnowledgeLike, knowledge_of
 from crosstalk.panel.mapping import FileMap
 from crosstalk.panel.plates import Plate
 from crosstalk.panel.plates import files as plate_files
-from crosstalk.panel.plates.quality import PlateReport, assess_plates
+from crosstalk.panel.plates.quality import assess_plates
+from crosstalk.panel.plates.quality_records import PlateReport
 
 __all__ = ["PlatesLike", "plate", "read_plates"]
 

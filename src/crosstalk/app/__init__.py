@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from crosstalk.lazily import lazily
 
 if TYPE_CHECKING:
-    from crosstalk.app.server import create_app, serve
+    from crosstalk.app.server import create_app as create_app
+    from crosstalk.app.server import serve as serve
 
-__all__ = ["create_app", "serve"]
-
-__getattr__, __dir__ = lazily(__name__, {"create_app": "server", "serve": "server"})
+__getattr__, __dir__, __all__ = lazily(__name__)

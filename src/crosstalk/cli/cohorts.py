@@ -134,7 +134,7 @@ def predict(
     check_outputs(json, html, inputs=[model, panel, mapping])
     from dataclasses import replace
 
-    from crosstalk.learn.cohort import header_of, read_patients
+    from crosstalk.learn.cohort import header_of, read_cohort
     from crosstalk.learn.external import predict_locked
     from crosstalk.learn.locked import read_locked
     from crosstalk.report.documents import dump
@@ -143,7 +143,7 @@ def predict(
     locked = read_locked(model)
     event = positive or (locked.positive if outcome is not None and locked.kind == "event" else None)
     columns = replace(locked.columns(header_of(panel)), outcome=outcome, positive=event)
-    read = with_map(panel, mapping, quiet, lambda m: read_patients(panel, columns, occasion=occasion, mapping=m))
+    read = with_map(panel, mapping, quiet, lambda m: read_cohort(panel, columns, occasion=occasion, mapping=m))
     warn(read.warnings, quiet)
     found = predict_locked(locked, read, str(model))
     write_wanted((json, lambda: dump(found)), (html, lambda: predict_html(found)))

@@ -7,46 +7,19 @@ from typing import TYPE_CHECKING
 from crosstalk.lazily import lazily
 
 if TYPE_CHECKING:
-    from crosstalk.evidence.checks import check_studies
-    from crosstalk.evidence.listing import published, select, study_card
-    from crosstalk.evidence.pooling import pool
-    from crosstalk.evidence.records import CheckReport, Pool, PublishedResult, Query, StudyCard
-    from crosstalk.evidence.sources import read_entries, read_entry, study_paths
-    from crosstalk.statistics.meta_analysis import random_effects
+    from crosstalk.evidence.checks import check_studies as check_studies
+    from crosstalk.evidence.listing import published as published
+    from crosstalk.evidence.listing import select as select
+    from crosstalk.evidence.listing import study_card as study_card
+    from crosstalk.evidence.pooling import pool as pool
+    from crosstalk.evidence.records import CheckReport as CheckReport
+    from crosstalk.evidence.records import Pool as Pool
+    from crosstalk.evidence.records import PublishedResult as PublishedResult
+    from crosstalk.evidence.records import Query as Query
+    from crosstalk.evidence.records import StudyCard as StudyCard
+    from crosstalk.evidence.sources import read_entries as read_entries
+    from crosstalk.evidence.sources import read_entry as read_entry
+    from crosstalk.evidence.sources import study_paths as study_paths
+    from crosstalk.statistics.meta_analysis import random_effects as random_effects
 
-__all__ = [
-    "CheckReport",
-    "Pool",
-    "PublishedResult",
-    "Query",
-    "StudyCard",
-    "check_studies",
-    "pool",
-    "published",
-    "random_effects",
-    "read_entries",
-    "read_entry",
-    "select",
-    "study_card",
-    "study_paths",
-]
-
-__getattr__, __dir__ = lazily(
-    __name__,
-    {
-        "CheckReport": "records",
-        "Pool": "records",
-        "PublishedResult": "records",
-        "Query": "records",
-        "StudyCard": "records",
-        "check_studies": "checks",
-        "pool": "pooling",
-        "published": "listing",
-        "random_effects": ".statistics.meta_analysis",
-        "read_entries": "sources",
-        "read_entry": "sources",
-        "select": "listing",
-        "study_card": "listing",
-        "study_paths": "sources",
-    },
-)
+__getattr__, __dir__, __all__ = lazily(__name__)

@@ -10,64 +10,22 @@ from typing import TYPE_CHECKING
 from crosstalk.lazily import lazily
 
 if TYPE_CHECKING:
-    from crosstalk.knowledge.loader import Knowledge, load_knowledge
-    from crosstalk.knowledge.records import (
-        Analyte,
-        Correlation,
-        Diagnosis,
-        Distribution,
-        Dose,
-        Drug,
-        MechanismDefinition,
-        Parameter,
-        Quantity,
-        ReferenceRange,
-        Regimen,
-        Scale,
-        Slot,
-        Source,
-        Target,
-    )
+    from crosstalk.knowledge.loader import Knowledge as Knowledge
+    from crosstalk.knowledge.loader import load_knowledge as load_knowledge
+    from crosstalk.knowledge.records import Analyte as Analyte
+    from crosstalk.knowledge.records import Correlation as Correlation
+    from crosstalk.knowledge.records import Diagnosis as Diagnosis
+    from crosstalk.knowledge.records import Distribution as Distribution
+    from crosstalk.knowledge.records import Dose as Dose
+    from crosstalk.knowledge.records import Drug as Drug
+    from crosstalk.knowledge.records import MechanismDefinition as MechanismDefinition
+    from crosstalk.knowledge.records import Parameter as Parameter
+    from crosstalk.knowledge.records import Quantity as Quantity
+    from crosstalk.knowledge.records import ReferenceRange as ReferenceRange
+    from crosstalk.knowledge.records import Regimen as Regimen
+    from crosstalk.knowledge.records import Scale as Scale
+    from crosstalk.knowledge.records import Slot as Slot
+    from crosstalk.knowledge.records import Source as Source
+    from crosstalk.knowledge.records import Target as Target
 
-__all__ = [
-    "Analyte",
-    "Correlation",
-    "Diagnosis",
-    "Distribution",
-    "Dose",
-    "Drug",
-    "Knowledge",
-    "MechanismDefinition",
-    "Parameter",
-    "Quantity",
-    "ReferenceRange",
-    "Regimen",
-    "Scale",
-    "Slot",
-    "Source",
-    "Target",
-    "load_knowledge",
-]
-
-__getattr__, __dir__ = lazily(
-    __name__,
-    {
-        "Analyte": "records",
-        "Correlation": "records",
-        "Diagnosis": "records",
-        "Distribution": "records",
-        "Dose": "records",
-        "Drug": "records",
-        "Knowledge": "loader",
-        "MechanismDefinition": "records",
-        "Parameter": "records",
-        "Quantity": "records",
-        "ReferenceRange": "records",
-        "Regimen": "records",
-        "Scale": "records",
-        "Slot": "records",
-        "Source": "records",
-        "Target": "records",
-        "load_knowledge": "loader",
-    },
-)
+__getattr__, __dir__, __all__ = lazily(__name__)

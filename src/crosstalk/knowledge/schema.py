@@ -11,38 +11,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from crosstalk.knowledge.records import (
-    Analyte,
-    Correlation,
-    Distribution,
-    Dose,
-    Drug,
-    Kind,
-    MechanismDefinition,
-    Quantity,
-    ReferenceRange,
-    Regimen,
-    Slot,
-    Source,
-    Target,
-)
+from crosstalk.knowledge.records import Dose, Drug, Kind, Quantity, Regimen, Slot, Source, Target
 
-__all__ = [
-    "DOI",
-    "AnalyteTable",
-    "CorrelationTable",
-    "DiagnosisTable",
-    "DistributionTable",
-    "DoseTable",
-    "DrugFile",
-    "PopulationFile",
-    "ReferenceTable",
-    "RegimenFile",
-    "ScoreTable",
-    "SlotTable",
-    "SourceTable",
-    "loinc_is_valid",
-]
+__all__ = ["DOI", "DoseTable", "DrugFile", "RegimenFile", "SlotTable", "SourceTable", "loinc_is_valid"]
 
 DOI = re.compile(r"10\.\d{4,9}/\S+")
 """The form of a DOI (without resolver)."""
@@ -72,15 +43,18 @@ def loinc_is_valid(code: str) -> bool:
     return (total + int(match[2])) % 10 == 0
 
 
-def _pair(values: list[float]) -> tuple[float, float]:
+def pair_of(values: list[float]) -> tuple[float, float]:
+    """The two numbers of a list that the schema gave two."""
     return values[0], values[1]
 
 
-class _Table(BaseModel):
+class StrictTable(BaseModel):
+    """A table that takes no other keys, no other types, and no change."""
+
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class SourceTable(_Table):
+class SourceTable(StrictTable):
     """``kind``, ``doi``, ``place`` of a number; other tables inherit them."""
 
     kind: Kind
@@ -120,7 +94,7 @@ class QuantityTable(SourceTable):
         return Quantity(**self._values())
 
 
-class SlotTable(_Table):
+class SlotTable(StrictTable):
     """One table of ``slots.toml``."""
 
     combine: Literal["inhibit", "amplify", "bind", "add"]
@@ -134,7 +108,7 @@ class SlotTable(_Table):
 # Drugs and regimens
 
 
-class _Schedule(_Table):
+class _Schedule(StrictTable):
     amount: Positive
     unit: Text
     route: Text
@@ -179,7 +153,7 @@ class DoseTable(_Schedule):
         return self.dose(self.drug)
 
 
-class _DrugHead(_Table):
+class _DrugHead(StrictTable):
     id: Id
     name: Text
     drug_class: Text = Field(alias="class")
@@ -191,7 +165,7 @@ class _DrugHead(_Table):
     note: str = ""
 
 
-class _Kinetics(_Table):
+class _Kinetics(StrictTable):
     clearance: QuantityTable | None = None
     volume: QuantityTable | None = None
     peripheral_clearance: QuantityTable | None = None
@@ -220,7 +194,7 @@ class _Kinetics(_Table):
         return {key: value for key in keys if (value := getattr(self, key)) is not None}
 
 
-class _TargetTable(_Table):
+class _TargetTable(StrictTable):
     slot: Id
     hill: Literal[1, 2, 4] = 1
     half: QuantityTable
@@ -245,7 +219,7 @@ class _UsualTable(_Schedule, SourceTable):
     pass
 
 
-class DrugFile(_Table):
+class DrugFile(StrictTable):
     """One file of ``drugs/``."""
 
     drug: _DrugHead
@@ -302,14 +276,14 @@ class DrugFile(_Table):
         )
 
 
-class _RegimenHead(_Table):
+class _RegimenHead(StrictTable):
     id: Id
     name: Text
     reference: bool = False
     note: str = ""
 
 
-class RegimenFile(_Table):
+class RegimenFile(StrictTable):
     """One file of ``regimens/``."""
 
     regimen: _RegimenHead
@@ -332,193 +306,4 @@ class RegimenFile(_Table):
 # Analytes, scales, scores
 
 
-class ReferenceTable(SourceTable):
-    """One reference range: a row of ``reference`` in ``analytes.toml``, or of ``ranges.tsv``."""
-
-    assay: Text
-    specimen: Text
-    median: NonNegative
-    p2_5: NonNegative
-    p97_5: NonNegative
-    n: Annotated[int, Field(gt=0)] | None = None
-    sex: Literal["any", "female", "male"] = "any"
-    age: Pair = [18.0, 120.0]
-    bmi: Pair = [0.0, 100.0]
-    p25: NonNegative | None = None
-    p75: NonNegative | None = None
-    median_se: NonNegative | None = None
-    n_effective: Positive | None = None
-
-    @model_validator(mode="after")
-    def _check_order(self) -> Self:
-        if not self.p2_5 < self.median < self.p97_5:
-            raise ValueError(f"expected p2_5 < median < p97_5, got {self.p2_5}, {self.median}, {self.p97_5}")
-        if (self.p25 is None) != (self.p75 is None):
-            raise ValueError("p25 and p75 belong together: give both or neither")
-        if self.p25 is not None and self.p75 is not None:
-            order = [self.p2_5, self.p25, self.median, self.p75, self.p97_5]
-            if order != sorted(order):
-                raise ValueError(f"expected p2_5, p25, median, p75 and p97_5 in ascending order, got {order}")
-        for key, (lower, upper) in (("age", self.age), ("bmi", self.bmi)):
-            if lower >= upper:
-                raise ValueError(f"{key} is [{lower}, {upper}]: expected [lower, upper]")
-        return self
-
-    def record(self) -> ReferenceRange:
-        """Return the range record."""
-        return ReferenceRange(**self._values() | {"age": _pair(self.age), "bmi": _pair(self.bmi)})
-
-
-class AnalyteTable(_Table):
-    """One table of ``analytes.toml``."""
-
-    name: Text
-    kind: Literal["laboratory", "covariate"] = "laboratory"
-    unit: Text
-    aliases: list[Text] = []
-    loinc: list[str] = []
-    specimen: str = ""
-    observable: str = ""
-    covariate: str = ""
-    assay_cv: NonNegative = 0.0
-    within_cv: NonNegative = 0.0
-    offset_log_sd: NonNegative = 0.0
-    lod: Positive | None = None
-    plausible: Pair
-    molar_mass: Positive | None = None
-    units_by_rule: dict[str, Positive | Pair] = {}
-    reference: list[ReferenceTable] = []
-    source: SourceTable
-    cost_rank: Annotated[int, Field(ge=0)] = 0
-    note: str = ""
-
-    @model_validator(mode="after")
-    def _check_analyte(self) -> Self:
-        for code in self.loinc:
-            if not loinc_is_valid(code):
-                raise ValueError(f"loinc {code!r} has a wrong form or check digit: copy the code again from loinc.org")
-        lower, upper = self.plausible
-        if lower >= upper:
-            raise ValueError(f"plausible is [{lower}, {upper}]: expected [lower, upper]")
-        lines = [unit for unit, rule in self.units_by_rule.items() if isinstance(rule, list)]
-        if lines and (self.observable or self.covariate):
-            raise ValueError(
-                f"units_by_rule {lines[0]!r} is a line, and the model's values convert by factors: drop one"
-            )
-        for row in self.reference:
-            if row.p2_5 < lower or row.p97_5 > upper:
-                raise ValueError(f"a reference range [{row.p2_5}, {row.p97_5}] leaves plausible [{lower}, {upper}]")
-        return self
-
-    def record(self, id_: str) -> Analyte:
-        """Return the analyte record."""
-        return Analyte(
-            id=id_,
-            name=self.name,
-            kind=self.kind,
-            unit=self.unit,
-            aliases=tuple(self.aliases),
-            loinc=tuple(self.loinc),
-            specimen=self.specimen,
-            observable=self.observable,
-            covariate=self.covariate,
-            assay_cv=self.assay_cv,
-            within_cv=self.within_cv,
-            offset_log_sd=self.offset_log_sd,
-            lod=self.lod,
-            plausible=_pair(self.plausible),
-            molar_mass=self.molar_mass,
-            units_by_rule={u: _pair(r) if isinstance(r, list) else r for u, r in self.units_by_rule.items()},
-            references=tuple(row.record() for row in self.reference),
-            source=self.source.source(),
-            cost_rank=self.cost_rank,
-            note=self.note,
-        )
-
-
-class ScoreTable(_Table):
-    """One table of ``scores.toml``."""
-
-    name: Text
-    output: Id
-    unit: Text
-    low: Text
-    within: Text
-    high: Text
-
-    def record(self, id_: str) -> MechanismDefinition:
-        """Return the definition of the score."""
-        return MechanismDefinition(id=id_, **self.model_dump())
-
-
 # Populations
-
-
-class DistributionTable(SourceTable):
-    """One distribution of a population; ``lower`` and ``upper`` cut it."""
-
-    family: Literal["normal", "lognormal", "shifted-lognormal", "uniform", "bernoulli"]
-    center: Number = 0.0
-    spread: NonNegative = 0.0
-    lower: Number
-    upper: Number
-    shift: Number = 0.0
-    unit: Text = "dimensionless"
-    covariate: bool = False
-    center_log_sd: NonNegative = 0.0
-    spread_log_sd: NonNegative = 0.0
-
-    @model_validator(mode="after")
-    def _check_distribution(self) -> Self:
-        if self.lower >= self.upper:
-            raise ValueError(f"lower is {self.lower} and upper {self.upper}: expected lower below upper")
-        needs_center = self.family != "uniform"
-        if needs_center and "center" not in self.model_fields_set:
-            raise ValueError(f"family {self.family!r} needs center")
-        if self.family in {"normal", "lognormal", "shifted-lognormal"} and self.spread <= 0:
-            raise ValueError(f"family {self.family!r} needs a spread above 0, got {self.spread}")
-        if self.family in {"lognormal", "shifted-lognormal"} and self.center <= 0:
-            raise ValueError(f"family {self.family!r} needs a center (the median) above 0, got {self.center}")
-        if self.family == "bernoulli" and not 0 <= self.center <= 1:
-            raise ValueError(f"family 'bernoulli' needs a probability as center, got {self.center}")
-        if self.shift and self.family != "shifted-lognormal":
-            raise ValueError(f"shift belongs to family 'shifted-lognormal', not to {self.family!r}")
-        middle = self.shift + self.center
-        if needs_center and not self.lower <= middle <= self.upper:
-            raise ValueError(f"center {middle} lies outside lower .. upper ({self.lower} .. {self.upper})")
-        return self
-
-    def record(self, id_: str, owner: str = "") -> Distribution:
-        """Return the distribution record."""
-        return Distribution(id=id_, owner=owner, **self._values())
-
-
-class CorrelationTable(SourceTable):
-    """Correlation of the normal scores of two distributions."""
-
-    first: Id
-    second: Id
-    value: Annotated[float, Field(gt=-1, lt=1, allow_inf_nan=False)]
-
-    def record(self) -> Correlation:
-        """Return the correlation record."""
-        return Correlation(**self._values())
-
-
-class DiagnosisTable(_Table):
-    """One population; ``inherits`` names the one whose entries it takes where it has none of its own."""
-
-    name: Text
-    inherits: str = ""
-    scale: str = ""
-    severity: DistributionTable | None = None
-    distribution: dict[Id, DistributionTable] = {}
-    correlation: list[CorrelationTable] = []
-    constants: dict[str, Number] = {}
-    enrolment: dict[str, Number] = {}
-
-
-class PopulationFile(_Table):
-    """``population.toml``."""
-
-    diagnosis: dict[Id, DiagnosisTable]

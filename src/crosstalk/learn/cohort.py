@@ -6,17 +6,27 @@ texts beside the panels and understood here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crosstalk.errors import LearnError, PanelError, UsageError
+from crosstalk.errors import LearnError, UsageError
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
-from crosstalk.panel.cells import read_number
+from crosstalk.learn.cohort_cells import (
+    SCORE_VALUES,
+    cells_of,
+    covariate_of,
+    labels_of,
+    missing_of,
+    mostly_numbers,
+    numbers_of,
+    places_of,
+    two_values,
+)
 from crosstalk.panel.mapping import FileMap
 from crosstalk.panel.reader import read_panel
 from crosstalk.panel.records import Panel, PanelFile
@@ -26,15 +36,12 @@ from crosstalk.results import Shown
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ABOVE", "BELOW", "UPPER", "Cohort", "CohortColumns", "header_of", "read_cohort", "read_patients"]
+__all__ = ["ABOVE", "BELOW", "UPPER", "Cohort", "CohortColumns", "header_of", "read_cohort"]
 
 Array = NDArray[np.float64]
 Kind = Literal["event", "score"]
 # suffixes of the columns that say that a value is censored: below its limit, above it, between two with this upper end
 BELOW, ABOVE, UPPER = " below", " above", " upper"
-MISSING = {"", "na", "nan", "n/a", "null", "none", ".", "missing", "unknown"}
-YES, NO = {"1", "1.0", "yes", "true", "y"}, {"0", "0.0", "no", "false", "n"}
-SCORE_VALUES = 10  # a score takes more values than this (assumed); fewer are categories, which are not modelled
 
 
 @dataclass(frozen=True)
@@ -160,7 +167,7 @@ def read_cohort(
     occasion: str | None = None,
     mapping: FileMap | str | Path | None = None,
 ) -> Cohort:
-    """Read a cohort.
+    """Read a cohort, or patients of any format that `read_panel` knows where no column is named.
 
     Parameters
     ----------
@@ -207,7 +214,7 @@ def read_cohort(
         assert name is not None
         if name in table:
             raise UsageError(f"{file}: covariate '{name}' has the name of an analyte of the file; rename it")
-        values, is_number, below = _covariate(file, kept, name)
+        values, is_number, below = covariate_of(file, kept, name)
         table[name] = values
         (clinical if is_number else categories).append(name)
         if below.any():
@@ -220,8 +227,8 @@ def read_cohort(
             )
     arm, treated = None, ("", "")
     if columns.treatment is not None:
-        cells = _cells(kept, columns.treatment)
-        arm, value = _two(file, cells, _places(kept), columns.treatment, columns.treated, "--treated")
+        cells = cells_of(kept, columns.treatment)
+        arm, value = two_values(file, cells, places_of(kept), columns.treatment, columns.treated, "--treated")
         treated = (columns.treatment, value)
         table[columns.treatment] = arm
         clinical.append(columns.treatment)
@@ -234,7 +241,7 @@ def read_cohort(
         str(file), found.sha256, tuple(p.patient for p in panels), table, y[keep] if columns.outcome else np.array([]),
         kind, columns.outcome or "", positive, _kept(table, clinical), _kept(table, categories),
         _kept(table, laboratory), {k: v for k, v in units.items() if k in table},
-        _labels(file, kept, columns.site), _labels(file, kept, columns.group), arm, _improved(file, kept, columns),
+        labels_of(file, kept, columns.site), labels_of(file, kept, columns.group), arm, _improved(file, kept, columns),
         kept if analytes else None, (*found.warnings, *told), treated,
     )  # fmt: skip
 
@@ -253,80 +260,8 @@ def header_of(path: str | Path) -> tuple[str, ...]:
     return read_cells(Path(path))[1].columns
 
 
-def read_patients(
-    path: str | Path,
-    columns: CohortColumns,
-    *,
-    knowledge: Knowledge | None = None,
-    occasion: str | None = None,
-    mapping: FileMap | str | Path | None = None,
-) -> Cohort:
-    """Read patients of any format that `read_panel` knows, as `read_cohort` does."""
-    return read_cohort(path, columns, knowledge=knowledge, occasion=occasion, mapping=mapping)
-
-
 def _kept(table: pd.DataFrame, names: list[str]) -> tuple[str, ...]:
     return tuple(c for c in names if c in table)
-
-
-def _cells(panels: PanelFile, column: str) -> list[str]:
-    """Cells of a column beside the panels, in their order; empty where there is none."""
-    wanted = " ".join(column.split())
-    return [next((t for c, t in p.extra.items() if " ".join(c.split()) == wanted), "") for p in panels.panels]
-
-
-def _places(panels: PanelFile) -> list[str]:
-    return [p.place for p in panels.panels]
-
-
-def _missing(cells: Sequence[str]) -> NDArray[np.bool_]:
-    return np.array([cell.lower() in MISSING for cell in cells], dtype=bool)
-
-
-def _number(text: str, decimal: str) -> float:
-    """A number of either sign.
-
-    Raises
-    ------
-    PanelError
-        If it is none.
-    """
-    plain = text.strip().replace("\u2212", "-")
-    negative = plain.startswith("-")
-    value, assumed = read_number(plain.removeprefix("-").removeprefix("+"), decimal)
-    if assumed:
-        raise PanelError(f"received '{text}'; expected a number without marks between its digits")
-    return -value if negative else value
-
-
-def _numbers(file: Path, panels: PanelFile, column: str, given: Sequence[str] = ()) -> Array:
-    """Cells as numbers, NaN where missing; ``given`` in place of those of the file.
-
-    Raises
-    ------
-    LearnError
-        If one is no number, with its place.
-    """
-    cells = given or _cells(panels, column)
-    found = np.full(len(cells), np.nan)
-    for i, (cell, absent) in enumerate(zip(cells, _missing(cells), strict=True)):
-        if not absent:
-            try:
-                found[i] = _number(cell, panels.decimal)
-            except PanelError as error:
-                place = panels.panels[i].place
-                raise LearnError(
-                    f"{file}, {place}, patient {panels.panels[i].patient}, column '{column}': {error}"
-                ) from None
-    return found
-
-
-def _is_number(text: str, decimal: str) -> bool:
-    try:
-        _number(text, decimal)
-    except PanelError:
-        return False
-    return True
 
 
 def _outcome(
@@ -334,8 +269,8 @@ def _outcome(
 ) -> tuple[Array, Kind, str, NDArray[np.bool_]]:
     if columns.outcome is None:
         return np.array([]), "event", "", np.ones(len(panels.panels), dtype=bool)
-    cells, name = _cells(panels, columns.outcome), columns.outcome
-    absent = _missing(cells)
+    cells, name = cells_of(panels, columns.outcome), columns.outcome
+    absent = missing_of(cells)
     if absent.all():
         raise LearnError(f"{file}: column '{name}' holds no outcome at all")
     if absent.any():
@@ -347,46 +282,12 @@ def _outcome(
         )
     known = [cell for cell, gone in zip(cells, absent, strict=True) if not gone]
     y = np.full(len(cells), np.nan)
-    if columns.positive is None and len(set(known)) > SCORE_VALUES and _mostly_numbers(known, panels.decimal):
-        return _numbers(file, panels, name), "score", "", ~absent
-    places = [place for place, gone in zip(_places(panels), absent, strict=True) if not gone]
-    coded, positive = _two(file, known, places, name, columns.positive, "--positive")
+    if columns.positive is None and len(set(known)) > SCORE_VALUES and mostly_numbers(known, panels.decimal):
+        return numbers_of(file, panels, name), "score", "", ~absent
+    places = [place for place, gone in zip(places_of(panels), absent, strict=True) if not gone]
+    coded, positive = two_values(file, known, places, name, columns.positive, "--positive")
     y[~absent] = coded
     return y, "event", positive, ~absent
-
-
-def _mostly_numbers(cells: Sequence[str], decimal: str) -> bool:
-    """Whether a column is one of numbers, of which single cells may be mistakes."""
-    return sum(_is_number(cell, decimal) for cell in cells) > len(cells) / 2
-
-
-def _two(
-    file: Path, cells: Sequence[str], places: Sequence[str], name: str, chosen: str | None, option: str
-) -> tuple[Array, str]:
-    """Cells of two values as 0 and 1, and the value that is 1."""
-    blank = np.flatnonzero(_missing(cells))
-    if len(blank):
-        raise LearnError(f"{file}, {places[blank[0]]}: column '{name}' is empty; every patient needs a value")
-    values = sorted(set(cells))
-    shown = ", ".join(values[:6]) + (" ..." if len(values) > 6 else "")
-    if len(values) < 2:
-        raise LearnError(
-            f"{file}: column '{name}' holds one value only ({shown}); nothing can be learnt from one class"
-        )
-    if len(values) > 2:
-        raise LearnError(
-            f"{file}: column '{name}' holds {len(values)} values ({shown}); expected two, or a score of more than "
-            f"{SCORE_VALUES} numbers. Recode it"
-        )
-    if chosen is None:
-        yes = [v for v in values if v.lower() in YES]
-        no = [v for v in values if v.lower() in NO]
-        if len(yes) != 1 or len(no) != 1:
-            raise UsageError(f"{file}: column '{name}' holds {shown}; say which one is meant with {option}")
-        chosen = yes[0]
-    if chosen not in values:
-        raise UsageError(f"{file}: {option} {chosen}: column '{name}' holds {shown}")
-    return np.asarray([cell == chosen for cell in cells], dtype=float), chosen
 
 
 def _panel_table(
@@ -437,41 +338,12 @@ def _panel_table(
     return table, laboratory, clinical, {name: known.analyte(name).unit for name in names}
 
 
-def _covariate(file: Path, panels: PanelFile, column: str) -> tuple[Any, bool, NDArray[np.bool_]]:
-    """A column of numbers or of words, and which numbers lie below a limit (``<2.5``).
-
-    One that is mostly numbers is refused at the first cell that is none.
-    """
-    cells = _cells(panels, column)
-    absent = _missing(cells)
-    below = np.array([cell.lstrip().startswith(("<", "≤")) for cell in cells], dtype=np.bool_)
-    bare = [cell.lstrip().lstrip("<≤= ") if low else cell for cell, low in zip(cells, below, strict=True)]
-    known = [cell for cell, gone in zip(bare, absent, strict=True) if not gone]
-    if not known or _mostly_numbers(known, panels.decimal):
-        found = _numbers(file, panels, column, bare)
-        return np.where(below, found / np.sqrt(2), found), True, below
-    words = ["missing" if gone else cell for cell, gone in zip(cells, absent, strict=True)]
-    return np.array(words, dtype=object), False, np.zeros(len(cells), dtype=np.bool_)
-
-
-def _labels(file: Path, panels: PanelFile, column: str | None) -> tuple[str, ...] | None:
-    if column is None:
-        return None
-    cells = _cells(panels, column)
-    blank = np.flatnonzero(_missing(cells))
-    if len(blank):
-        raise LearnError(
-            f"{file}, {panels.panels[blank[0]].place}: column '{column}' is empty; every patient needs one"
-        )
-    return tuple(cells)
-
-
 def _improved(file: Path, panels: PanelFile, columns: CohortColumns) -> Array | None:
     if columns.week2 is None:
         return None
     if columns.baseline is None:
         raise UsageError("--week2 needs --baseline COLUMN: the same scale before treatment")
-    early, before = _numbers(file, panels, columns.week2), _numbers(file, panels, columns.baseline)
+    early, before = numbers_of(file, panels, columns.week2), numbers_of(file, panels, columns.baseline)
     if (before <= 0).any():
         raise LearnError(
             f"{file}: column '{columns.baseline}' holds a score of 0 or less; improvement is a share of it"

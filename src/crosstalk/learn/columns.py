@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from crosstalk.errors import LearnError, PanelError
 from crosstalk.knowledge.loader import load_knowledge
 from crosstalk.knowledge.records import Analyte
+from crosstalk.learn.cohort import ABOVE, BELOW, UPPER
 from crosstalk.panel.derived import derive
 from crosstalk.panel.entries import Entry
 from crosstalk.panel.header import split_header
@@ -30,7 +31,6 @@ Array = NDArray[np.float64]
 Layout = Literal["wide", "cohort"]
 Others = Literal["refuse", "ignore", "pass"]
 
-BELOW, ABOVE, UPPER = " below", " above", " upper"  # as in crosstalk.learn.cohort
 FLAGS = (BELOW, ABOVE, UPPER)
 
 

@@ -10,22 +10,12 @@ from typing import TYPE_CHECKING
 from crosstalk.lazily import lazily
 
 if TYPE_CHECKING:
-    from crosstalk.registry.database import Registry, open_registry
-    from crosstalk.registry.frozen import freeze, judge_frozen
-    from crosstalk.registry.judgement import Judgement, judge
-    from crosstalk.registry.people import Register
+    from crosstalk.registry.database import Registry as Registry
+    from crosstalk.registry.database import open_registry as open_registry
+    from crosstalk.registry.frozen import freeze as freeze
+    from crosstalk.registry.frozen import judge_frozen as judge_frozen
+    from crosstalk.registry.judgement import Judgement as Judgement
+    from crosstalk.registry.judgement import judge as judge
+    from crosstalk.registry.people import Register as Register
 
-__all__ = ["Judgement", "Register", "Registry", "freeze", "judge", "judge_frozen", "open_registry"]
-
-__getattr__, __dir__ = lazily(
-    __name__,
-    {
-        "Judgement": "judgement",
-        "Register": "people",
-        "Registry": "database",
-        "freeze": "frozen",
-        "judge": "judgement",
-        "judge_frozen": "frozen",
-        "open_registry": "database",
-    },
-)
+__getattr__, __dir__, __all__ = lazily(__name__)

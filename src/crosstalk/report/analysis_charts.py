@@ -10,7 +10,7 @@ from crosstalk.analysis.marker import EffectCurve
 from crosstalk.analysis.records import Analysed, EstimateRow, Finding, Step
 from crosstalk.report.drawing import BLUE, GREY, INK, LIGHT, STYLES, VERMILION, new_figure, plain_log, svg
 from crosstalk.report.words import number
-from crosstalk.trial.sensitivity import Tipping
+from crosstalk.statistics.sensitivity import Tipping
 
 __all__ = ["course_chart", "curve_chart", "difference_chart", "event_chart", "tipping_chart"]
 

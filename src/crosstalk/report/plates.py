@@ -11,7 +11,7 @@ import numpy as np
 
 from crosstalk.panel.entries import Entry
 from crosstalk.panel.plates.curves import RECOVERY
-from crosstalk.panel.plates.quality import AnalyteQuality, PlateQuality, PlateReport, SampleResult
+from crosstalk.panel.plates.quality_records import AnalyteQuality, PlateQuality, PlateReport, SampleResult
 from crosstalk.report.catalogue import Table
 from crosstalk.report.drawing import BLUE, GREEN, GREY, INK, LIGHT, VERMILION, new_figure, svg
 from crosstalk.report.html import page

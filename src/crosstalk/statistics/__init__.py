@@ -11,194 +11,76 @@ from typing import TYPE_CHECKING
 from crosstalk.lazily import lazily
 
 if TYPE_CHECKING:
-    from crosstalk.statistics.adequacy import judge_size, sample_size_binary, sample_size_score
-    from crosstalk.statistics.boundaries import Boundaries, Operation, drift_for_power, operation
-    from crosstalk.statistics.calibration_curve import calibration, recalibrate, spline_basis
-    from crosstalk.statistics.censored import CensoredSample, LogNormalFit, fit_lognormal
-    from crosstalk.statistics.combat import ComBat
-    from crosstalk.statistics.comparisons import (
-        Subgroups,
-        ancova,
-        interaction,
-        marginal_risk_difference,
-        odds_ratio,
-        risk_difference,
-        subgroups,
-    )
-    from crosstalk.statistics.conformal import ConformalClassifier, ConformalRegressor
-    from crosstalk.statistics.effect_sizes import hedges_correction, proportion_se, smd_se
-    from crosstalk.statistics.estimates import Estimate, wald
-    from crosstalk.statistics.folds import RepeatedFolds, corrected_difference, leave_site_out
-    from crosstalk.statistics.heterogeneity import (
-        doubly_robust,
-        judge_benefit,
-        linear_projection,
-        policy_value,
-        rate,
-        toc,
-    )
-    from crosstalk.statistics.imputation import Imputations, impute
-    from crosstalk.statistics.meta_analysis import RandomEffects, random_effects
-    from crosstalk.statistics.metrics import auc, brier, log_score, pooled_auc, r_squared
-    from crosstalk.statistics.mixed import RandomSlopeFit, random_slope
-    from crosstalk.statistics.mmrm import MmrmFit
-    from crosstalk.statistics.multiplicity import bonferroni, closed_nested, fixed_sequence, hochberg, holm
-    from crosstalk.statistics.net_benefit import decision_curve
-    from crosstalk.statistics.regression import regress
-    from crosstalk.statistics.resampling import bootstrap
-    from crosstalk.statistics.responders import remission, response, time_to_remission
-    from crosstalk.statistics.sizes import SampleSize, power_means, power_rates, sample_size_means, sample_size_rates
-    from crosstalk.statistics.survey import SurveyDesign
-    from crosstalk.statistics.survival import hazard_ratio, log_rank
-    from crosstalk.statistics.weighted import effective_number, effective_sample, quantiles
+    from crosstalk.statistics.adequacy import judge_size as judge_size
+    from crosstalk.statistics.adequacy import sample_size_binary as sample_size_binary
+    from crosstalk.statistics.adequacy import sample_size_score as sample_size_score
+    from crosstalk.statistics.boundaries import Boundaries as Boundaries
+    from crosstalk.statistics.boundaries import Operation as Operation
+    from crosstalk.statistics.boundaries import drift_for_power as drift_for_power
+    from crosstalk.statistics.boundaries import operation as operation
+    from crosstalk.statistics.calibration_curve import calibration as calibration
+    from crosstalk.statistics.calibration_curve import recalibrate as recalibrate
+    from crosstalk.statistics.calibration_curve import spline_basis as spline_basis
+    from crosstalk.statistics.censored import CensoredSample as CensoredSample
+    from crosstalk.statistics.censored import LogNormalFit as LogNormalFit
+    from crosstalk.statistics.censored import fit_lognormal as fit_lognormal
+    from crosstalk.statistics.combat import ComBat as ComBat
+    from crosstalk.statistics.comparisons import Subgroups as Subgroups
+    from crosstalk.statistics.comparisons import ancova as ancova
+    from crosstalk.statistics.comparisons import interaction as interaction
+    from crosstalk.statistics.comparisons import marginal_risk_difference as marginal_risk_difference
+    from crosstalk.statistics.comparisons import odds_ratio as odds_ratio
+    from crosstalk.statistics.comparisons import risk_difference as risk_difference
+    from crosstalk.statistics.comparisons import subgroups as subgroups
+    from crosstalk.statistics.conformal import ConformalClassifier as ConformalClassifier
+    from crosstalk.statistics.conformal import ConformalRegressor as ConformalRegressor
+    from crosstalk.statistics.effect_sizes import hedges_correction as hedges_correction
+    from crosstalk.statistics.effect_sizes import proportion_se as proportion_se
+    from crosstalk.statistics.effect_sizes import smd_se as smd_se
+    from crosstalk.statistics.estimates import Estimate as Estimate
+    from crosstalk.statistics.estimates import wald as wald
+    from crosstalk.statistics.folds import RepeatedFolds as RepeatedFolds
+    from crosstalk.statistics.folds import corrected_difference as corrected_difference
+    from crosstalk.statistics.folds import leave_site_out as leave_site_out
+    from crosstalk.statistics.heterogeneity import doubly_robust as doubly_robust
+    from crosstalk.statistics.heterogeneity import judge_benefit as judge_benefit
+    from crosstalk.statistics.heterogeneity import linear_projection as linear_projection
+    from crosstalk.statistics.heterogeneity import policy_value as policy_value
+    from crosstalk.statistics.heterogeneity import rate as rate
+    from crosstalk.statistics.heterogeneity import toc as toc
+    from crosstalk.statistics.imputation import Imputations as Imputations
+    from crosstalk.statistics.imputation import impute as impute
+    from crosstalk.statistics.meta_analysis import RandomEffects as RandomEffects
+    from crosstalk.statistics.meta_analysis import random_effects as random_effects
+    from crosstalk.statistics.metrics import auc as auc
+    from crosstalk.statistics.metrics import brier as brier
+    from crosstalk.statistics.metrics import log_score as log_score
+    from crosstalk.statistics.metrics import pooled_auc as pooled_auc
+    from crosstalk.statistics.metrics import r_squared as r_squared
+    from crosstalk.statistics.mixed import RandomSlopeFit as RandomSlopeFit
+    from crosstalk.statistics.mixed import random_slope as random_slope
+    from crosstalk.statistics.mmrm import MmrmFit as MmrmFit
+    from crosstalk.statistics.multiplicity import bonferroni as bonferroni
+    from crosstalk.statistics.multiplicity import closed_nested as closed_nested
+    from crosstalk.statistics.multiplicity import fixed_sequence as fixed_sequence
+    from crosstalk.statistics.multiplicity import hochberg as hochberg
+    from crosstalk.statistics.multiplicity import holm as holm
+    from crosstalk.statistics.net_benefit import decision_curve as decision_curve
+    from crosstalk.statistics.regression import regress as regress
+    from crosstalk.statistics.resampling import bootstrap as bootstrap
+    from crosstalk.statistics.responders import remission as remission
+    from crosstalk.statistics.responders import response as response
+    from crosstalk.statistics.responders import time_to_remission as time_to_remission
+    from crosstalk.statistics.sizes import SampleSize as SampleSize
+    from crosstalk.statistics.sizes import power_means as power_means
+    from crosstalk.statistics.sizes import power_rates as power_rates
+    from crosstalk.statistics.sizes import sample_size_means as sample_size_means
+    from crosstalk.statistics.sizes import sample_size_rates as sample_size_rates
+    from crosstalk.statistics.survey import SurveyDesign as SurveyDesign
+    from crosstalk.statistics.survival import hazard_ratio as hazard_ratio
+    from crosstalk.statistics.survival import log_rank as log_rank
+    from crosstalk.statistics.weighted import effective_number as effective_number
+    from crosstalk.statistics.weighted import effective_sample as effective_sample
+    from crosstalk.statistics.weighted import quantiles as quantiles
 
-__all__ = [
-    "Boundaries",
-    "CensoredSample",
-    "ComBat",
-    "ConformalClassifier",
-    "ConformalRegressor",
-    "Estimate",
-    "Imputations",
-    "LogNormalFit",
-    "MmrmFit",
-    "Operation",
-    "RandomEffects",
-    "RandomSlopeFit",
-    "RepeatedFolds",
-    "SampleSize",
-    "Subgroups",
-    "SurveyDesign",
-    "ancova",
-    "auc",
-    "bonferroni",
-    "bootstrap",
-    "brier",
-    "calibration",
-    "closed_nested",
-    "corrected_difference",
-    "decision_curve",
-    "doubly_robust",
-    "drift_for_power",
-    "effective_number",
-    "effective_sample",
-    "fit_lognormal",
-    "fixed_sequence",
-    "hazard_ratio",
-    "hedges_correction",
-    "hochberg",
-    "holm",
-    "impute",
-    "interaction",
-    "judge_benefit",
-    "judge_size",
-    "leave_site_out",
-    "linear_projection",
-    "log_rank",
-    "log_score",
-    "marginal_risk_difference",
-    "odds_ratio",
-    "operation",
-    "policy_value",
-    "pooled_auc",
-    "power_means",
-    "power_rates",
-    "proportion_se",
-    "quantiles",
-    "r_squared",
-    "random_effects",
-    "random_slope",
-    "rate",
-    "recalibrate",
-    "regress",
-    "remission",
-    "response",
-    "risk_difference",
-    "sample_size_binary",
-    "sample_size_means",
-    "sample_size_rates",
-    "sample_size_score",
-    "smd_se",
-    "spline_basis",
-    "subgroups",
-    "time_to_remission",
-    "toc",
-    "wald",
-]
-
-__getattr__, __dir__ = lazily(
-    __name__,
-    {
-        "Boundaries": "boundaries",
-        "CensoredSample": "censored",
-        "ComBat": "combat",
-        "ConformalClassifier": "conformal",
-        "ConformalRegressor": "conformal",
-        "Estimate": "estimates",
-        "Imputations": "imputation",
-        "LogNormalFit": "censored",
-        "MmrmFit": "mmrm",
-        "Operation": "boundaries",
-        "RandomEffects": "meta_analysis",
-        "RandomSlopeFit": "mixed",
-        "RepeatedFolds": "folds",
-        "SampleSize": "sizes",
-        "Subgroups": "comparisons",
-        "SurveyDesign": "survey",
-        "ancova": "comparisons",
-        "auc": "metrics",
-        "bonferroni": "multiplicity",
-        "bootstrap": "resampling",
-        "brier": "metrics",
-        "calibration": "calibration_curve",
-        "closed_nested": "multiplicity",
-        "corrected_difference": "folds",
-        "decision_curve": "net_benefit",
-        "doubly_robust": "heterogeneity",
-        "drift_for_power": "boundaries",
-        "effective_number": "weighted",
-        "effective_sample": "weighted",
-        "fit_lognormal": "censored",
-        "fixed_sequence": "multiplicity",
-        "hazard_ratio": "survival",
-        "hedges_correction": "effect_sizes",
-        "hochberg": "multiplicity",
-        "holm": "multiplicity",
-        "impute": "imputation",
-        "interaction": "comparisons",
-        "judge_benefit": "heterogeneity",
-        "judge_size": "adequacy",
-        "leave_site_out": "folds",
-        "linear_projection": "heterogeneity",
-        "log_rank": "survival",
-        "log_score": "metrics",
-        "marginal_risk_difference": "comparisons",
-        "odds_ratio": "comparisons",
-        "operation": "boundaries",
-        "policy_value": "heterogeneity",
-        "pooled_auc": "metrics",
-        "power_means": "sizes",
-        "power_rates": "sizes",
-        "proportion_se": "effect_sizes",
-        "quantiles": "weighted",
-        "r_squared": "metrics",
-        "random_effects": "meta_analysis",
-        "random_slope": "mixed",
-        "rate": "heterogeneity",
-        "recalibrate": "calibration_curve",
-        "regress": "regression",
-        "remission": "responders",
-        "response": "responders",
-        "risk_difference": "comparisons",
-        "sample_size_binary": "adequacy",
-        "sample_size_means": "sizes",
-        "sample_size_rates": "sizes",
-        "sample_size_score": "adequacy",
-        "smd_se": "effect_sizes",
-        "spline_basis": "calibration_curve",
-        "subgroups": "comparisons",
-        "time_to_remission": "responders",
-        "toc": "heterogeneity",
-        "wald": "estimates",
-    },
-)
+__getattr__, __dir__, __all__ = lazily(__name__)

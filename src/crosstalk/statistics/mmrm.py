@@ -21,17 +21,16 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import block_diag
 
 from crosstalk.errors import UsageError, check_level, check_option
-from crosstalk.statistics.columns import columns_of, labels_of, weights_of
 from crosstalk.statistics.estimates import Estimate, wald
 from crosstalk.statistics.newton import Optimum, minimise
 from crosstalk.statistics.reml import Derivatives, satterthwaite
 from crosstalk.statistics.structures import FALLBACK, Covariance, Structure, covariance, starting_values
+from crosstalk.statistics.visit_patterns import Margins, VisitPatterns
 
 __all__ = ["MmrmFit", "mmrm"]
 
 Array = NDArray[np.floating[Any]]
 Method = Literal["kenward-roger", "kenward-roger-observed", "satterthwaite"]
-Margins = Literal["equal", "observed"]
 MOST_VISITS = 30
 """Most visits of an unstructured covariance: its derivatives hold the fourth power of their number."""
 BATCH = 2_000_000
@@ -143,13 +142,13 @@ def mmrm(
         raise UsageError(f"structures is {structures!r}; expected a tuple of names, such as ('unstructured',)")
     for name in structures:
         check_option("covariance structure", name, get_args(Structure))
-    data = _Data.of(outcome, arm, baseline, covariates, groups, weights, margins)
+    data = VisitPatterns.of(outcome, arm, baseline, covariates, groups, weights, margins)
     if "unstructured" in structures and data.visits > MOST_VISITS:
         raise UsageError(
             f"{data.visits} visits; an unstructured covariance is fitted with at most {MOST_VISITS}. Choose structures "
             "with fewer parameters, such as ('compound symmetry',), or fewer visits"
         )
-    start = data.start()
+    start = first_covariance(data)
     tried: list[Structure] = []
     for structure in structures:
         found, point = fitted(data, structure, np.tile(starting_values(structure, start), data.groups))
@@ -175,175 +174,37 @@ def mmrm(
     )  # fmt: skip
 
 
-def fitted(data: _Data, structure: Structure, start: Array) -> tuple[Optimum, _Point | None]:
+def fitted(data: VisitPatterns, structure: Structure, start: Array) -> tuple[Optimum, _Point | None]:
     """The search for the maximum from a start, and its point; None where there is none."""
     found = minimise(lambda parameters: _point(data, structure, parameters), start)
     point = _point(data, structure, found.parameters)
     return found, point if found.converged and point is not None and _invertible(point) else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Data:
-    """Sufficient statistics of each pattern of missing visits; f baseline columns, t visits, s patterns.
-
-    A fixed effect belongs to a column and a visit (t x f in all); `spread` makes these of the p coefficients,
-    since a covariate has one coefficient for all visits.
-    """
-
-    masks: Array  # (s, t)
-    scale: Array  # (s, t): root of the weights, zero at missing visits
-    group: NDArray[np.intp]  # (s,)
-    counts: Array  # (s,)
-    designs: Array  # (s, f, f): sum of d d'
-    crosses: Array  # (s, f, t): sum of d y'
-    squares: Array  # (s, t, t): sum of y y'
-    spread: Array  # (t * f, p)
-    place: Array  # (f,): where least-squares means of the control are taken
-    arms: int
-    n: int
-    note: str
-
-    @property
-    def visits(self) -> int:
-        return int(self.masks.shape[1])
-
-    @property
-    def groups(self) -> int:
-        return int(self.group.max()) + 1
-
-    @property
-    def both(self) -> Array:
-        """Root of the weights of two visits, shape (s, t, t)."""
-        return self.scale[:, :, None] * self.scale[:, None, :]
-
-    @classmethod
-    def of(
-        cls,
-        outcome: ArrayLike,
-        arm: ArrayLike,
-        baseline: ArrayLike | None,
-        covariates: ArrayLike | None,
-        groups: ArrayLike | None = None,
-        weights: ArrayLike | None = None,
-        margins: Margins = "equal",
-    ) -> _Data:
-        y = np.asarray(outcome, dtype=float)
-        if y.ndim != 2:
-            raise UsageError(f"outcome has shape {y.shape}; expected one row a patient and one column a visit")
-        group = np.asarray(arm)
-        if group.shape != (len(y),):
-            raise UsageError(f"arm has shape {group.shape}; expected ({len(y)},), one number a patient")
-        if not np.isin(group, np.arange(len(y))).all() or not (group == 0).any() or not (group > 0).any():
-            raise UsageError("arm must hold whole numbers, 0 for the control and 1, 2, ... for the other arms")
-        group = group.astype(int)
-        (varying, one), (constant, other) = (
-            columns_of(values, name, len(y)) for values, name in ((baseline, "baseline"), (covariates, "covariates"))
-        )
-        labels, heavy = labels_of(groups, len(y)), weights_of(weights, y.shape)
-        seen = np.isfinite(y)
-        used = seen.any(axis=1)
-        arms = int(group.max()) + 1
-        for a in range(arms):
-            for t in np.flatnonzero(~seen[group == a].any(axis=0)):
-                raise UsageError(f"arm {a} has no outcome at visit {t}; leave the visit or the arm out")
-        for a in range(int(labels.max()) + 1):
-            for t in np.flatnonzero(seen[labels == a].sum(axis=0) < 2):
-                raise UsageError(f"group {a} of the covariance has fewer than two outcomes at visit {t}; drop groups")
-        for visit, (outcomes, there) in enumerate(zip(y.T, seen.T, strict=True)):
-            if there.sum() > 1 and np.ptp(outcomes[there]) == 0:
-                raise UsageError(
-                    f"visit {visit} has the same outcome for everybody, {outcomes[there][0]:g}; leave it out"
-                )
-        y, group, seen, labels, heavy = y[used], group[used], seen[used], labels[used], heavy[used]
-        place, means = np.concatenate([one, other]), np.column_stack([varying, constant])[used]
-        seen_means = seen.sum(axis=1) @ means / max(seen.sum(), 1)
-        place = np.where(np.isfinite(place) & (margins == "equal"), place, seen_means) - means.mean(axis=0)
-        varying, constant = varying[used] - varying[used].mean(axis=0), constant[used] - constant[used].mean(axis=0)
-        design = np.column_stack([np.ones(len(y)), group[:, None] == np.arange(1, arms), varying, constant])
-        for t in np.flatnonzero(seen.sum(axis=0) <= design.shape[1]):
-            raise UsageError(
-                f"visit {t} has {seen[:, t].sum()} outcomes, which cannot support {design.shape[1]} coefficients and a "
-                f"variance; leave covariates or the visit out"
-            )
-        y = np.where(seen, y, 0.0)
-        # as bytes: there may be more visits than a number has bits
-        codes = np.column_stack([np.packbits(seen, axis=1), labels, np.where(seen, heavy, 0.0)])
-        _, first, pattern = np.unique(codes, axis=0, return_index=True, return_inverse=True)
-        pattern = pattern.ravel()
-        size = len(first)
-        member = (pattern == np.arange(size)[:, None]).astype(float)
-        both = np.column_stack([design, y])
-        width = both.shape[1]
-        products = (member @ (both[:, :, None] * both[:, None, :]).reshape(len(y), -1)).reshape(size, width, width)
-        f, visits = design.shape[1], y.shape[1]
-        identity = np.eye(visits * f).reshape(visits * f, visits, f)
-        own = identity[:, :, : f - constant.shape[1]].reshape(visits * f, -1)
-        shared = identity[:, :, f - constant.shape[1] :].sum(axis=1)
-        left_out = len(used) - int(used.sum())
-        note = f"{left_out} patients without any visit left out" if left_out else ""
-        found = cls(
-            seen[first].astype(float),
-            np.where(seen, np.sqrt(heavy), 0.0)[first],
-            labels[first],
-            member.sum(axis=1),
-            products[:, :f, :f],
-            products[:, :f, f:],
-            products[:, f:, f:],
-            np.hstack([own, shared]),
-            np.concatenate([[1.0], np.zeros(arms - 1), place]),
-            arms,
-            int(used.sum()),
-            note,
-        )
-        information = found.information(found.masks[:, :, None] * np.eye(visits))
-        size_of = np.sqrt(np.diag(information))
-        if (size_of == 0).any() or np.linalg.eigvalsh(information / np.outer(size_of, size_of))[0] < 1e-10:
-            raise UsageError("the covariates are collinear or constant at some visit; leave the redundant ones out")
-        return found
-
-    def information(self, weights: Array) -> Array:
-        """X'WX of weights, shape (s, t, t); gives (p, p)."""
-        s, t = self.masks.shape
-        f = self.designs.shape[1]
-        full = ((weights * self.both).reshape(s, -1).T @ self.designs.reshape(s, -1)).reshape(t, t, f, f)
-        result: Array = self.spread.T @ full.transpose(0, 2, 1, 3).reshape(t * f, t * f) @ self.spread
-        return result
-
-    def start(self) -> Array:
-        """Positive definite covariance of the residuals of ordinary least squares."""
-        first, second = np.triu_indices(self.visits)
-        empty = np.empty((len(first), 0))
-        plain = Covariance((first == second).astype(float), empty, lambda _: np.empty((0, 0)))
-        point = _Point(self, (plain,) * self.groups)
-        pairs = np.einsum("s,st,su->tu", self.counts, self.masks, self.masks)
-        matrix = point.scatter.sum(axis=0) / np.maximum(pairs, 1)
-        scale = np.diag(matrix).mean() or 1.0
-        diagonal = np.maximum(np.diag(matrix), 1e-6 * scale)
-        for _ in range(60):
-            np.fill_diagonal(matrix, diagonal)
-            deviations = np.sqrt(diagonal)
-            if np.linalg.eigvalsh(matrix / np.outer(deviations, deviations))[0] > 1e-3:
-                break
-            matrix = matrix * 0.9
-        return np.asarray(matrix)
-
-    def rows(self) -> Array:
-        """Least-squares means of the arms, shape (arms, t, p)."""
-        t, f = self.visits, self.designs.shape[1]
-        rows = np.zeros((self.arms, t, t, f))
-        for a in range(self.arms):
-            rows[a, np.arange(t), np.arange(t)] = self.place
-            if a:
-                rows[a, np.arange(t), np.arange(t), a] = 1.0
-        result: Array = rows.reshape(self.arms, t, t * f) @ self.spread
-        return result
+def first_covariance(data: VisitPatterns) -> Array:
+    """Positive definite covariance of the residuals of ordinary least squares."""
+    first, second = np.triu_indices(data.visits)
+    empty = np.empty((len(first), 0))
+    plain = Covariance((first == second).astype(float), empty, lambda _: np.empty((0, 0)))
+    point = _Point(data, (plain,) * data.groups)
+    pairs = np.einsum("s,st,su->tu", data.counts, data.masks, data.masks)
+    matrix = point.scatter.sum(axis=0) / np.maximum(pairs, 1)
+    scale = np.diag(matrix).mean() or 1.0
+    diagonal = np.maximum(np.diag(matrix), 1e-6 * scale)
+    for _ in range(60):
+        np.fill_diagonal(matrix, diagonal)
+        deviations = np.sqrt(diagonal)
+        if np.linalg.eigvalsh(matrix / np.outer(deviations, deviations))[0] > 1e-3:
+            break
+        matrix = matrix * 0.9
+    return np.asarray(matrix)
 
 
 @dataclass(frozen=True)
 class _Point:
     """The restricted likelihood at one covariance of the visits, of each group."""
 
-    data: _Data
+    data: VisitPatterns
     shapes: tuple[Covariance, ...]
 
     @cached_property
@@ -529,7 +390,7 @@ class _Point:
         return result
 
 
-def _point(data: _Data, structure: Structure, parameters: Array) -> _Point | None:
+def _point(data: VisitPatterns, structure: Structure, parameters: Array) -> _Point | None:
     if not np.isfinite(parameters).all() or (structure != "unstructured" and np.abs(parameters).max() > 50):
         return None
     point = _Point(data, tuple(covariance(structure, p, data.visits) for p in np.split(parameters, data.groups)))

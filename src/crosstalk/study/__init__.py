@@ -11,46 +11,19 @@ from typing import TYPE_CHECKING
 from crosstalk.lazily import lazily
 
 if TYPE_CHECKING:
-    from crosstalk.study.counterpart import estimate
-    from crosstalk.study.endpoints import ENDPOINTS, error_scale
-    from crosstalk.study.protocol import Protocol, background
-    from crosstalk.study.records import Arm, Eligibility, Endpoint, Marker, Population, Result, Study
-    from crosstalk.study.schema import read_study
-    from crosstalk.study.statistics import Statistic
+    from crosstalk.study.counterpart import estimate as estimate
+    from crosstalk.study.endpoints import ENDPOINTS as ENDPOINTS
+    from crosstalk.study.endpoints import error_scale as error_scale
+    from crosstalk.study.protocol import Protocol as Protocol
+    from crosstalk.study.protocol import background as background
+    from crosstalk.study.records import Arm as Arm
+    from crosstalk.study.records import Eligibility as Eligibility
+    from crosstalk.study.records import Endpoint as Endpoint
+    from crosstalk.study.records import Marker as Marker
+    from crosstalk.study.records import Population as Population
+    from crosstalk.study.records import Result as Result
+    from crosstalk.study.records import Study as Study
+    from crosstalk.study.schema import read_study as read_study
+    from crosstalk.study.statistics import Statistic as Statistic
 
-__all__ = [
-    "ENDPOINTS",
-    "Arm",
-    "Eligibility",
-    "Endpoint",
-    "Marker",
-    "Population",
-    "Protocol",
-    "Result",
-    "Statistic",
-    "Study",
-    "background",
-    "error_scale",
-    "estimate",
-    "read_study",
-]
-
-__getattr__, __dir__ = lazily(
-    __name__,
-    {
-        "ENDPOINTS": "endpoints",
-        "Arm": "records",
-        "Eligibility": "records",
-        "Endpoint": "records",
-        "Statistic": "statistics",
-        "Marker": "records",
-        "Population": "records",
-        "Protocol": "protocol",
-        "Result": "records",
-        "Study": "records",
-        "background": "protocol",
-        "error_scale": "endpoints",
-        "estimate": "counterpart",
-        "read_study": "schema",
-    },
-)
+__getattr__, __dir__, __all__ = lazily(__name__)

@@ -7,13 +7,9 @@ from typing import TYPE_CHECKING
 from crosstalk.lazily import lazily
 
 if TYPE_CHECKING:
-    from crosstalk.twin.cohort import assess_cohort
-    from crosstalk.twin.cohort_records import CohortAssessment
-    from crosstalk.twin.twin import assess, forecast
+    from crosstalk.twin.cohort import assess_cohort as assess_cohort
+    from crosstalk.twin.cohort_records import CohortAssessment as CohortAssessment
+    from crosstalk.twin.twin import assess as assess
+    from crosstalk.twin.twin import forecast as forecast
 
-__all__ = ["CohortAssessment", "assess", "assess_cohort", "forecast"]
-
-__getattr__, __dir__ = lazily(
-    __name__,
-    {"CohortAssessment": "cohort_records", "assess": "twin", "assess_cohort": "cohort", "forecast": "twin"},
-)
+__getattr__, __dir__, __all__ = lazily(__name__)

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crosstalk.errors import PanelError
-from crosstalk.panel.plates.curves import Curve, fit_curve, logistic
+from crosstalk.panel.plates.curves import fit_curve
 from crosstalk.panel.plates.dilutions import Standard, break_series
 from crosstalk.panel.plates.files import read_plates
+from crosstalk.panel.plates.standard_curve import Curve, logistic
 
 # made up, rounded as an instrument does
 X = np.repeat([10000, 2500, 625, 156.25, 39.0625, 9.765625, 2.44140625, 0], 2)

@@ -25,7 +25,8 @@ import pytest
 
 from crosstalk.errors import PanelError
 from crosstalk.panel.plates.files import read_plates
-from crosstalk.panel.plates.quality import AnalyteQuality, PlateReport, assess_plates, concentrations
+from crosstalk.panel.plates.quality import assess_plates, concentrations
+from crosstalk.panel.plates.quality_records import AnalyteQuality, PlateReport
 from crosstalk.panel.plates.vendor import AGREE
 from crosstalk.panel.plates.wells import Plate, Well
 from crosstalk.report.documents import dump

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from crosstalk.lazily import lazily
 
 if TYPE_CHECKING:
-    from crosstalk.panel.plates.files import read_plates
-    from crosstalk.panel.plates.wells import Plate, Well
+    from crosstalk.panel.plates.files import read_plates as read_plates
+    from crosstalk.panel.plates.wells import Plate as Plate
+    from crosstalk.panel.plates.wells import Well as Well
 
-__all__ = ["Plate", "Well", "read_plates"]
-
-__getattr__, __dir__ = lazily(__name__, {"Plate": "wells", "Well": "wells", "read_plates": "files"})
+__getattr__, __dir__, __all__ = lazily(__name__)

@@ -1,12 +1,5 @@
 """From signal to concentration: logistic standard curves, their limits, and the uncertainty of what is read off them.
 
-The five-parameter logistic of Gottschalk and Dunn (2005)::
-
-    y(x) = bottom + (top - bottom) * (1 - (1 + (x / midpoint)**slope)**-asymmetry)
-
-with ``slope`` and ``asymmetry`` above 0, so that it rises (or, where ``top`` lies below ``bottom``, falls) all the way.
-With ``asymmetry`` 1 it is the four-parameter logistic. ``bottom`` is the signal without analyte.
-
 References
 ----------
 Gottschalk and Dunn 2005, doi 10.1016/j.ab.2005.04.035: the curve, weighting by a variance function.
@@ -19,27 +12,26 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crosstalk.errors import PanelError
 from crosstalk.panel.plates.dilutions import Standard, Suspect, break_series
+from crosstalk.panel.plates.standard_curve import (
+    Curve,
+    Level,
+    Model,
+    Weighting,
+    mean_and_derivatives,
+    mean_signal,
+    signal_sd,
+    width_of,
+)
 
-__all__ = [
-    "Concentration",
-    "Curve",
-    "Level",
-    "Model",
-    "Weighting",
-    "fit_curve",
-    "logistic",
-]
+__all__ = ["fit_curve"]
 
 Array = NDArray[np.float64]
-Model = Literal["4PL", "5PL"]
-Weighting = Literal["relative", "observed", "none"]
 
 RECOVERY = (0.80, 1.20)  # ICH M10: calibrators of a ligand binding assay within 20 % of nominal
 RECOVERY_END = (0.75, 1.25)  # ... and within 25 % at LLOQ and ULOQ
@@ -50,192 +42,6 @@ BOUNDS_SLOPE = (0.1, 10.0)  # assumed: steeper or flatter is no immunoassay
 BOUNDS_ASYMMETRY = (0.05, 20.0)  # assumed
 ROUNDS = 100  # of reweighting
 STARTS = 5  # of those that lie nearest to the data
-
-
-@dataclass(frozen=True, slots=True)
-class Level:
-    """One concentration of the standard and how the curve gives it back.
-
-    Attributes
-    ----------
-    label : str
-    expected : float
-    n : int
-        Wells.
-    signal : float
-        Their mean.
-    found : float, optional
-        Mean of the wells' back-calculated concentrations; none where a well lies beyond an asymptote.
-    recovery : float, optional [fraction]
-        ``found`` over ``expected``.
-    cv : float, optional [fraction]
-        Of the back-calculated concentrations; none for a single well.
-    log_sd : float
-        Standard error of the logarithm of a concentration there, read from as many wells.
-    accepted : bool
-        Recovery within 80 to 120 %, CV and standard error at most 20 %; 75 to 125 % and 25 % at the ends of the range.
-    """
-
-    label: str
-    expected: float
-    n: int
-    signal: float
-    found: float | None
-    recovery: float | None
-    cv: float | None
-    log_sd: float
-    accepted: bool
-    places: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Concentration:
-    """What a signal means.
-
-    Attributes
-    ----------
-    value : float, optional
-        The concentration times the dilution; where it is censored, the limit times the dilution.
-    censored : {"", "left", "right"}
-        Below the LLOQ or above the ULOQ.
-    log_sd : float, optional
-        Standard error on the natural logarithm: the curve's uncertainty (delta method) and the noise of the replicates.
-    unclipped : float, optional
-        What the curve gives, in or out of the range; none beyond an asymptote.
-    """
-
-    value: float | None
-    censored: Literal["", "left", "right"]
-    log_sd: float | None
-    unclipped: float | None
-    n: int
-
-
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """A fitted standard curve.
-
-    Attributes
-    ----------
-    model : {"4PL", "5PL"}
-    bottom, top, midpoint, slope, asymmetry : float
-        As in the module's formula; ``midpoint`` in the unit of the standards.
-    weighting : {"relative", "observed", "none"}
-    covariance : tuple of tuple of float, shape (4, 4) or (5, 5)
-        Of bottom and of the natural logarithms of ``|top - bottom|``, midpoint, slope and asymmetry.
-    sigma : float
-        Residual SD: relative to the signal if weighted, else in signal units.
-    df : int
-        Its degrees of freedom.
-    floor : float
-        Signals below it are weighted as if they were as large.
-    r2 : float
-        Weighted.
-    lloq, uloq : float, optional
-        The lowest and the highest level that is accepted; none where no two are.
-    asymmetry_p : float, optional
-        Of the F test for the fifth parameter; none where there are too few levels to ask.
-    left_out : tuple of Suspect
-        Standards that broke the dilution series.
-    """
-
-    model: Model
-    bottom: float
-    top: float
-    midpoint: float
-    slope: float
-    asymmetry: float
-    weighting: Weighting
-    covariance: tuple[tuple[float, ...], ...]
-    sigma: float
-    df: int
-    floor: float
-    r2: float
-    lloq: float | None
-    uloq: float | None
-    asymmetry_p: float | None
-    levels: tuple[Level, ...]
-    left_out: tuple[Suspect, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    @property
-    def parameters(self) -> Array:
-        """Bottom and the logarithms of span, midpoint, slope, asymmetry; shape (5,)."""
-        span = abs(self.top - self.bottom)
-        return np.array([self.bottom, *np.log([span, self.midpoint, self.slope, self.asymmetry])])
-
-    @property
-    def rising(self) -> bool:
-        """Whether more analyte gives more signal."""
-        return self.top > self.bottom
-
-    def signal(self, concentration: Any) -> Array:
-        """Signal of a concentration; an array of the same shape."""
-        return logistic(concentration, self.bottom, self.top, self.midpoint, self.slope, self.asymmetry)
-
-    def invert(self, signal: float) -> float | None:
-        """Concentration of a signal; none at or beyond an asymptote."""
-        share = (signal - self.bottom) / (self.top - self.bottom)
-        if not 0 < share < 1:
-            return None
-        u = math.expm1(-math.log1p(-share) / self.asymmetry)
-        return self.midpoint * u ** (1 / self.slope) if u > 0 else None
-
-    def concentration(self, signals: Sequence[float], *, dilution: float = 1.0) -> Concentration:
-        """Concentration of replicates with its uncertainty.
-
-        Parameters
-        ----------
-        signals : sequence of float
-            Replicates of one sample at one dilution; the curve reads their mean.
-        dilution : float
-            Factor by which the sample was diluted.
-        """
-        n, mean = len(signals), float(np.mean(signals))
-        found = self.invert(mean)
-        if found is None:
-            below = (mean <= self.bottom) == self.rising
-            return self._beyond("left" if below else "right", None, None, dilution, n)
-        log_sd = self.log_sd(found, n)
-        if self.lloq is not None and found < self.lloq:
-            return self._beyond("left", found, log_sd, dilution, n)
-        if self.uloq is not None and found > self.uloq:
-            return self._beyond("right", found, log_sd, dilution, n)
-        return Concentration(found * dilution, "", log_sd, found * dilution, n)
-
-    def log_sd(self, concentration: float, n: int = 1) -> float:
-        """Standard error of the logarithm of a concentration read from the mean of ``n`` replicates.
-
-        Its interval takes the t distribution with `df` degrees of freedom.
-        """
-        slope, gradient, mean = _derivatives(np.array([concentration]), self.parameters, self.rising)
-        used = gradient[0, : len(self.covariance)]
-        curve = float(used @ np.array(self.covariance) @ used)
-        noise = (self.sigma * float(_scale(mean, self.weighting, self.floor)[0])) ** 2 / n
-        return math.sqrt(max(curve, 0.0) + noise) / abs(float(slope[0]))
-
-    def _beyond(
-        self, side: Literal["left", "right"], found: float | None, log_sd: float | None, dilution: float, n: int
-    ) -> Concentration:
-        limit = self.lloq if side == "left" else self.uloq
-        unclipped = None if found is None else found * dilution
-        return Concentration(None if limit is None else limit * dilution, side, log_sd, unclipped, n)
-
-
-def logistic(
-    concentration: Any, bottom: float, top: float, midpoint: float, slope: float, asymmetry: float = 1.0
-) -> Array:
-    """Five-parameter logistic; four with ``asymmetry`` 1. The signal at concentration 0 is ``bottom``.
-
-    Examples
-    --------
-    >>> float(logistic(10.0, 0.0, 100.0, 10.0, 1.0)), float(logistic(0.0, 5.0, 100.0, 10.0, 1.0))
-    (50.0, 5.0)
-    """
-    log_u = slope * (_log(np.asarray(concentration, dtype=float)) - math.log(midpoint))
-    share: Array = -np.expm1(-asymmetry * np.logaddexp(0.0, log_u))
-    result: Array = bottom + (top - bottom) * share
-    return result
 
 
 def fit_curve(
@@ -270,6 +76,7 @@ def fit_curve(
 
     Examples
     --------
+    >>> from crosstalk.panel.plates.standard_curve import logistic
     >>> x = [1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0]
     >>> y = logistic(x, 20.0, 20000.0, 300.0, 1.1)
     >>> wells = [Standard(f"Standard{i}", "", a, b) for i, (a, b) in enumerate(zip(x, y))]
@@ -320,13 +127,13 @@ class _Data:
 
 
 def _fitted(data: _Data, model: Model) -> Curve:
-    x, y, width = data.x, data.y, _width(model)
+    x, y, width = data.x, data.y, width_of(model)
     theta, jacobian, residual, rounds = _solve(data, width)
     df = x.size - width
     sigma2 = float(residual @ residual) / df
     covariance = sigma2 * np.linalg.pinv(jacobian.T @ jacobian)
     span = math.exp(theta[1]) * (1 if data.rising else -1)
-    weights = 1 / _scale(_mean(x, theta, data.rising), data.weighting, data.floor, y) ** 2
+    weights = 1 / signal_sd(mean_signal(x, theta, data.rising), data.weighting, data.floor, y) ** 2
     centre = float(np.average(y, weights=weights))
     curve = Curve(
         model=model,
@@ -349,46 +156,6 @@ def _fitted(data: _Data, model: Model) -> Curve:
         notes=_notes(theta, model, rounds),
     )
     return _with_limits(curve, data.standards)
-
-
-def _width(model: Model) -> int:
-    return 5 if model == "5PL" else 4
-
-
-def _log(x: Array) -> Array:
-    with np.errstate(divide="ignore"):
-        return np.log(x)
-
-
-def _mean(x: Array, theta: Array, rising: bool) -> Array:
-    span = np.exp(theta[1]) * (1 if rising else -1)
-    log_u = np.exp(theta[3]) * (_log(x) - theta[2])
-    result: Array = theta[0] - span * np.expm1(-np.exp(theta[4]) * np.logaddexp(0.0, log_u))
-    return result
-
-
-def _derivatives(x: Array, theta: Array, rising: bool) -> tuple[Array, Array, Array]:
-    """Return the derivative by log x, the Jacobian by the parameters, shape (n, 5), and the mean."""
-    span = np.exp(theta[1]) * (1 if rising else -1)
-    slope, asymmetry = np.exp(theta[3]), np.exp(theta[4])
-    distance = np.where(x > 0, _log(np.where(x > 0, x, 1.0)) - theta[2], 0.0)
-    log_u = np.where(x > 0, slope * distance, -np.inf)
-    soft = np.logaddexp(0.0, log_u)
-    left = np.exp(-asymmetry * soft)  # share of the span that is not yet reached
-    by_log_u = span * asymmetry * left * np.exp(log_u - soft)
-    jacobian = np.column_stack(
-        [np.ones_like(x), span * (1 - left), -slope * by_log_u, slope * distance * by_log_u,
-         span * asymmetry * soft * left]
-    )  # fmt: skip
-    return slope * by_log_u, jacobian, theta[0] + span * (1 - left)
-
-
-def _scale(mean: Array, weighting: Weighting, floor: float, observed: Array | None = None) -> Array:
-    """SD of a signal up to a factor; new samples of a fit by readings take the curve for their reading."""
-    if weighting == "none":
-        return np.ones_like(mean)
-    by = observed if weighting == "observed" and observed is not None else mean
-    return np.maximum(np.abs(by), floor)
 
 
 def _floor(x: Array, y: Array, weighting: Weighting) -> float:
@@ -436,19 +203,19 @@ def _solve(data: _Data, width: int) -> tuple[Array, Array, Array, int]:
     """Best fit from several starts, then reweighted until it stands; also its weighted Jacobian and residuals."""
     x, y, rising = data.x, data.y, data.rising
     means = np.array([float(np.mean(y[x == level])) for level in x])
-    scale = _scale(means, data.weighting, data.floor, y)
+    scale = signal_sd(means, data.weighting, data.floor, y)
     theta, _ = _best(data, scale, width)
     rounds = 0
     while data.weighting == "relative" and rounds < ROUNDS:
         rounds += 1
-        scale = _scale(_mean(x, theta, rising), data.weighting, data.floor)
+        scale = signal_sd(mean_signal(x, theta, rising), data.weighting, data.floor)
         renewed, _ = _least_squares(x, y, scale, theta, rising, width)
-        change = float(np.max(np.abs(_mean(x, renewed, rising) - _mean(x, theta, rising)) / scale))
+        change = float(np.max(np.abs(mean_signal(x, renewed, rising) - mean_signal(x, theta, rising)) / scale))
         theta = renewed
         if change < 1e-10:
             break
-    _, jacobian, mean = _derivatives(x, theta, rising)
-    scale = _scale(mean, data.weighting, data.floor, y)
+    _, jacobian, mean = mean_and_derivatives(x, theta, rising)
+    scale = signal_sd(mean, data.weighting, data.floor, y)
     return theta, jacobian[:, :width] / scale[:, None], (y - mean) / scale, rounds
 
 
@@ -456,7 +223,7 @@ def _best(data: _Data, scale: Array, width: int) -> tuple[Array, float]:
     """Least squares from those starting values that lie nearest; its parameters and half its sum of squares."""
     x, y, rising = data.x, data.y, data.rising
     starts = [s for s in _starts(x, y, rising) if width == 5 or s[4] == 0]
-    starts.sort(key=lambda s: float(np.sum(((_mean(x, s, rising) - y) / scale) ** 2)))
+    starts.sort(key=lambda s: float(np.sum(((mean_signal(x, s, rising) - y) / scale) ** 2)))
     found = [_least_squares(x, y, scale, s, rising, width) for s in starts[:STARTS]]
     return min(found, key=lambda pair: pair[1])
 
@@ -474,11 +241,11 @@ def _least_squares(x: Array, y: Array, scale: Array, start: Array, rising: bool,
         return np.concatenate([free, fixed])
 
     def residual(free: Array) -> Array:
-        result: Array = (_mean(x, whole(free), rising) - y) / scale
+        result: Array = (mean_signal(x, whole(free), rising) - y) / scale
         return result
 
     def jacobian(free: Array) -> Array:
-        result: Array = _derivatives(x, whole(free), rising)[1][:, :width] / scale[:, None]
+        result: Array = mean_and_derivatives(x, whole(free), rising)[1][:, :width] / scale[:, None]
         return result
 
     begin = np.clip(start, lower + 1e-9, upper - 1e-9)[:width]
@@ -495,7 +262,7 @@ def _asymmetry(data: _Data, five: Curve) -> float:
     from scipy.stats import f as f_distribution
 
     mean = five.signal(data.x)
-    scale = _scale(mean, data.weighting, data.floor, data.y)
+    scale = signal_sd(mean, data.weighting, data.floor, data.y)
     full, reduced = float(np.sum(((data.y - mean) / scale) ** 2)), 2 * _best(data, scale, 4)[1]
     gain = reduced - full
     if gain <= 1e-9 * reduced or gain < 1e-16 * data.x.size:  # nothing, or less than rounding

@@ -13,28 +13,32 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import combinations
 from statistics import fmean, median, stdev
-from typing import Literal
 
 from crosstalk.errors import PanelError
 from crosstalk.panel.entries import Entry
-from crosstalk.panel.plates.curves import CV, CV_END, RECOVERY, Curve, Level, fit_curve
+from crosstalk.panel.plates.curves import CV, CV_END, RECOVERY, fit_curve
 from crosstalk.panel.plates.dilutions import Standard
+from crosstalk.panel.plates.quality_records import (
+    AnalyteQuality,
+    Bridge,
+    Check,
+    Grade,
+    PlateQuality,
+    PlateReport,
+    SampleResult,
+)
 from crosstalk.panel.plates.replicates import Outcome, of_dilutions, precision
-from crosstalk.panel.plates.vendor import Reanalysis, reanalyse
+from crosstalk.panel.plates.standard_curve import Curve, Level
+from crosstalk.panel.plates.vendor import reanalyse
 from crosstalk.panel.plates.wells import EXCLUDED, Plate, Well
 from crosstalk.panel.records import Quality
 from crosstalk.provenance import hash_bytes, package_version
-from crosstalk.results import Reported
 
-__all__ = [
-    "AnalyteQuality", "Bridge", "Check", "Grade", "PlateQuality", "PlateReport", "SampleResult", "assess_plates",
-    "concentrations", "standards_of",
-]  # fmt: skip
+__all__ = ["assess_plates", "concentrations", "standards_of"]  # fmt: skip
 
-Grade = Literal["pass", "doubtful", "fail"]
 
 BEADS, BEADS_LEAST = 50, 35
 SHARE = 0.75  # ICH M10: of the levels of the standard
@@ -45,131 +49,6 @@ BELOW = 0.5  # share of the samples below the LLOQ from which an analyte is doub
 DRIFT = math.log(1.2)  # between plates: assumed, the limit of recovery
 CV_FAILED = 2.0  # times the limit, from which replicates contradict each other: assumed
 NUMBERED = re.compile(r"(unknown|sample|unk|x|u|s)[\s._#-]*\d+", re.IGNORECASE)  # names given by the software
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One criterion and how it was met.
-
-    Attributes
-    ----------
-    name : {"curve", "standards", "recovery", "replicates", "beads", "controls", "range", "vendor"}
-    value : float, optional
-    limit : str
-    grade : {"pass", "doubtful", "fail"}
-    message : str
-    """
-
-    name: str
-    value: float | None
-    limit: str
-    grade: Grade
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class SampleResult:
-    """A sample or control of one analyte, read again from its signals.
-
-    Attributes
-    ----------
-    value : float, optional
-        Concentration of the undiluted sample, or the limit where it is censored; none without a curve.
-    censored : {"", "left", "right"}
-    log_sd : float, optional
-        Of the value, on the natural logarithm.
-    unclipped : float, optional
-        What the curve gives beyond its range.
-    cv : float, optional [fraction]
-        Of the replicates' concentrations; of their signals where they are outside the curve.
-    count : int, optional
-        The fewest beads of a well that was used.
-    expected : float, optional
-        Of a control.
-    reported : tuple of str
-        By the vendor, well by well.
-    quality : {"", "doubtful", "failed"}
-    """
-
-    sample: str
-    role: str
-    places: tuple[str, ...]
-    dilution: float
-    signal: float | None
-    value: float | None
-    censored: Literal["", "left", "right"]
-    log_sd: float | None
-    unclipped: float | None
-    cv: float | None
-    n: int
-    count: int | None
-    expected: float | None
-    reported: tuple[str, ...]
-    quality: Quality
-    remarks: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AnalyteQuality:
-    """One analyte of one plate: its grade, its curve, its samples."""
-
-    analyte: str
-    unit: str
-    lod: float | None
-    grade: Grade
-    reasons: tuple[str, ...]
-    checks: tuple[Check, ...]
-    curve: Curve | None
-    standards: tuple[Standard, ...]
-    samples: tuple[SampleResult, ...]
-    vendor: Reanalysis | None
-
-
-@dataclass(frozen=True, slots=True)
-class PlateQuality:
-    """One plate; its grade is that of its worst analyte."""
-
-    path: str
-    sha256: str
-    plate: str
-    assay: str
-    instrument: str
-    read_at: str
-    software: str
-    grade: Grade
-    analytes: tuple[AnalyteQuality, ...]
-    warnings: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Bridge:
-    """How one plate stands to another by the samples that both carry.
-
-    Attributes
-    ----------
-    log_ratio, low, high : float
-        Mean of ``log(second / first)`` and its 95 % interval: by the spread between samples, or by the uncertainty of
-        the values where there is one sample.
-    """
-
-    analyte: str
-    first: str
-    second: str
-    samples: tuple[str, ...]
-    log_ratio: float
-    low: float
-    high: float
-    grade: Grade
-    message: str
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class PlateReport(Reported):
-    """Quality of one or more plates, and how they agree with each other."""
-
-    plates: tuple[PlateQuality, ...]
-    bridges: tuple[Bridge, ...]
-    crosstalk: str
 
 
 def assess_plates(plates: Sequence[Plate]) -> PlateReport:

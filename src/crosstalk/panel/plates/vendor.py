@@ -9,8 +9,9 @@ from statistics import median
 from typing import Literal
 
 from crosstalk.errors import PanelError
-from crosstalk.panel.plates.curves import RECOVERY, RECOVERY_END, Curve, Model, Weighting, fit_curve
+from crosstalk.panel.plates.curves import RECOVERY, RECOVERY_END, fit_curve
 from crosstalk.panel.plates.dilutions import Standard
+from crosstalk.panel.plates.standard_curve import Curve, Model, Weighting
 from crosstalk.panel.plates.wells import EXCLUDED, Well
 from crosstalk.panel.text import number
 

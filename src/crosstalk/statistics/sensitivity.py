@@ -17,7 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 from crosstalk.errors import UsageError, check_level, check_option
 from crosstalk.statistics.columns import columns_of
 from crosstalk.statistics.estimates import Estimate, wald
-from crosstalk.trial.imputation import Draw, ImputationModel, Strategy
+from crosstalk.statistics.imputation import pool
+from crosstalk.statistics.missing_visits import Draw, ImputationModel, Strategy
 
 __all__ = ["Imputed", "Inference", "Tipping", "impute", "jackknife", "rubin", "tipping_point"]
 
@@ -93,19 +94,11 @@ def rubin(imputed: Imputed, *, arm: int = 1, level: float = 0.95, delta: float =
     bread = np.linalg.inv(design.T @ design)
     coefficients = shifted @ design @ bread
     df = len(design) - design.shape[1]
-    within = (((shifted - coefficients @ design.T) ** 2).sum(axis=1) / df * bread[arm, arm]).mean()
-    m = len(shifted)
-    extra = (1 + 1 / m) * coefficients[:, arm].var(ddof=1)
-    total = within + extra
-    share = extra / total
-    left = (df + 1) / (df + 3) * df * (1 - share)
-    degrees = left if share == 0 else 1 / (share**2 / (m - 1) + 1 / left)
-    note = f"{m} imputations; {100 * share:.0f} % of the variance is by what is missing"
-    found = wald(
-        float(coefficients[:, arm].mean()), float(np.sqrt(total)), df=float(degrees), n=len(design), level=level,
-        note=note,
-    )  # fmt: skip
-    return found
+    variances = ((shifted - coefficients @ design.T) ** 2).sum(axis=1) / df * bread[arm, arm]
+    pooled = pool(coefficients[:, arm], variances, residual_df=df)
+    missing = 1 - variances.mean() / pooled.se**2
+    note = f"{pooled.m} imputations; {100 * missing:.0f} % of the variance is by what is missing"
+    return wald(pooled.value, pooled.se, df=pooled.df, n=len(design), level=level, note=note)
 
 
 def jackknife(

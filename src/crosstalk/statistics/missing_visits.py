@@ -18,8 +18,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from crosstalk.errors import TrialError, UsageError, check_option
 from crosstalk.statistics.columns import columns_of
-from crosstalk.statistics.mmrm import MOST_VISITS, _Data, fitted
+from crosstalk.statistics.mmrm import MOST_VISITS, first_covariance, fitted
 from crosstalk.statistics.structures import starting_values
+from crosstalk.statistics.visit_patterns import VisitPatterns
 
 __all__ = ["Draw", "ImputationModel", "Strategy", "imputation_model"]
 
@@ -168,7 +169,7 @@ def imputation_model(
     Examples
     --------
     >>> import numpy as np
-    >>> from crosstalk.trial.imputation import imputation_model
+    >>> from crosstalk.statistics.missing_visits import imputation_model
     >>> rng = np.random.default_rng(1)
     >>> change = rng.normal(size=(60, 1)) * 4 + rng.normal(size=(60, 3)) * 3
     >>> change[50:, 2] = np.nan
@@ -187,9 +188,9 @@ def imputation_model(
 
 
 def _fit(outcome: Array, arm: NDArray[Any], covariates: Array, varying: int, start: Array | None) -> ImputationModel:
-    data = _Data.of(outcome, arm, covariates[:, :varying], covariates[:, varying:])
+    data = VisitPatterns.of(outcome, arm, covariates[:, :varying], covariates[:, varying:])
     found, point = fitted(
-        data, "unstructured", starting_values("unstructured", data.start()) if start is None else start
+        data, "unstructured", starting_values("unstructured", first_covariance(data)) if start is None else start
     )
     if point is None:
         raise TrialError(

@@ -11,10 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 from crosstalk.errors import UsageError
+from crosstalk.statistics import ancova
+from crosstalk.statistics.missing_visits import ImputationModel, imputation_model
 from crosstalk.statistics.mmrm import mmrm
-from crosstalk.trial import ancova
-from crosstalk.trial.imputation import ImputationModel, imputation_model
-from crosstalk.trial.sensitivity import Imputed, impute, jackknife, rubin, tipping_point
+from crosstalk.statistics.sensitivity import Imputed, impute, jackknife, rubin, tipping_point
 
 Array = NDArray[np.float64]
 
