@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from xml.etree import ElementTree
 
@@ -149,3 +150,7 @@ def test_the_check_as_tables() -> None:
     assert findings.rows == (("fail", "DOI", "a.toml:3", "bad"),)
     assert len(check_tables(report, notes=True)[1].rows) == 2
     assert len(check_tables(check_studies(["otte2025"]))) == 1
+
+
+def test_everyone_can_use_the_page(accessible: Callable[[str], None], pooled: Pool) -> None:
+    accessible(pool_html(pooled))
