@@ -99,7 +99,7 @@ def test_the_page_is_self_contained_and_escaped(pooled: Pool) -> None:
     assert "&lt;b&gt;0&lt;/b&gt; &amp; study" in page
     assert "<b>" not in page
     assert page.count("<svg") == 1
-    for words in ("A note.", "has no standard error", "Hartung and Knapp", "ab" * 32, "doi 10.1000/s3", "PyMARE"):
+    for words in ("A note.", "has no standard error", "Hartung and Knapp", "ab" * 32, "doi.org/10.1000/s3", "PyMARE"):
         assert words in page, words
     assert "ncalibrated" not in page
 
