@@ -408,8 +408,9 @@ def _entries(reader: _Reader, warnings: list[str]) -> Iterator[Entry]:
     """Name the patients, set the times, add sex and age; what is told of patients is added at the end."""
     often = Counter(reader.labels[key][0] for key in reader.drafts)
     alike = list(reader.alike)
+    reader.index.clear()  # what is needed of it has its label
     for key in list(reader.drafts):
-        label, resource = reader.labels[key]
+        label, resource = reader.labels.pop(key)
         name = label if often[label] == 1 else key.removeprefix("resource ")
         kept = _without_repeats(reader, [_Draft.unpacked(one, alike) for one in reader.drafts.pop(key)])
         whens = {one.when: one.date for one in kept if one.when is not None}
