@@ -208,8 +208,8 @@ class Interpreter:
         quality, remarks = self._quality(entry, cell)
         # a line with an intercept shrinks relative errors
         share = 1 - intercept / value if value > 0 else 1.0
-        if analyte.kind == "scale" and (number := _NUMBER.search(analyte.id)) and not re.search(r"\d", entry.analyte):
-            self.assume(f"{shown(entry.analyte)} is taken as {analyte.id}, with {number[0]} items", entry, analyte)
+        if analyte.kind == "scale" and (items := _NUMBER.search(analyte.id)) and not re.search(r"\d", entry.analyte):
+            self.assume(f"{shown(entry.analyte)} is taken as {analyte.id}, with {items[0]} items", entry, analyte)
         given = f"{text} {entry.unit}" if entry.unit else text
         return Measurement(
             analyte.id, value, censored, intern(given) if len(text) <= OFTEN else given, entry.place,
