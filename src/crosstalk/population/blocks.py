@@ -56,7 +56,7 @@ class Head(TypedDict):
     candidates: int
     patients: dict[str, int]
     failures: dict[str, int]
-    cut: bool
+    eligible: dict[str, int]  # before the last ones were left out
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ def simulate_to(
     mine, parts = part
     if patients < 1 or not 1 <= mine <= parts:
         raise UsageError(f"{patients} patients, part {mine}/{parts}; expected 1 or more, and a part from 1 to {parts}")
-    there = {number: head for number, head in _there(folder, blocks.key).items() if not head["cut"]}
+    there = {number: head for number, head in _there(folder, blocks.key).items() if head["patients"] == head["eligible"]}
     share = patients if parts == 1 else ceil((patients + MARGIN * sqrt(patients)) / parts)
     have = dict.fromkeys(blocks.arms, 0)
     knowledge = knowledge or load_knowledge()
@@ -209,14 +209,14 @@ def merge(folder: Path, blocks: Blocks, patients: int) -> Written:
     have = dict.fromkeys(blocks.arms, 0)
     for number in count():
         head = there.get(number)
-        if head is None or (head["cut"] and min(have[a] + head["patients"][a] for a in blocks.arms) < patients):
+        left = {arm: patients - have[arm] for arm in blocks.arms}
+        if head is None or any(head["patients"][a] < min(head["eligible"][a], left[a]) for a in blocks.arms):
             gaps = [n for n in range(max(there, default=0)) if n not in there] or [number]
             raise OutputError(
                 f"{folder}: {min(have.values())} of {patients} patients up to block {number}, which is missing (all "
                 f"that are: {', '.join(map(str, gaps[:10]))}{', ...' if len(gaps) > 10 else ''}); run their parts "
                 "again, what is there is kept"
             )
-        left = {arm: patients - have[arm] for arm in blocks.arms}
         if any(head["patients"][arm] > left[arm] for arm in blocks.arms):
             head = _cut(folder, head, left)
             there[number] = head
@@ -242,7 +242,7 @@ def _cut(folder: Path, head: Head, left: Mapping[str, int]) -> Head:
         own = np.flatnonzero(arm_of == arm)
         keep[own] = np.isin(patient[own], np.unique(patient[own])[:wanted])
     fewer = {arm: min(head["patients"][arm], wanted) for arm, wanted in left.items()}
-    short: Head = {**head, "cut": True, "patients": fewer}
+    short: Head = {**head, "patients": fewer}
     atomic_write(path, _bytes(table.filter(keep), short))
     return short
 
@@ -324,7 +324,7 @@ def _content(blocks: Blocks, number: int, run: StudyRun) -> tuple[Head, bytes]:
         "candidates": blocks.size,
         "patients": {arm: len(enrolled.patients) for arm, enrolled in run.enrolled.items()},
         "failures": dict(sorted(reasons.items())),
-        "cut": False,
+        "eligible": {arm: len(enrolled.patients) for arm, enrolled in run.enrolled.items()},
     }
     return head, _bytes(pa.concat_tables(parts).unify_dictionaries(), head)
 
