@@ -186,15 +186,17 @@ def console() -> Console:
 
 
 @contextmanager
-def open_engine(name: str, jobs: int | None) -> Iterator[Engine]:
-    """Yield an engine, and close it."""
+def open_engine(name: str, jobs: int | None, scheduler: str = "threads") -> Iterator[Engine]:
+    """Yield an engine, and close it and what it runs on."""
     from crosstalk.engine import get_engine
+    from crosstalk.engine.scheduler import open_executor
 
-    engine = get_engine(name, jobs=jobs)
-    try:
-        yield engine
-    finally:
-        engine.close()
+    with open_executor(scheduler, jobs) as (executor, width):
+        engine = get_engine(name, jobs=jobs if executor is None else width, executor=executor)
+        try:
+            yield engine
+        finally:
+            engine.close()
 
 
 @contextmanager

@@ -19,6 +19,7 @@ __all__ = [
     "PanelFile",
     "Patient",
     "Quiet",
+    "Scheduler",
     "Seed",
     "VirtualPatients",
     "names_of",
@@ -70,3 +71,11 @@ Jobs = Annotated[
     typer.Option("--jobs", "-j", min=1, help="Threads, one per processor by default; they change no result."),
 ]
 EngineName = Annotated[str, typer.Option("--engine", help="fast, or reference (libRoadRunner, to compare).")]
+Scheduler = Annotated[
+    str,
+    typer.Option(
+        "--scheduler",
+        metavar="threads|processes|dask://HOST:PORT|FILE.json",
+        help="Where it runs; it changes no result.",
+    ),
+]

@@ -26,12 +26,13 @@ def get_engine(name: str = "fast", *, jobs: int | None = None, executor: Executo
         Threads (fast, by default one per processor) or worker processes (reference, by default one); the result does
         not depend on it.
     executor : concurrent.futures.Executor, optional
-        Runs the chunks of the fast engine, on this machine or a cluster; the result does not depend on it.
+        Runs the chunks of the fast engine, ``jobs`` of them side by side, on this machine or a cluster, see
+        `crosstalk.engine.scheduler`; the result does not depend on it.
 
     Raises
     ------
     UsageError
-        On an unknown name, ``jobs < 1``, or an engine that is not installed.
+        On an unknown name, ``jobs < 1``, an engine that is not installed, or an executor for the reference engine.
 
     Examples
     --------
@@ -47,6 +48,8 @@ def get_engine(name: str = "fast", *, jobs: int | None = None, executor: Executo
 
         return FastEngine(jobs=jobs or os.cpu_count() or 1, executor=executor)
     if name == "reference":
+        if executor is not None:
+            raise UsageError("the engine 'reference' has processes of its own; leave out the scheduler, or take 'fast'")
         try:
             from crosstalk.engine.parallel import ReferenceEngine
         except ImportError as error:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +15,7 @@ from crosstalk.engine.chunk import Chunk, simulate_chunk
 from crosstalk.engine.compiled import compile_system
 from crosstalk.engine.document import Unsupported
 from crosstalk.engine.ensemble import Array, Engine, Ensemble, Failure, Problem, SteadyStates, check_rtol
+from crosstalk.engine.scheduler import in_order, pack, run_packed
 from crosstalk.engine.sensitivity import Sensitivities, SensitivityChunk, join, sensitivity_chunk
 from crosstalk.engine.steady import SteadyChunk, join_steady_states, steady_chunk
 
@@ -34,9 +34,10 @@ class FastEngine:
     Parameters
     ----------
     jobs : int
-        Threads.
+        Threads; or how many chunks the executor runs side by side.
     executor : concurrent.futures.Executor, optional
-        Runs the chunks instead of threads here: processes, or a cluster. The result is the same.
+        Runs the chunks instead of threads here: processes, or a cluster. The result is the same. Chunks are packed on
+        the way: most of one is the text of the model, and columns that are alike for all patients.
     """
 
     def __init__(self, jobs: int = 1, executor: Executor | None = None) -> None:
@@ -152,19 +153,10 @@ class FastEngine:
     def _map(self, function: Callable[[_T], _R], pieces: Iterable[_T]) -> Iterator[_R]:
         """Results in order, with a bounded number of chunks under way."""
         if self.executor is not None:
-            yield from _bounded(self.executor, function, pieces, WAITING * max(self.jobs, 8))
+            packed = (pack((function, piece)) for piece in pieces)
+            yield from in_order(self.executor, run_packed, packed, WAITING * self.jobs)
         elif self.jobs == 1:
             yield from map(function, pieces)
         else:
             with ThreadPoolExecutor(self.jobs) as pool:
-                yield from _bounded(pool, function, pieces, WAITING * self.jobs)
-
-
-def _bounded(pool: Executor, function: Callable[[_T], _R], pieces: Iterable[_T], limit: int) -> Iterator[_R]:
-    waiting: deque[Future[_R]] = deque()
-    for piece in pieces:
-        waiting.append(pool.submit(function, piece))
-        if len(waiting) >= limit:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
+                yield from in_order(pool, function, pieces, WAITING * self.jobs)

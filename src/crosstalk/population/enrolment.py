@@ -22,7 +22,7 @@ from crosstalk.population.worlds import Worlds
 from crosstalk.study.protocol import background as background_inputs
 from crosstalk.study.records import Arm, Eligibility, Population, Study
 
-__all__ = ["Enrolled", "arm_population", "enrol", "enrol_everywhere", "true_score", "within"]
+__all__ = ["Enrolled", "arm_population", "enrol", "enrol_all", "enrol_everywhere", "true_score", "within"]
 
 Array = NDArray[np.float64]
 
@@ -257,6 +257,24 @@ def enrol(
         enrolled += len(chosen)
         found.append((candidates.take(chosen), {a: v[chosen] for a, v in measured.items()}, score[chosen]))
     return screening.joined(found, screened)
+
+
+def enrol_all(
+    study: Study,
+    population: Population,
+    model: Model,
+    knowledge: Knowledge,
+    engine: Engine,
+    index: NDArray[np.intp],
+    seed: int,
+    worlds: int | Worlds,
+) -> Enrolled:
+    """Screen the candidates of some numbers, and take all who are eligible; `enrol` takes the first of them."""
+    screening = _Screening(study, population, model, knowledge, engine, seed)
+    candidates, measured, score, keep = screening.screen(index, worlds)
+    chosen = np.flatnonzero(keep)
+    found = [(candidates.take(chosen), {a: v[chosen] for a, v in measured.items()}, score[chosen])]
+    return screening.joined(found, len(index))
 
 
 def enrol_everywhere(

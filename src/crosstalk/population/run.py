@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from crosstalk.engine.ensemble import Engine, Failure, Problem
 from crosstalk.errors import StudyError, UsageError
 from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.model.assembly import Model, assemble
-from crosstalk.population.enrolment import Enrolled, arm_population, enrol, enrol_everywhere, within
+from crosstalk.population.enrolment import Enrolled, arm_population, enrol, enrol_all, enrol_everywhere, within
 from crosstalk.population.latent import patient_uniforms
 from crosstalk.population.measure import noise_table, observable_factor, record_analyte, visit_scores, within_log_sd
 from crosstalk.population.patients import Patients
@@ -23,13 +23,21 @@ from crosstalk.population.worlds import Worlds
 from crosstalk.results import Reported
 from crosstalk.study.counterpart import estimate
 from crosstalk.study.protocol import HOURS_PER_WEEK, earlier_doses
-from crosstalk.study.records import Arm, Eligibility, Result, Study
+from crosstalk.study.records import Arm, Eligibility, Population, Result, Study
 from crosstalk.study.statistics import Statistic
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["StudyRun", "arm_problem", "simulate", "simulate_worlds", "study_model", "variable_of"]
+__all__ = [
+    "StudyRun",
+    "arm_problem",
+    "simulate",
+    "simulate_candidates",
+    "simulate_worlds",
+    "study_model",
+    "variable_of",
+]
 
 Array = NDArray[np.float64]
 
@@ -219,13 +227,54 @@ def simulate(
     """
     if patients < 1:
         raise UsageError(f"patients = {patients}; expected 1 or more")
+
+    def people(population: Population, model: Model, knowledge: Knowledge, engine: Engine) -> Enrolled:
+        return enrol(study, population, model, knowledge, engine, patients, seed, worlds)
+
+    return _simulated(study, people, seed, knowledge, engine, true_daily, circadian)
+
+
+def simulate_candidates(
+    study: Study,
+    index: NDArray[np.intp],
+    *,
+    seed: int = 1,
+    knowledge: Knowledge | None = None,
+    engine: Engine | None = None,
+    worlds: int | Worlds = 0,
+    true_daily: bool = False,
+    circadian: bool = False,
+) -> StudyRun:
+    """Run a study on all who are eligible of the candidates of some numbers; `simulate` takes the first of them.
+
+    Parameters
+    ----------
+    index : array of int
+        Numbers of candidates, increasing.
+    """
+
+    def people(population: Population, model: Model, knowledge: Knowledge, engine: Engine) -> Enrolled:
+        return enrol_all(study, population, model, knowledge, engine, index, seed, worlds)
+
+    return _simulated(study, people, seed, knowledge, engine, true_daily, circadian)
+
+
+def _simulated(
+    study: Study,
+    people: Callable[[Population, Model, Knowledge, Engine], Enrolled],
+    seed: int,
+    knowledge: Knowledge | None,
+    engine: Engine | None,
+    true_daily: bool,
+    circadian: bool,
+) -> StudyRun:
     knowledge, engine = knowledge or load_knowledge(), engine or get_engine()
     model = study_model(study, knowledge)
     groups: dict[str, Enrolled] = {}
     for arm in study.arms:
         population = arm_population(study, arm)
         if population.diagnosis not in groups:
-            groups[population.diagnosis] = enrol(study, population, model, knowledge, engine, patients, seed, worlds)
+            groups[population.diagnosis] = people(population, model, knowledge, engine)
     if circadian:
         model = assemble(model.drugs, knowledge, circadian=True)
     return _run(study, model, groups, knowledge, engine, seed, true_daily)
