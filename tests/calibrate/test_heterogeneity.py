@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from crosstalk.calibrate.heterogeneity import (
+    Heterogeneity,
     heterogeneity_domain,
     learn_heterogeneity,
     spreads,
@@ -111,3 +112,25 @@ def test_it_widens_errors(knowledge: Knowledge) -> None:
     extra = widening(found, targets, knowledge)
     assert np.diag(extra) == pytest.approx(found[0].tau ** 2)
     assert np.diag(targets.widened(extra).covariance) == pytest.approx(0.05**2 + found[0].tau ** 2)
+
+
+def test_shares_and_odds_of_a_marker_differ_between_studies_as_its_mean_does(knowledge: Knowledge) -> None:
+    """A shift of the marker by one SD moves a share beyond a threshold by p (1 - p) logistic SD, odds by one."""
+    share = Result("prevalence", "hsCRP", "drug", "", 0.0, threshold=3.0, value=0.2, se=0.01)
+    odds = replace(share, endpoint="odds-ratio", versus="placebo")
+    level = replace(share, endpoint="level")
+    assert [heterogeneity_domain(r, knowledge) for r in (share, odds, level)] == ["biomarker", "biomarker", ""]
+    for result, value, size in ((share, 0.2, 0.16), (share, 0.02, 0.0196), (odds, 0.4, 1.0)):
+        targets = made(knowledge, [value], 0.01, result)
+        added = widening((Heterogeneity("biomarker", 0.2, 0.1, 0.3, 9),), targets, knowledge)
+        assert np.sqrt(added[0, 0]) == pytest.approx(0.2 * size * np.pi / np.sqrt(3))
+
+
+def test_a_larger_share_goes_with_larger_odds(knowledge: Knowledge) -> None:
+    """What is common to the results of a study has one direction."""
+    share = Result("prevalence", "hsCRP", "drug", "", 0.0, threshold=3.0, value=0.2, se=0.01)
+    results = (share, replace(share, endpoint="odds-ratio", versus="placebo"), replace(share, endpoint="smd"))
+    base = made(knowledge, [0.2], 0.01, share)
+    items = tuple(Target("study0", i, r, 0.2, 0.01, "symptoms") for i, r in enumerate(results))
+    targets = Targets(base.studies, items, np.full(3, 0.2), 0.01**2 * np.eye(3))
+    assert (spreads(targets, knowledge)["biomarker"] > 0).all()

@@ -152,8 +152,8 @@ def calibrate(
 ) -> Calibration:
     """Calibrate the unknowns on all studies of role ``calibrate``.
 
-    Each target lets in the least share of its information with which left-out studies are predicted about as well as
-    at best (`crosstalk.calibrate.learning`), in a few steps.
+    Each target lets in the share of its information with which left-out studies are predicted best
+    (`crosstalk.calibrate.learning`), in a few steps.
 
     Parameters
     ----------

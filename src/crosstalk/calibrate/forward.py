@@ -36,11 +36,12 @@ Progress = Callable[[str, float], None]
 """Told in words what is being done, and which share of the whole is done."""
 
 RTOL = 1e-4
-FEWEST, MOST = 16, 48  # patients of a study in one world
+FEWEST, MOST, MOST_AT_ONCE = 16, 96, 480  # patients of a study in one world; of one without a course
 LEAST, LEAST_REGRESSED = 6, 24  # however quick the look; a regression on a marker needs more
+QUANTILE = 0.9  # of a study's results that shall have no more chance than this:
 CHANCE = 0.2  # largest variance by chance, as a share of the variance of the target's error
 PILOT_SETS, PILOT_WORLDS, PILOT_PATIENTS = 8, 3, 40
-ANCHOR_PATIENTS = 600
+ANCHOR_PATIENTS = 1200
 ANOTHER = 1_000_003  # from the seed of one set of patients to that of the next; also of the halves of a validation
 
 
@@ -184,8 +185,10 @@ def plan_patients(
     chance = np.empty(len(error))
     for study in targets.studies:
         mine = np.array([t.study == study.id for t in targets.items])
-        number = int(np.clip(ceil(np.quantile(wanted[mine], 0.75)), FEWEST, MOST) * scale)
-        regressed = any(t.result.marker is not None for t in targets.of_study(study))
+        own = [t.result for t in targets.of_study(study)]
+        most = MOST if any(r.time_h != 0 for r in own) else MOST_AT_ONCE
+        number = int(np.clip(ceil(np.quantile(wanted[mine], QUANTILE)), FEWEST, most) * scale)
+        regressed = any(r.marker is not None for r in own)
         patients[study.id] = max(number, LEAST_REGRESSED if regressed else LEAST)
         chance[mine] = one[mine] / patients[study.id]
     return Plan(patients, chance)

@@ -20,7 +20,7 @@ from crosstalk.calibrate.covariance import typical_sd
 from crosstalk.calibrate.targets import Target, Targets
 from crosstalk.errors import CalibrationError
 from crosstalk.knowledge.loader import Knowledge
-from crosstalk.study.endpoints import ENDPOINTS
+from crosstalk.study.endpoints import ENDPOINTS, LOGISTIC_SD
 from crosstalk.study.records import Marker, Result
 
 __all__ = [
@@ -55,12 +55,12 @@ class Heterogeneity:
 
 
 def heterogeneity_domain(result: Result, knowledge: Knowledge) -> str:
-    """The domain of a result; empty for those whose spread between patients nobody can say."""
+    """The domain of a result; empty for ratios, levels and the like of markers, whose spread nobody can say."""
     kind = ENDPOINTS[result.endpoint]
     if kind.moderation or result.marker is not None:
         return "moderation"
     if result.of not in knowledge.scales:
-        return "biomarker" if kind.spread == "sd" else ""
+        return "biomarker" if kind.spread in ("sd", "share", "odds") else ""
     return "contrast" if result.versus else "course"
 
 
@@ -150,6 +150,11 @@ def _loading(target: Target, domain: str, knowledge: Knowledge) -> float:
     result = target.result
     if not domain or heterogeneity_domain(result, knowledge) != domain:
         return 0.0
+    if domain == "biomarker":
+        # markers have a direction of their own: a higher level is a larger share beyond a threshold, and larger odds
+        return {"sd": 1.0, "odds": LOGISTIC_SD, "share": LOGISTIC_SD * target.value * (1 - target.value)}[
+            ENDPOINTS[result.endpoint].spread
+        ]
     size = typical_sd(result, knowledge)
     if not np.isfinite(size):
         return 0.0

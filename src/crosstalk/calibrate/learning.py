@@ -1,10 +1,9 @@
-"""How much of each kind of result is let in: the least that predicts left-out studies about as well as at best.
+"""How much of each kind of result is let in: the share with which left-out studies are predicted best.
 
 A model that is wrong somewhere grows surer with every result than it deserves to be. A generalised posterior lets in
 a share of the information only, the learning rate [1]_ [2]_. Here each domain has one, chosen by how well results are
-predicted when their study, and every other of its cohort, is left out: the least that is not worse than the best by
-more than a standard error [3]_. A prediction is the linear update of the own counterparts of the ensemble, so that no
-study is simulated for it.
+predicted when their study, and every other of its cohort, is left out. A prediction is the linear update of the own
+counterparts of the ensemble, so that no study is simulated for it.
 
 References
 ----------
@@ -12,8 +11,6 @@ References
    repairing it. Bayesian Anal 2017. doi:10.1214/17-BA1085
 .. [2] Wu PS, Martin R. A comparison of learning rate selection methods in generalized Bayesian inference. Bayesian
    Anal 2023. doi:10.1214/21-BA1302
-.. [3] The one-standard-error rule: Hastie T, Tibshirani R, Friedman J. The Elements of Statistical Learning, 2nd ed.
-   Springer 2009, chapter 7.10. doi:10.1007/978-0-387-84858-7
 """
 
 from __future__ import annotations
@@ -89,9 +86,8 @@ def learn_rates(
     rates = dict.fromkeys(names, START)
     for _ in range(SWEEPS):
         for name in names:
-            by_rate = {rate: left_out.gains({**rates, name: rate}) for rate in RATES}
-            best = max(by_rate.values(), key=lambda gain: float(gain[left_out.judged].mean()))
-            rates[name] = next(rate for rate, gain in by_rate.items() if not left_out.worse(gain, best))
+            mean = {rate: left_out.gains({**rates, name: rate})[left_out.judged].mean() for rate in RATES}
+            rates[name] = max(RATES, key=mean.__getitem__)
     gains = left_out.gains(rates)
     found = []
     for name in names:
@@ -142,12 +138,6 @@ class _LeftOut:
             )  # fmt: skip
             center[out], spread[out] = moved.mean(axis=0), moved.std(axis=0)
         return self._score(center, spread) - self.prior
-
-    def worse(self, gains: Array, best: Array) -> bool:
-        """Whether results are predicted worse than at best by more than a standard error over cohorts."""
-        lost = np.where(self.judged, best - gains, 0.0)
-        by_cohort = np.array([lost[out].sum() for out in self.cohorts])
-        return bool(by_cohort.sum() > np.sqrt(len(by_cohort)) * by_cohort.std(ddof=1))
 
     def _score(self, center: Array, spread: Array) -> Array:
         sd = np.hypot(spread, self.noise)

@@ -276,8 +276,7 @@ def rates_sentence(calibration: Calibration) -> str:
         for r in sorted(calibration.rates, key=lambda r: -r.rate)
     ]
     return (
-        "The least information was let in with which left-out studies are predicted not worse than at best by more "
-        "than a standard error: "
+        "So much information was let in as predicts left-out studies best: "
         f"{'; '.join(parts)}. In brackets, the log score that left-out results of the kind gain over the prior."
     )
 
