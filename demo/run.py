@@ -1,4 +1,4 @@
-"""The main job on real input: a cohort of ten survey participants, and forecasts of four of them and of two groups.
+"""The main job on real input: a cohort of ten survey participants, forecasts of four and of two groups, the page.
 
 The panels are in ``examples/panels``: adults of NHANES 2017-2018 with depressive symptoms (public domain), and
 published group means, typed with their source.
@@ -11,6 +11,10 @@ from pathlib import Path
 
 from crosstalk import read_panel
 from crosstalk.engine import Engine, get_engine
+from crosstalk.knowledge.loader import load_knowledge
+from crosstalk.page.accuracy import accuracy
+from crosstalk.page.data import collect
+from crosstalk.page.export import page_html
 from crosstalk.panel.reader import one_patient
 from crosstalk.panel.records import Panel, PanelFile
 from crosstalk.provenance import atomic_write
@@ -22,6 +26,7 @@ from crosstalk.twin import assess_cohort, forecast
 ROOT = Path(__file__).resolve().parent.parent
 PANELS = ROOT / "examples" / "panels"
 OUT = ROOT / "demo" / "output"
+PAGE = OUT / "whatif.html"
 SURVEY_PEOPLE = (0, 3, 6, 9)
 """Who of the ten is forecast: from the lowest CRP to the highest."""
 
@@ -37,11 +42,14 @@ def main() -> None:
     cohort(survey, engine)
     for panel in panels:
         tell(panel, engine)
+    page(engine)
     engine.close()
     print(f"\nDone in {time.perf_counter() - started:.0f} s. Reports (open in a browser):")
     for path in sorted(OUT.glob("*.html")):
-        print(f"  {path}")
-    print("The page with files, trials and published results: crosstalk app  (pip install 'crosstalk-mdd[app]')")
+        if path != PAGE:
+            print(f"  {path}")
+    print(f"What if, for any panel: {PAGE}")
+    print("The same with your files, trials and published results: .venv/bin/crosstalk app")
 
 
 def cohort(survey: PanelFile, engine: Engine) -> None:
@@ -62,6 +70,13 @@ def tell(panel: Panel, engine: Engine) -> None:
     seconds = time.perf_counter() - started
     print(f"\n{panel.patient} ({seconds:.0f} s; {result.applicability.level} of what the model knows)")
     print(f"  {result.conclusion}")
+
+
+def page(engine: Engine) -> None:
+    """Write the page that forecasts in the browser."""
+    knowledge = load_knowledge()
+    data = collect(knowledge, engine)
+    atomic_write(PAGE, page_html(data, accuracy=accuracy(data, knowledge, engine).words()))
 
 
 if __name__ == "__main__":

@@ -42,14 +42,23 @@ def load() -> dict[str, attack.Attack]:
     return attack.ATTACKS
 
 
+def better(row: str, former: str | None) -> str:
+    """The row to keep: the new one, unless a former one without a fault is of more tries and the new one found none."""
+    if former is None:
+        return row
+    new, old = ([int(n) for n in re.findall(r" (\d+) (?=\|)", r)] for r in (row, former))  # tried ... faults, seed
+    return former if old[0] > new[0] and not new[3] and not old[3] else row
+
+
 def rewrite(page: str, rows: dict[str, str]) -> str:
-    """The page with these rows; rows of attacks that were not run now stay."""
+    """The page with these rows; rows of attacks that were not run now stay, and so do better ones."""
     before, _, rest = page.partition(START)
     table, _, after = rest.partition(END)
     found = re.findall(r"^\| ([a-z-]+) \|.*$", table, flags=re.MULTILINE)
     lines = dict(zip(found, re.findall(r"^\| [a-z-]+ \|.*$", table, flags=re.MULTILINE), strict=True))
     lines.pop("attack", None)
-    body = HEAD + "\n".join(line for _, line in sorted({**lines, **rows}.items()))
+    lines |= {name: better(row, lines.get(name)) for name, row in rows.items()}
+    body = HEAD + "\n".join(line for _, line in sorted(lines.items()))
     return f"{before}{START}\n\n{body}\n\n{machine()}\n\n{END}{after}"
 
 

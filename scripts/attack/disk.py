@@ -62,10 +62,9 @@ def writes(rng: np.random.Generator, count: int) -> Tally:
 
 @attack("full-disk-runs", "runs where every file, or a file system of its own, is full at a random size", count=200)
 def runs(rng: np.random.Generator, count: int) -> Tally:
-    tally = Tally()
     with TemporaryDirectory() as place:
         base = Path(place)
-        alone = warm(base)
+        alone, tally = warm(base), Tally()
         for number in tally.tries(count):
             name = choose(rng)
             warm_cache, size = bool(rng.random() < 0.6), int(10 ** rng.uniform(3.7, 6.5))

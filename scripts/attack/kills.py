@@ -85,10 +85,9 @@ def keeping(rng: np.random.Generator, count: int) -> Tally:
 
 @attack("kills-in-runs", "runs of six verbs killed at a random moment, then run to the end", count=1000)
 def runs(rng: np.random.Generator, count: int) -> Tally:
-    tally = Tally()
     with TemporaryDirectory() as place:
         base = Path(place)
-        alone, seconds = warm(base), dict.fromkeys(VERBS, 2.0)
+        alone, seconds, tally = warm(base), dict.fromkeys(VERBS, 2.0), Tally()
         for number in tally.tries(count):
             name, folder, cache = choose(rng), base / f"run-{number}", base / f"cache-{number % 5}"
             if rng.random() < 0.05:
@@ -118,10 +117,9 @@ def runs(rng: np.random.Generator, count: int) -> Tally:
 
 @attack("kills-of-processes", "processes with their workers killed at a random moment, then run to the end", count=60)
 def processes(rng: np.random.Generator, count: int) -> Tally:
-    tally = Tally()
     with TemporaryDirectory() as place:
         base = Path(place)
-        alone, seconds = warm(base), dict.fromkeys(VERBS, 20.0)
+        alone, seconds, tally = warm(base), dict.fromkeys(VERBS, 20.0), Tally()
         for number in tally.tries(count):
             name, folder, cache = list(VERBS)[number % len(VERBS)], base / f"run-{number}", base / f"cache-{number % 3}"
             process = launch(name, folder, cache)

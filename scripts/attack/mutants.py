@@ -128,7 +128,8 @@ def compared(clean: dict[Any, Any], found: Any, who: str, name: str, cell: str) 
             return f"{key} was {value} and is {now.get(key)}"
     told = [*found.warnings, *(note for p in found.panels if p.patient == who for note in p.notes)]
     value = now.get((who, name))
-    plain = cell.replace("\ufeff", "").strip()
+    plain = cell.replace("\ufeff", "").strip(" \t\0")  # a workbook cannot hold the last
+    plain = plain.removesuffix(f" {ANALYTES[name]}")
     if value is None:
         same = plain.lower() in ("", "none", "null", "nan")
     else:

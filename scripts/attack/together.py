@@ -92,10 +92,9 @@ def one_pair(rng: np.random.Generator, count: int) -> Tally:
 
 @attack("runs-side-by-side", "two to four runs at once on one new cache, some in one folder", count=200)
 def side_by_side(rng: np.random.Generator, count: int) -> Tally:
-    tally = Tally()
     with TemporaryDirectory() as place:
         base = Path(place)
-        alone, number = warm(base), 0
+        alone, number, tally = warm(base), 0, Tally()
         while tally.tried < count and time.monotonic() < tally.until:
             number += 1
             names = [choose(rng) for _ in range(int(rng.integers(2, 5)))]

@@ -231,6 +231,10 @@ def test_a_model_file_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "b.ant").write_text("A -> B; k1*")
     with pytest.raises(ModelError, match=r"b\.ant: is no valid Antimony"):
         open_model(tmp_path / "b.ant")
+    for name in ("c.xml", "d.SBML"):
+        (tmp_path / name).write_text("not a model")
+        with pytest.raises(ModelError, match="is no XML; expected a model in SBML"):
+            open_model(tmp_path / name)
     with pytest.raises(ModelError, match="no valid SBML"):
         run("<sbml/>", "0:1:1")
 

@@ -91,6 +91,15 @@ def test_external_validation_leaves_the_model_alone(
     ]
 
 
+def test_an_intercept_without_a_decimal_point_is_a_number(
+    trained: tuple[Cohort, Ladder, LockedModel], others: Path
+) -> None:
+    model = trained[2]
+    cohort = read_cohort(others, model.columns(["smoker"]))
+    whole, plain = (apply(replace(model, intercept=n), cohort) for n in (1, 1.0))
+    assert [row.value for row in whole] == [row.value for row in plain]
+
+
 def test_the_training_file_is_no_validation(trained: tuple[Cohort, Ladder, LockedModel]) -> None:
     cohort, _, model = trained
     with pytest.raises(LearnError, match="is the file that the model was made of"):

@@ -256,6 +256,26 @@ def test_names_like_statistics_are_people_among_their_like(tmp_path: Path) -> No
     assert list(values(read(tmp_path, "patient,TNF [pg/mL]\nK1,1.1\nK2,2.2\nSD,0.9\n"))) == ["K1", "K2"]
 
 
+def test_what_stands_below_a_mean_is_no_person(tmp_path: Path) -> None:
+    text = "patient,hsCRP [mg/L]\nA,5.2\nB,4\nMittelwert,4.6\nN,2\nDesv. est.,0.8\n"
+    assert set(values(read(tmp_path, text))) == {"A", "B"}
+    assert "N" in values(read(tmp_path, "patient,hsCRP [mg/L]\nA,5.2\nB,4\nN,2\nMean,3.7\n"))
+
+
+@pytest.mark.parametrize(("name", "told"), [("HAMD", True), ("PHQ", True), ("HAM-D17", False), ("MADRS", False)])
+def test_a_scale_without_its_number_is_told(tmp_path: Path, name: str, told: bool) -> None:
+    (tmp_path / "x.csv").write_text(f"patient,{name},hsCRP [mg/L]\nA,12,2\n", encoding="utf-8")
+    found = read_panel(tmp_path / "x.csv")
+    assert any(f"{name} is taken as" in line for line in found.warnings) == told
+    assert bool(found.panels[0].notes) == told
+
+
+def test_ages_with_accents_and_ids_with_decimals(tmp_path: Path) -> None:
+    assert values(read(tmp_path, "patient,âge,CRP [mg/L]\nA,40,2\n"))["A"]["age"] == ("", 40.0)
+    (tmp_path / "x.csv").write_text("patient,hsCRP [mg/L]\n1.0,5\n1,6\n", encoding="utf-8")
+    assert any("may be one patient's" in line for line in read_panel(tmp_path / "x.csv").warnings)
+
+
 def test_a_row_of_limits_gives_the_limits(tmp_path: Path) -> None:
     wide = read(tmp_path, "patient,TNF [pg/mL],IL-6 [pg/mL]\nK1,0.3,2\nK2,2,0.1\nLLOD,0.6,0.2\nULOQ,100,1.5\n")
     assert values(wide) == {

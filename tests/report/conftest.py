@@ -1,6 +1,9 @@
-"""One small assessment, forecast and simulation that the tests of the reports share."""
+"""One small assessment, forecast and simulation that the tests of the reports share, and a browser to look at pages."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +16,43 @@ from crosstalk.study.schema import read_study
 from crosstalk.twin import assess, forecast
 from crosstalk.twin.records import Assessment, Forecast
 
+from ..axe import faults
+from .browser import MISSING, Browser
+
 NASTY = 'Ann <script>alert("1")</script> & "Co"'
+
+CONTRAST = Path(__file__).with_name("contrast.js").read_text(encoding="utf-8")
+FAULTS = Path(__file__).with_name("faults.js").read_text(encoding="utf-8")
+UNFOLD = "document.querySelectorAll('details').forEach(d => d.open = true)"
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    if MISSING:
+        pytest.skip(MISSING)
+    found = Browser(tmp_path_factory.mktemp("browser"))
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="session")
+def accessible(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], None]:
+    """Assert that a page can be used by everyone: by ear, in the dark, on a telephone, with what is folded opened."""
+    path = tmp_path_factory.mktemp("pages") / "page.html"
+
+    def look(page: str) -> None:
+        path.write_text(page, encoding="utf-8")
+        for width, dark in ((1280, False), (1280, True), (400, False)):
+            browser.open(path, width, dark=dark)
+            browser.run(UNFOLD)
+            assert browser.run("return document.documentElement.scrollWidth") <= width
+            paper = browser.run("return getComputedStyle(document.body).backgroundColor")
+            assert (paper == "rgb(255, 255, 255)") is not dark
+            assert browser.run(FAULTS) == []
+            assert browser.run(CONTRAST) == []
+            assert faults(browser.run) == []
+
+    return look
 
 
 @pytest.fixture(scope="session")

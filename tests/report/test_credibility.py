@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -433,3 +433,7 @@ def test_the_pages_of_the_documentation_are_written_from_it(
     assert make.filled(new, made) == new
     with pytest.raises(KeyError):
         make.filled("<!-- credibility: nothing -->\n<!-- end -->", made)
+
+
+def test_everyone_can_use_the_page(accessible: Callable[[str], None], page: str) -> None:
+    accessible(page)

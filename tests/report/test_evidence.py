@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from xml.etree import ElementTree
 
@@ -94,11 +95,11 @@ def test_labels_do_not_reach_into_the_axis(pooled: Pool) -> None:
 def test_the_page_is_self_contained_and_escaped(pooled: Pool) -> None:
     page = pool_html(pooled)
     assert "<script" not in page
-    assert not re.search(r'(?:src|href)="(?!#)', page)
+    assert not re.search(r'(?:src|href)="(?!#|https://doi\.org/)', page)
     assert "&lt;b&gt;0&lt;/b&gt; &amp; study" in page
     assert "<b>" not in page
     assert page.count("<svg") == 1
-    for words in ("A note.", "has no standard error", "Hartung and Knapp", "ab" * 32, "doi 10.1000/s3", "PyMARE"):
+    for words in ("A note.", "has no standard error", "Hartung and Knapp", "ab" * 32, "doi.org/10.1000/s3", "PyMARE"):
         assert words in page, words
     assert "ncalibrated" not in page
 
@@ -149,3 +150,7 @@ def test_the_check_as_tables() -> None:
     assert findings.rows == (("fail", "DOI", "a.toml:3", "bad"),)
     assert len(check_tables(report, notes=True)[1].rows) == 2
     assert len(check_tables(check_studies(["otte2025"]))) == 1
+
+
+def test_everyone_can_use_the_page(accessible: Callable[[str], None], pooled: Pool) -> None:
+    accessible(pool_html(pooled))

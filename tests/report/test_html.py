@@ -148,7 +148,7 @@ def test_the_page_holds_every_figure_of_the_forecast(pages: dict[str, str], fore
     for item in forecasted.profile:
         assert item.name in page
     assert "&lt; 0.9 pg/mL" in page
-    assert "raised (3 to 10 mg/L)" in page
+    assert "raised (3 to 10 mg/L)" in page.replace("\N{NO-BREAK SPACE}", " ")
     assert forecasted.provenance.model_sha256 in page
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from xml.etree import ElementTree
 
@@ -104,3 +105,7 @@ def test_the_page_holds_the_plots_the_cohorts_and_what_was_left_out(comparison: 
     assert "Uncalibrated" in beside_html(replace(comparison, calibrated=False))
     assert '"verdict": "explained"' in dump(comparison)
     assert '"estimate": null' in dump(comparison)
+
+
+def test_everyone_can_use_the_page(accessible: Callable[[str], None], comparison: Comparison) -> None:
+    accessible(beside_html(comparison))

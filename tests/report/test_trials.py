@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -226,3 +227,7 @@ def test_a_search_is_shown_with_its_front() -> None:
     assert "simulate it again with another seed" in page
     assert "Uncalibrated" in page
     assert front_chart(found[-1:]) == ""
+
+
+def test_everyone_can_use_the_page(accessible: Callable[[str], None], result: TrialResult) -> None:
+    accessible(trial_html(result))

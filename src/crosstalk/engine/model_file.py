@@ -15,6 +15,7 @@ __all__ = ["add_inputs", "open_model"]
 
 
 _OF_TEXT = "\n;="
+_OF_XML = (".xml", ".sbml")
 # how an XML file says in what it is written
 _ENCODING = re.compile(rb"\s*<\?xml[^>]*encoding\s*=\s*[\"']([A-Za-z0-9._-]+)")
 
@@ -52,6 +53,10 @@ def open_model(source: Path | str) -> str:
         raise ModelError(f"{name}: is no text; expected a model in SBML or Antimony")
     if text.lstrip("\ufeff \t\r\n").startswith("<"):
         return text
+    if name.lower().endswith(_OF_XML):
+        raise ModelError(
+            f"{name}: is no XML; expected a model in SBML, which begins with '<', or Antimony in a file .ant"
+        )
     return _from_antimony(name, text)
 
 

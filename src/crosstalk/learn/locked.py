@@ -339,7 +339,7 @@ def apply(model: LockedModel, cohort: Cohort) -> tuple[Applied, ...]:
         if f.kind != "category" and f.name in cohort.categories and f.name != model.training["treated"][0]:
             raise LearnError(f"{cohort.path}: column '{f.name}' holds texts; the model was made of numbers")
     table = _coded(model, cohort)
-    total = np.full(len(cohort), model.intercept)
+    total = np.full(len(cohort), float(model.intercept))
     flags: list[list[str]] = [[] for _ in range(len(cohort))]
     for f in model.features:
         if f.kind == "category" and f.name not in cohort.table:

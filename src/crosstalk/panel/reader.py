@@ -156,7 +156,8 @@ def read_panel(
     warnings += [f"{file}: {reason}; left out: {_listed(places)}" for reason, places in collected.aside.items()]
     warnings += alike(str(file), list(collected.values))
     panels = []
-    for patient_id, measurements in collected.values.items():
+    for patient_id in list(collected.values):
+        measurements = collected.values.pop(patient_id)
         if not measurements and any_given:
             warnings.append(f"{file}: patient {patient_id} has no value at all")
         if differing := disagreements(measurements):
@@ -173,8 +174,9 @@ def read_panel(
         cells, place = kept.get(patient_id, ({}, ""))
         cells = {**cells, **collected.beside.get(patient_id, {})}
         visit = occasions.visits.get(patient_id) or Occasion("", "", None)
+        measurements.update(extra)
         panels.append(
-            Panel(patient_id, {**measurements, **extra}, absent, notes, refused, cells, place, visit.person,
+            Panel(patient_id, measurements, absent, notes, refused, cells, place, visit.person,
                   visit.label, visit.weeks)
         )  # fmt: skip
     sha256 = reading.sha256 or hash_bytes(reading.content)
@@ -411,7 +413,7 @@ def alike(file: str, patients: Sequence[str]) -> list[str]:
     """
     groups: dict[str, list[str]] = {}
     for name in patients:
-        plain = unicodedata.normalize("NFKC", name).casefold()
+        plain = re.sub(r"(?<=\d)\.0+$", "", unicodedata.normalize("NFKC", name).casefold())
         plain = re.sub(r"(?<=\d)[\W_]+(?=\d)", "-", plain)
         plain = re.sub(r"(?<![\d-])0+(?=\d)", "", re.sub(r"[^\w-]|_|(?<!\d)-|-(?!\d)", "", plain))
         groups.setdefault(plain, []).append(name)

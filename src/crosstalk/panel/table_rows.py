@@ -54,6 +54,7 @@ class TableRows:
         self.aside: dict[str, list[str]] = {}  # why rows were left out: names of the rows
         self.limits: dict[tuple[str, str], dict[str, str]] = {}  # lod, lloq, uloq by analyte and unit
         self.maybe: list[Entry] = []  # of rows whose name may be a statistic or initials
+        self.summed = 0  # the first row that is a statistic
         self.counted = 0  # rows whose column id goes up by one
         self.last = 0
 
@@ -191,6 +192,7 @@ class TableRows:
                 if text.lower() not in MISSING:
                     self.limits.setdefault((analyte, unit), {})[kind] = text.lstrip("<> ")
             return self._told("give limits, which are used for the patients", name, number, "no")
+        self.summed = self.summed or number
         return self._told("are statistics, no patients; left out", name, number, "no")
 
     def _told(self, reason: str, name: str, number: int, answer: str) -> str:
@@ -215,12 +217,14 @@ class TableRows:
         people = set()
         for name, kinds in own.items():
             if row_kind(name) != "laboratory":
-                if shapes[_shape(name)] > 2:
+                # N below a row Mean is no person, though others have a letter for their name
+                below = self.summed and all(_row(e.place) > self.summed for e in self.maybe if e.patient == name)
+                if shapes[_shape(name)] > 2 and not below:
                     people.add(name)
             elif kinds != {"laboratory"}:
                 people.add(name)
         for name, place in dict.fromkeys((e.patient, e.place) for e in self.maybe):
-            number = int(place.rpartition(" ")[2])
+            number = _row(place)
             if row_kind(name) == "laboratory":
                 reason = (
                     "have the names of samples of a laboratory and are read as people, since they have an age or a "
@@ -252,6 +256,10 @@ class TableRows:
                 )  # fmt: skip
             found.append(entry)
         return found
+
+
+def _row(place: str) -> int:
+    return int(place.rpartition(" ")[2])
 
 
 def _shape(name: str) -> str:

@@ -54,6 +54,8 @@ MALE = {
 }
 ANOTHER = {"inulin"}  # quantities whose names are a letter away from an analyte's
 HINTED = 20  # unknown names that are searched for alike ones; more are never shown
+OFTEN = 5  # characters of a cell that is likely to stand in a file many times
+_NUMBER = re.compile(r"\d+$")
 YES = {"yes", "y", "true", "1"}
 QUALITY: dict[str, Quality] = {
     **dict.fromkeys(("", "ok", "pass", "passed", "good"), ""),
@@ -206,8 +208,11 @@ class Interpreter:
         quality, remarks = self._quality(entry, cell)
         # a line with an intercept shrinks relative errors
         share = 1 - intercept / value if value > 0 else 1.0
+        if analyte.kind == "scale" and (items := _NUMBER.search(analyte.id)) and not re.search(r"\d", entry.analyte):
+            self.assume(f"{shown(entry.analyte)} is taken as {analyte.id}, with {items[0]} items", entry, analyte)
+        given = f"{text} {entry.unit}" if entry.unit else text
         return Measurement(
-            analyte.id, value, censored, f"{text} {entry.unit}" if entry.unit else text, entry.place,
+            analyte.id, value, censored, intern(given) if len(text) <= OFTEN else given, entry.place,
             self._specimen(analyte, entry) if entry.specimen or analyte.id in FED else "",
             entry.method, time, lod, upper, self._log_sd(entry, share, analyte), quality, remarks,
         )  # fmt: skip

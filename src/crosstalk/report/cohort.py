@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,6 @@ from crosstalk.twin.cohort_records import (
     CohortAssessment,
     Distribution,
     MissingPattern,
-    Stratum,
 )
 from crosstalk.twin.records import Interval
 
@@ -85,7 +84,7 @@ def cohort_tables(result: CohortAssessment) -> tuple[Table, ...]:
                 for s in result.scores
             ),
         ),
-        *_strata_table(result.strata),
+        *_strata_table(result),
         Table("Symptom scales", ("patients", "scale", "n", "mean (SD)", "median"), tuple(_scale_rows(result))),
         Table(
             "Missing values",
@@ -143,11 +142,13 @@ def pattern_text(m: MissingPattern) -> str:
     return names + (f" and {len(m.missing) - 8} more" if len(m.missing) > 8 else "") or "none"
 
 
-def _strata_table(strata: Sequence[Stratum]) -> tuple[Table, ...]:
+def _strata_table(result: CohortAssessment) -> tuple[Table, ...]:
+    strata = result.strata
     if not strata:
         return ()
     ids = list(strata[0].scores)
-    columns = ("CRP [mg/L]", "patients", "scored", *(i.replace("_", " ") for i in ids))
+    names = {s.id: s.name for s in result.scores}
+    columns = ("CRP [mg/L]", "patients", "scored", *(names[i] for i in ids))
     rows = tuple((s.label, str(s.n), str(s.scored), *(_median(s.scores[i]) for i in ids)) for s in strata)
     return (Table("Strata of C-reactive protein (median of the patients' mean scores)", columns, rows),)
 
@@ -234,7 +235,9 @@ def position_chart(result: CohortAssessment) -> str:
 
 
 def completeness_chart(result: CohortAssessment) -> str:
-    """Share of patients whose value is a number, censored, failed or missing, for each analyte."""
+    """Share of patients whose value is a number, censored, failed or missing, for each analyte; empty if all are."""
+    if all(a.n - a.left - a.right - a.interval == len(result) for a in result.analytes):
+        return ""
     items = result.analytes[::-1]
     figure, (axis,) = new_figure(0.9 + 0.2 * len(items))
     n = len(result)

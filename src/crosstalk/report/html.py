@@ -26,6 +26,7 @@ __all__ = ["assessment_html", "forecast_html", "page", "pool_html", "simulation_
 TEMPLATES = Path(__file__).parent / "templates"
 CONTENTS = "<!-- contents -->"  # where the list of contents stands; after the first section where it is nowhere
 SHORT = 40  # letters up to which a cell that begins with a number is set as one
+FIRST = "In short"  # stands right above the contents
 LONG = 6  # headings from which on a page has a list of contents
 
 
@@ -143,7 +144,7 @@ def with_contents(text: str) -> str:
     text = re.sub(r"<h2>(.*?)</h2>", anchored, text, flags=re.DOTALL)
     if len(found) < LONG:
         return text
-    items = "".join(f'<li><a href="#{name}">{words}</a></li>' for name, words in found)
+    items = "".join(f'<li><a href="#{name}">{words}</a></li>' for name, words in found if words != FIRST)
     end = CONTENTS if CONTENTS in text else "</section>"
     first, _, rest = text.partition(end)
     kept = "" if end == CONTENTS else end
@@ -198,6 +199,7 @@ def _unbroken(text: str) -> str:
 
 
 def _broken(text: str) -> str:
-    """Minus signs before numbers; no line break within a number with its interval."""
+    """Minus signs before numbers, signs of comparison; no line break within a number with its interval."""
     text = re.sub(r"(?<![\w-])-(?=[\d.])", "\N{MINUS SIGN}", text)
+    text = text.replace(">= ", "\N{GREATER-THAN OR EQUAL TO} ").replace("<= ", "\N{LESS-THAN OR EQUAL TO} ")
     return re.sub(r"\([^()]{1,24}\)", lambda m: m[0].replace(" ", "\N{NO-BREAK SPACE}"), text)

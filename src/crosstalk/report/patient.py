@@ -21,8 +21,8 @@ from crosstalk.report.words import (
     roles_text,
 )
 from crosstalk.twin.clinical import bands_of, severity
-from crosstalk.twin.records import Assessment, Forecast, MechanismScore, ProfileItem, RegimenForecast
-from crosstalk.twin.sentences import NOT_TOLD, listed, next_assay_words, useful
+from crosstalk.twin.records import Assessment, Forecast, Interval, MechanismScore, ProfileItem, RegimenForecast
+from crosstalk.twin.sentences import INFORMED, NOT_TOLD, listed, next_assay_words, useful
 
 __all__ = [
     "Line",
@@ -53,7 +53,7 @@ def summary(result: Assessment | Forecast) -> tuple[Line, ...]:
     lines = [
         Line("Who", (_who(result.profile, forecast),), "panel"),
         Line("Measured", _measured(result.profile), "panel"),
-        Line("Inferred", _inferred(result.mechanisms), "mechanisms"),
+        Line("Inferred", _inferred(result), "mechanisms"),
         Line("Known to the model", (result.applicability.message,), "applicability"),
     ]
     if forecast is not None:
@@ -96,19 +96,31 @@ def _who(profile: Sequence[ProfileItem], forecast: Forecast | None) -> str:
 
 
 def _measured(profile: Sequence[ProfileItem]) -> tuple[str, ...]:
-    found = [
-        f"{p.name} {measured_text(p)}: {p.stratum.partition(': ')[2]} ({p.stratum.partition(': ')[0]})."
-        for p in profile
-        if p.stratum
-    ]
-    other = [p for p in profile if p.use == "fitted" and not p.stratum]
-    outside = [p for p in other if p.position in ("below", "above")]
-    if outside:
-        found.append(f"Outside its range: {listed([f'{p.name} ({p.position})' for p in outside])}.")
-    rest = [p.analyte for p in other if p not in outside]
-    if rest:
-        found.append(f"Compared with the model too: {listed(rest)}.")
+    """Clinical strata first, then where the values lie among people alike; what is only shown if it lies outside."""
+    values = [p for p in profile if p.use in ("fitted", "shown") or p.stratum]
+    found = []
+    for p in values:
+        if p.stratum:
+            limits, _, words = p.stratum.partition(": ")
+            among = f"; {place_text(p).partition('; ')[2]}" if p.percentile is not None else ""
+            found.append(f"{p.name} {measured_text(p)}: {words} ({limits}){among}.")
+    others = [p for p in values if not p.stratum]
+    for position, words in (("above", "Above the range of people alike"), ("below", "Below the range of people alike")):
+        outside = [_placed(p) for p in others if p.position == position]
+        found += [f"{words}: {listed(outside)}."] if outside else []
+    fitted = [p for p in others if p.use == "fitted"]
+    for position, words in (
+        ("within", "Within the range of people alike"),
+        ("unknown", "Without a range that fits"),
+    ):
+        inside = [_placed(p) for p in fitted if p.position == position]
+        found += [f"{words}: {listed(inside)}."] if inside else []
     return tuple(found) or ("No laboratory value that the model predicts.",)
+
+
+def _placed(p: ProfileItem) -> str:
+    percentile = "" if p.percentile is None else f" (percentile {p.percentile:.0f})"
+    return f"{p.analyte} {measured_text(p)}{percentile}"
 
 
 def _not_used(result: Assessment | Forecast) -> tuple[str, ...]:
@@ -128,12 +140,30 @@ def _not_used(result: Assessment | Forecast) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _inferred(scores: Sequence[MechanismScore]) -> tuple[str, ...]:
-    told = [f"{m.name}: {m.reading}." for m in scores if not m.reading.startswith(NOT_TOLD)]
-    untold = [m.name for m in scores if m.reading.startswith(NOT_TOLD)]
-    if untold:
-        told.append(f"Not told by this panel: {listed(untold)}.")
+def _inferred(result: Assessment | Forecast) -> tuple[str, ...]:
+    """What the panel tells; then what it narrows, what covariates alone suggest, and what stays the population's."""
+    told, narrowed, suggested, open_ = [], [], [], []
+    for m in result.mechanisms:
+        if not m.reading.startswith(NOT_TOLD):
+            told.append(f"{m.name}: {m.reading}.")
+        elif m.told_by_panel >= INFORMED:
+            narrowed.append(f"{m.name} {_ends(m, m.unit)}")
+        elif m.by_covariates is not None and m.told_by_covariates >= INFORMED:
+            suggested.append(f"{m.name} {_ends(m.by_covariates, m.unit)}")
+        else:
+            open_.append(m.name)
+    names = [p.analyte for p in result.profile if p.use in ("covariate", "related") and p.analyte != "sex"]
+    if narrowed:
+        told.append(f"Narrowed by laboratory values, yet {NOT_TOLD} (90 %): {listed(narrowed)}.")
+    if suggested:
+        told.append(f"Suggested by {listed(names)} alone, {NOT_TOLD} (90 %): {listed(suggested)}.")
+    if open_:
+        told.append(f"{NOT_TOLD.capitalize()}: {listed(open_)}.")
     return tuple(told)
+
+
+def _ends(found: Interval | MechanismScore, unit: str) -> str:
+    return f"{number(found.lo90)} to {number(found.hi90)} {unit.replace('healthy', 'health')}"
 
 
 def facts_table(profile: Sequence[ProfileItem]) -> Table:

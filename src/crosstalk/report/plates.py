@@ -77,7 +77,7 @@ def plates_html(report: PlateReport) -> str:
         for i, plate in enumerate(report.plates)
     )
     names = ", ".join(p.plate for p in report.plates)
-    title = f"Quality of {'plates' if len(pages) > 1 else 'plate'} {names}"
+    title = f"Quality of {'plates' if len(pages) > 1 else 'a plate'}: {names}"
     return page("plates", title=title, r=report, lines=plate_lines(report), pages=pages)
 
 

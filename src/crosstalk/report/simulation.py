@@ -164,6 +164,5 @@ def observed_points(simulation: Simulation, variable: str) -> tuple[tuple[str, f
 def _stratum(limits: Eligibility | None) -> str:
     if limits is None:
         return ""
-    low = "" if limits.min is None else f"{limits.min:g} <= "
-    high = "" if limits.max is None else f" < {limits.max:g}"
-    return f"{low}{limits.analyte}{high} {limits.unit}"
+    ends = [f"{sign} {end:g}" for sign, end in ((">=", limits.min), ("<", limits.max)) if end is not None]
+    return f"{limits.analyte} {' and '.join(ends)} {limits.unit}"

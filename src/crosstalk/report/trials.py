@@ -303,7 +303,7 @@ def search_table(candidates: Sequence[Candidate]) -> Table:
         rows.append(
             (
                 "front" if c.front else "", c.arm, f"{c.dose:g}", "" if c.cutoff is None else f"{c.cutoff:g}", str(c.n),
-                f"{c.week:g}", c.note or _percent(c.power), number(c.screened.value),
+                f"{c.week:g}", c.note or _percent(c.power), f"{c.screened.value:.0f}",
                 "" if c.cost is None else f"{c.cost:,.0f}",
             )
         )  # fmt: skip

@@ -168,7 +168,8 @@ class TrialResult(Reported):
             f"with a standard error of {first.standard_error:.2f} in a trial.",
             f"Power {_share(first.power)} in the typical world; probability of success "
             f"{_share(self.assurance.probability)} with knowledge as uncertain as it is.",
-            f"{self.funnel['screened'].value:.0f} are screened for {self.randomised.value:.0f} randomised.",
+            f"On average {self.funnel['screened'].value:.0f} are screened and {self.randomised.value:.0f} randomised"
+            f"{', since some trials end early' if self.looks else ''}.",
         ]
         if isfinite(first.type_i_error.value):
             lines.append(f"Type I error {_share(first.type_i_error)}.")

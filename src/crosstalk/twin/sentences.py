@@ -39,6 +39,7 @@ MEANINGFUL = 0.02
 # expected fall of the variance from which on a further assay is named (assumed)
 USEFUL = 0.005
 NOT_TOLD = "not told by this panel"
+NOT_BETTER = "not better; how much worse is open"
 
 
 def side(found: Interval, band: tuple[float, float]) -> Side:
@@ -115,7 +116,7 @@ def verdict(versus: Interval, scale: Scale, *, reference: bool = False) -> str:
     if versus.hi90 < 0:
         return "not worse; how much better is open"
     if versus.lo90 > 0:
-        return "not better; how much worse is open"
+        return NOT_BETTER
     return "no evidence of a difference"
 
 
@@ -142,6 +143,9 @@ def conclude(regimens: Sequence[RegimenForecast], reference: RegimenForecast, sc
         )
     if worse:
         found.append(f"Estimated worse: {listed([r.name for r in worse])}.")
+    unsure = [r.name for r in others if r.verdict == NOT_BETTER]
+    if unsure:
+        found.append(f"Not better, and how much worse is open: {listed(unsure)}.")
     return " ".join(found)
 
 

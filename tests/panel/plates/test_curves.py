@@ -316,3 +316,9 @@ def test_real_dilution_series_are_given_back(shared_data: Path) -> None:
         assert all(lv.accepted for lv in curve.levels)
         assert (curve.uloq, curve.lloq) == (500.0, 1000 / 2.0**11)
         assert curve.sigma < 0.06
+
+
+@pytest.mark.parametrize("signal", [1e300, 1e13, math.inf])
+def test_a_signal_that_no_instrument_gives_is_refused(signal: float) -> None:
+    with pytest.raises(PanelError, match="expected numbers up to 1e"):
+        fit_curve(wells(X, [signal, *Y[1:]]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import defaultdict
 from dataclasses import replace
 from math import fsum
@@ -17,6 +18,7 @@ from crosstalk.errors import PanelError
 from crosstalk.panel.plates.files import read_plates
 from crosstalk.panel.plates.msd import plates, read, recognises
 from crosstalk.panel.plates.wells import EXCLUDED, Plate, Well, well_name
+from crosstalk.panel.reader import read_panel
 from crosstalk.panel.text import number
 
 COLUMNS = [
@@ -560,3 +562,12 @@ def test_every_real_file_is_recognised_and_read(shared_data: Path) -> None:
         reading = read(file)
         assert not reading.entries
         assert reading.warnings or reading.problems or file.name == "msd_workbench_test_1.csv"
+
+
+def test_a_long_cell_takes_no_time(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("patient,hsCRP [mg/L]\nA," + "x" * 40_000 + "\n", encoding="utf-8")
+    begun = time.process_time()
+    with pytest.raises(PanelError, match="40000 characters"):
+        read_panel(path)
+    assert time.process_time() - begun < 3

@@ -40,6 +40,7 @@ LEVELS_5PL = 6  # ICH M10 asks for six levels above zero; fewer cannot tell asym
 P_ASYMMETRY = 0.05  # F test of the fifth parameter: assumed, the usual level
 BOUNDS_SLOPE = (0.1, 10.0)  # assumed: steeper or flatter is no immunoassay
 BOUNDS_ASYMMETRY = (0.05, 20.0)  # assumed
+LARGEST = 1e12  # of a concentration or a signal: a gram in a millilitre has as many picograms
 ROUNDS = 100  # of reweighting
 STARTS = 5  # of those that lie nearest to the data
 
@@ -85,10 +86,10 @@ def fit_curve(
     ('4PL', 300, 1.0, 4096.0)
     """
     for s in standards:
-        if not (math.isfinite(s.expected) and s.expected >= 0 and math.isfinite(s.signal)):
+        if not (0 <= s.expected <= LARGEST and abs(s.signal) <= LARGEST):
             raise PanelError(
                 f"{s.place or s.label}: standard with expected concentration {s.expected:g} and signal {s.signal:g}; "
-                "expected numbers, the concentration 0 or more"
+                f"expected numbers up to {LARGEST:g}, the concentration 0 or more"
             )
     kept, suspects = break_series(standards) if judge_series else (list(standards), [])
     x = np.array([s.expected for s in kept])

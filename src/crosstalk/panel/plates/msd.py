@@ -47,6 +47,7 @@ CODES: Mapping[str, Role] = {"S": "standard", "C": "control", "B": "blank", "U":
 IN_RANGE = {"", "in detection range", "in range"}
 UNCUT = 2**31  # width of a row of a sheet, which cannot be cut off
 LOOK = 60  # rows in which the header of a table must stand
+LONGEST = 200  # characters of a title; patterns search longer texts for seconds
 _UNIT = re.compile(r"(.*?)\s*[\[(]?\s*([A-Za-zµμ]+/[A-Za-zµμ]+)\s*[\])]?$")
 _CODE = re.compile(r"([SCBU])\d{3}")
 _TITLE = re.compile(r"(unknown|standard|control|calibrator|blank|sample)s?\s*:\s*(.+)", re.IGNORECASE)
@@ -186,6 +187,8 @@ def _trimmed(cells: list[str]) -> list[str]:
 
 def _column(title: str) -> tuple[str, str]:
     """The field that a column holds and the unit in its title, if any."""
+    if len(title) > LONGEST:
+        return "", ""
     clean = re.sub(r"\s+", " ", title).strip().lower()
     for name, titles in COLUMNS.items():
         if clean in titles:
