@@ -1,4 +1,4 @@
-"""A package beside Crosstalk brings a drug, a regimen, a study, an analyte and a format, without a change here."""
+"""A package beside Crosstalk brings a drug, a regimen, a study, an analyte, a format and an analysis of trials."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import pytest
 
 import crosstalk
 from crosstalk.errors import PanelError
-from crosstalk.extensions import FORMATS, KNOWLEDGE, brought
+from crosstalk.extensions import ANALYSES, FORMATS, KNOWLEDGE, brought
 from crosstalk.knowledge.loader import load_knowledge
 from crosstalk.panel.registry import formats, recognise
+from crosstalk.study.methods import analysis_methods
 
 EXTENSION = Path(__file__).parents[1] / "examples" / "extension"
 POINTS = """\
@@ -22,6 +23,9 @@ example = crosstalk_example:KNOWLEDGE
 
 [crosstalk.formats]
 letter = crosstalk_example.letter:FORMATS
+
+[crosstalk.analyses]
+medians = crosstalk_example.medians:ANALYSES
 """
 
 
@@ -53,6 +57,27 @@ def test_its_drug_study_analyte_and_format_are_known() -> None:
     assert (found["hsCRP"].value, found["IL-6"].censored, found["GlycA"].value) == (5.2, "left", 410.0)
 
 
+def trial_by_medians(folder: Path) -> Path:
+    """A trial of the examples whose first analysis is the package's."""
+    text = (EXTENSION.parent / "trials" / "minocycline_crp3.toml").read_text(encoding="utf-8")
+    path = folder / "by_medians.toml"
+    path.write_text(text.replace('method = "mmrm"', 'method = "medians"', 1), encoding="utf-8")
+    return path
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_trial_is_analysed_by_its_method(tmp_path: Path) -> None:
+    result = crosstalk.run_trial(trial_by_medians(tmp_path), replicates=4, worlds=2, jobs=1, seed=1)
+    primary = next(a for a in result.analyses if a.id == "primary")
+    assert primary.method == "medians"
+    assert abs(primary.truth) < 10  # points of the scale
+
+
+def test_without_it_its_analysis_is_unknown(tmp_path: Path) -> None:
+    with pytest.raises(crosstalk.CrosstalkError, match="received 'medians', expected 'mmrm'"):
+        crosstalk.read_study(trial_by_medians(tmp_path))
+
+
 def test_without_it_nothing_of_it_is_known() -> None:
     assert "example-anti-il6" not in load_knowledge().drugs
     assert "letter" not in {f.id for f in formats()}
@@ -67,6 +92,7 @@ def test_the_file_of_its_project_names_what_the_test_installs() -> None:
     project = tomllib.loads((EXTENSION / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["entry-points"] == {
         KNOWLEDGE: {"example": "crosstalk_example:KNOWLEDGE"}, FORMATS: {"letter": "crosstalk_example.letter:FORMATS"},
+        ANALYSES: {"medians": "crosstalk_example.medians:ANALYSES"},
     }  # fmt: skip
     assert [who for who, _ in brought(KNOWLEDGE)] == ["crosstalk-example: example"]
 
@@ -78,12 +104,14 @@ def test_the_file_of_its_project_names_what_the_test_installs() -> None:
         ("[crosstalk.formats]\nx = crosstalk.errors:__all__\n", "brings a str; expected"),
         ("[crosstalk.formats]\nx = crosstalk.panel.formats.synthea:FORMATS\n", "which Crosstalk has"),
         ("[crosstalk.knowledge]\nx = crosstalk.errors:UsageError\n", "expected the path of a folder"),
+        ("[crosstalk.analyses]\nx = crosstalk.errors:__all__\n", "brings a list; expected a mapping"),
+        ("[crosstalk.analyses]\nx = crosstalk.study.methods:METHODS\n", "analysis 'ancova', whose name is taken"),
     ],
 )
 def test_a_broken_package_is_named(points: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(tmp_path, monkeypatch, points, "broken")
     with pytest.raises(crosstalk.CrosstalkError, match=words):
-        (formats(), load_knowledge())
+        (formats(), load_knowledge(), analysis_methods())
 
 
 @pytest.mark.slow

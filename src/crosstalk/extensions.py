@@ -1,7 +1,8 @@
-"""What other installed packages bring: folders of knowledge, and formats of files, by entry points.
+"""What other installed packages bring: folders of knowledge, formats of files and analyses of trials, by entry points.
 
 A package names them in its ``pyproject.toml``: in the group ``crosstalk.knowledge`` the path of a folder as
-``load_knowledge`` takes it, in ``crosstalk.formats`` a sequence of `crosstalk.panel.registry.Format`.
+``load_knowledge`` takes it, in ``crosstalk.formats`` a sequence of `crosstalk.panel.registry.Format`, in
+``crosstalk.analyses`` a mapping of names to `crosstalk.study.methods.AnalysisMethod`.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from typing import Literal
 
 from crosstalk.errors import UsageError
 
-__all__ = ["FORMATS", "KNOWLEDGE", "brought"]
+__all__ = ["ANALYSES", "FORMATS", "KNOWLEDGE", "brought"]
 
-Group = Literal["crosstalk.knowledge", "crosstalk.formats"]
+Group = Literal["crosstalk.knowledge", "crosstalk.formats", "crosstalk.analyses"]
 KNOWLEDGE: Group = "crosstalk.knowledge"
 FORMATS: Group = "crosstalk.formats"
+ANALYSES: Group = "crosstalk.analyses"
 
 
 def brought(group: Group) -> tuple[tuple[str, object], ...]:

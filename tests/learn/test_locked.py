@@ -95,7 +95,7 @@ def test_an_intercept_without_a_decimal_point_is_a_number(
     trained: tuple[Cohort, Ladder, LockedModel], others: Path
 ) -> None:
     model = trained[2]
-    cohort = read_patients(others, model.columns(["smoker"]))
+    cohort = read_cohort(others, model.columns(["smoker"]))
     whole, plain = (apply(replace(model, intercept=n), cohort) for n in (1, 1.0))
     assert [row.value for row in whole] == [row.value for row in plain]
 

@@ -10,7 +10,7 @@ from crosstalk.knowledge.loader import Knowledge
 from crosstalk.study.checks import KeyPath, eligibility, fail, find
 from crosstalk.study.design import Analysis, Assumed, Conduct, Costs, Crossover, Design, Interim, LeadIn, Stratum
 from crosstalk.study.design_tables import TrialTable
-from crosstalk.study.methods import METHODS
+from crosstalk.study.methods import analysis_method
 from crosstalk.study.protocol import HOURS_PER_WEEK
 from crosstalk.study.records import Arm, Eligibility, Population
 from crosstalk.study.tables import EligibleTable
@@ -279,7 +279,7 @@ def _analysis(
         fail((*path, "versus"), f"received {versus!r}, the arm itself; name the arm that it is compared with")
     time_h = entry.week * HOURS_PER_WEEK
     _check_week(table, time_h, visits_h, (*path, "week"))
-    method = METHODS[entry.method]
+    method = analysis_method(entry.method)
     if method.crossover != (table.design == "crossover"):
         fail((*path, "method"), f"received {entry.method!r} in a {table.design} design; take the method that fits")
     if (entry.part != "all" or method.by_marker) and table.marker is None:

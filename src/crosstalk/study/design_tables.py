@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from crosstalk.limits import ARMS, PATIENTS, WEEKS
 from crosstalk.study.design import DesignKind, Estimand, Part
-from crosstalk.study.methods import METHODS
+from crosstalk.study.methods import analysis_methods
 
 __all__ = ["TRIAL_ALLOWED", "TrialTable"]
 
@@ -24,10 +24,11 @@ Week = Annotated[float, Field(gt=0, le=WEEKS, allow_inf_nan=False)]
 
 
 def _known_method(name: str) -> str:
-    if name not in METHODS:
-        near = difflib.get_close_matches(name, METHODS, n=2)
+    methods = analysis_methods()
+    if name not in methods:
+        near = difflib.get_close_matches(name, methods, n=2)
         hint = f"did you mean {' or '.join(near)}?" if near else "correct the value"
-        raise ValueError(f"received {name!r}, expected {', '.join(map(repr, METHODS))}; {hint}")
+        raise ValueError(f"received {name!r}, expected {', '.join(map(repr, methods))}; {hint}")
     return name
 
 

@@ -1,18 +1,19 @@
 """The analyses that a trial can be given, as one table.
 
 What each is called, what its estimate says, how it is computed from a trial, and what it would find if the trial were
-endless. To add one is to add an entry of `METHODS`.
+endless. To add one is to add an entry of `METHODS`, or to bring it by a package (`crosstalk.extensions`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crosstalk.errors import UsageError, check_option
+from crosstalk.extensions import ANALYSES, brought
 from crosstalk.knowledge.records import Scale
 from crosstalk.statistics.comparisons import ancova, interaction, marginal_risk_difference, risk_difference, subgroups
 from crosstalk.statistics.estimates import Estimate
@@ -20,7 +21,7 @@ from crosstalk.statistics.mmrm import mmrm
 from crosstalk.statistics.responders import Missing, remission, response, time_to_remission
 from crosstalk.statistics.survival import hazard_ratio
 
-__all__ = ["METHODS", "AnalysisMethod", "Compared", "Potential", "analysis_method"]
+__all__ = ["METHODS", "AnalysisMethod", "Compared", "Potential", "analysis_method", "analysis_methods"]
 
 Array = NDArray[np.float64]
 
@@ -156,8 +157,27 @@ def analysis_method(name: str) -> AnalysisMethod:
     UsageError
         With the choices, if it is unknown.
     """
-    check_option("analysis method", name, tuple(METHODS))
-    return METHODS[name]
+    methods = analysis_methods()
+    check_option("analysis method", name, tuple(methods))
+    return methods[name]
+
+
+def analysis_methods() -> dict[str, AnalysisMethod]:
+    """Every method by its name: those of `METHODS`, and those that installed packages bring.
+
+    Raises
+    ------
+    UsageError
+        If a package brings something else than methods, or a name that is taken.
+    """
+    methods = dict(METHODS)
+    for who, more in brought(ANALYSES):
+        if not isinstance(more, Mapping) or not all(isinstance(m, AnalysisMethod) for m in more.values()):
+            raise UsageError(f"{who}: brings a {type(more).__name__}; expected a mapping of names to AnalysisMethod")
+        if taken := sorted(methods.keys() & more.keys()):
+            raise UsageError(f"{who}: brings the analysis '{taken[0]}', whose name is taken; rename or uninstall")
+        methods |= more
+    return methods
 
 
 def _score(scores: Array, at: int, scale: Scale) -> Array:
