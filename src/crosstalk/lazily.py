@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+import warnings
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -14,7 +15,7 @@ from crosstalk.extras import missing
 __all__ = ["lazily"]
 
 
-def lazily(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+def lazily(package: str, *, moved_to: str = "") -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
     """Make the ``__getattr__``, the ``__dir__`` and the ``__all__`` of a package.
 
     Its public names are those that its ``__init__.py`` imports for type checkers, ``from home import name as name``
@@ -24,6 +25,8 @@ def lazily(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]],
     ----------
     package : str
         ``__name__`` of the package.
+    moved_to : str
+        Package that public names of this one have moved to. They are still found here, with a warning.
 
     Examples
     --------
@@ -43,6 +46,9 @@ def lazily(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]],
 
     def find(name: str) -> Any:
         if name not in homes:
+            if moved_to and name in import_module(moved_to).__all__:
+                warnings.warn(f"{name} has moved to {moved_to}", DeprecationWarning, stacklevel=2)
+                return getattr(import_module(moved_to), name)
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         try:
             return getattr(import_module(homes[name]), name)

@@ -29,4 +29,4 @@ if TYPE_CHECKING:
     from crosstalk.learn.panel_transformer import PanelTransformer as PanelTransformer
     from crosstalk.learn.preparation import LogFloor as LogFloor
 
-__getattr__, __dir__, __all__ = lazily(__name__)
+__getattr__, __dir__, __all__ = lazily(__name__, moved_to="crosstalk.statistics")

@@ -260,6 +260,9 @@ def header_of(path: str | Path) -> tuple[str, ...]:
     return read_cells(Path(path))[1].columns
 
 
+read_patients = read_cohort  # its name in scripts that were written before
+
+
 def _kept(table: pd.DataFrame, names: list[str]) -> tuple[str, ...]:
     return tuple(c for c in names if c in table)
 

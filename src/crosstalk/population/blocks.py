@@ -175,7 +175,9 @@ def simulate_to(
     mine, parts = part
     if patients < 1 or not 1 <= mine <= parts:
         raise UsageError(f"{patients} patients, part {mine}/{parts}; expected 1 or more, and a part from 1 to {parts}")
-    there = {number: head for number, head in _there(folder, blocks.key).items() if head["patients"] == head["eligible"]}
+    there = {
+        number: head for number, head in _there(folder, blocks.key).items() if head["patients"] == head["eligible"]
+    }
     share = patients if parts == 1 else ceil((patients + MARGIN * sqrt(patients)) / parts)
     have = dict.fromkeys(blocks.arms, 0)
     knowledge = knowledge or load_knowledge()

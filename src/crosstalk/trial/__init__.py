@@ -28,4 +28,4 @@ if TYPE_CHECKING:
     from crosstalk.trial.search import optimise as optimise
     from crosstalk.trial.search import pareto as pareto
 
-__getattr__, __dir__, __all__ = lazily(__name__)
+__getattr__, __dir__, __all__ = lazily(__name__, moved_to="crosstalk.statistics")
