@@ -107,5 +107,5 @@ def test_a_mechanism_is_an_antimony_file(copy: Path) -> None:
     for name, model in (("before", before), ("after", after)):
         steady = get_engine().steady_state(Problem(model.sbml, 1, {"fI": np.array([2.0])}))
         values = dict(zip(steady.states, steady.values[0], strict=True))
-        found[name] = values["CRP"] / 0.8
+        found[name] = values["CRP"] / load_knowledge(copy).parameters["CRP0"].value
     assert found["after"] == pytest.approx(found["before"] ** 2, rel=1e-6)

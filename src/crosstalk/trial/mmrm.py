@@ -1,3 +1,5 @@
-"""Moved to `crosstalk.statistics.mmrm`; this name stays for scripts that were written before."""
+"""Moved to `crosstalk.statistics.mmrm`; these names stay for scripts that were written before."""
 
-from crosstalk.statistics.mmrm import *  # noqa: F403
+from crosstalk.statistics.mmrm import MmrmFit, mmrm
+
+__all__ = ["MmrmFit", "mmrm"]
