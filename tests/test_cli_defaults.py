@@ -49,7 +49,7 @@ def test_another_file_and_paths_relative_to_it(run: Run, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("sede = 1", "sede: no verb has the option --sede; did you mean seed?"),
+        ("sede = 1", "sede: no verb has the option --sede; did you mean seed or scheduler?"),
         ("[forecat]\nweeks = 1", "[forecat]: no such verb; did you mean forecast?"),
         ("[forecast]\nweek = 1", "[forecast] week: no such option; did you mean weeks?"),
         ("[forecast]\nweeks = 200", "[forecast] weeks: received 200"),

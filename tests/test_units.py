@@ -192,13 +192,13 @@ def test_mass_and_amount_need_the_molar_mass(value: float, a: str, b: str, molar
         convert(value, a, b)
 
 
-@given(units, units, st.floats(10, 1e6))
+plain = units.filter(lambda unit: unit != "points" and not re.search("mass|substance", kind(unit)))
+
+
+@given(plain, plain, st.floats(10, 1e6))
 def test_a_molar_mass_opens_no_other_way(a: str, b: str, molar_mass: float) -> None:
-    assume("points" not in (a, b) and kind(a) != kind(b))
-    joined = {re.sub("mass|substance", "x", kind(a)), re.sub("mass|substance", "x", kind(b))}
-    assume(len(joined) == 2)
     # the molar mass divides or multiplies once: g/kg, IU/L or /uL stay what they are
-    assume(not any("substance" in kind(u) or "mass" in kind(u) for u in (a, b)))
+    assume(kind(a) != kind(b))
     with pytest.raises(UnitError, match="does not convert"):
         convert(1.0, a, b, molar_mass=molar_mass)
 

@@ -78,8 +78,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 @pytest.fixture(scope="module")
 def trial(study: Study) -> StudyRun:
-    """Thirty patients: the limits are met by few, so several rounds of screening are needed."""
-    return simulate(study, patients=30, seed=7, worlds=3)
+    """Forty patients: the limits are met by few, so several rounds of screening are needed."""
+    return simulate(study, patients=40, seed=7, worlds=3)
 
 
 def within(value: Array, limits: Eligibility) -> NDArray[np.bool_]:
@@ -89,7 +89,7 @@ def within(value: Array, limits: Eligibility) -> NDArray[np.bool_]:
 
 
 def test_everybody_enrolled_fulfils_every_criterion(trial: StudyRun) -> None:
-    assert len(trial.patients) == 30
+    assert len(trial.patients) == 40
     assert len(trial.study.population.eligible) == 3
     for limits in trial.study.population.eligible:
         assert within(trial.baseline[limits.analyte], limits).all(), limits.analyte
@@ -160,7 +160,7 @@ def test_recorded_courses_stay_within_scale_and_assay(trial: StudyRun) -> None:
     assert lod is not None
     for arm in ("placebo", "ssri"):
         score = trial.courses[arm, "HAMD17"]
-        assert score.shape == (30, 3)
+        assert score.shape == (40, 3)
         assert (score == np.round(score)).all()
         assert ((score >= 0) & (score <= 52)).all()
         assert (trial.courses[arm, "hsCRP"] >= lod).all()
@@ -175,7 +175,7 @@ def test_the_first_score_is_the_one_recorded_at_enrolment(trial: StudyRun) -> No
 def test_strata_are_by_what_was_measured(trial: StudyRun) -> None:
     limits = Eligibility("IL-6", "pg/mL", min=1.5)
     assert (trial.stratum(limits) == (trial.baseline["IL-6"] >= 1.5)).all()
-    assert 0 < trial.stratum(limits).sum() < 30
+    assert 0 < trial.stratum(limits).sum() < 40
 
 
 def test_an_estimate_uses_the_patients_of_its_stratum(trial: StudyRun) -> None:
@@ -190,7 +190,7 @@ def test_an_estimate_uses_the_patients_of_its_stratum(trial: StudyRun) -> None:
 def test_the_tidy_table_holds_every_value_once(trial: StudyRun) -> None:
     frame = trial.to_frame()
     assert list(frame.columns) == ["arm", "patient", "time_h", "variable", "value"]
-    assert len(frame) == 2 * 3 * 30 * 3
+    assert len(frame) == 2 * 3 * 40 * 3
     assert not frame.duplicated(["arm", "patient", "time_h", "variable"]).any()
     one = frame.set_index(["arm", "patient", "time_h", "variable"])["value"]
     third = trial.patients.index[3]
