@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crosstalk.cli.common import check_outputs, open_engine, progress, render, say_written, write_wanted
-from crosstalk.cli.options import HtmlFile, Jobs, JsonFile, Quiet, Seed
+from crosstalk.cli.options import HtmlFile, Jobs, JsonFile, Quiet, Scheduler, Seed
 from crosstalk.errors import UsageError
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def calibrate(
     again: Annotated[bool, typer.Option("--again", help="Start anew, whatever an earlier run has left.")] = False,
     seed: Seed = 1,
     jobs: Jobs = None,
+    scheduler: Scheduler = "threads",
     quiet: Quiet = False,
 ) -> None:
     """Calibrate the unknowns on all studies of role 'calibrate'. A run that was stopped goes on where it was."""
@@ -62,7 +63,7 @@ def calibrate(
     settings.check()
     work = Work(out.with_name(f".{out.name}.work"), fresh=again)
     try:
-        with open_engine("fast", jobs) as engine, progress("calibrating", quiet) as say:
+        with open_engine("fast", jobs, scheduler) as engine, progress("calibrating", quiet) as say:
             found = run(settings, knowledge=load_knowledge(), engine=engine, work=work, progress=say)
     except KeyboardInterrupt:
         _say_kept(work)
@@ -105,6 +106,7 @@ def validate(
     html: HtmlFile = None,
     seed: Seed = 1,
     jobs: Jobs = None,
+    scheduler: Scheduler = "threads",
     quiet: Quiet = False,
 ) -> None:
     """Predict published results that the model was never fitted to: its skill beside two rivals, and each verdict."""
@@ -121,6 +123,8 @@ def validate(
     for name, value in misplaced.items():
         if value is not None:
             raise UsageError(f"{name} goes {'without' if leave_out else 'only with'} --leave-out")
+    if leave_out and scheduler != "threads":
+        raise UsageError("--scheduler goes without --leave-out, whose folds run in --jobs processes of this machine")
     knowledge = load_knowledge()
     work: Work | None = None
     if leave_out:
@@ -135,7 +139,7 @@ def validate(
     else:
         chosen = [read_study(s, knowledge) for s in study] if study else list(studies_of("validate", knowledge))
         worlds = _worlds(posterior, knowledge, seed, draws or 240)
-        with open_engine("fast", jobs) as engine, progress("validating", quiet) as say:
+        with open_engine("fast", jobs, scheduler) as engine, progress("validating", quiet) as say:
             found = run(
                 chosen, worlds, knowledge=knowledge, engine=engine, seed=seed, patients=patients,
                 prior_draws=prior_draws, progress=say,

@@ -29,6 +29,7 @@ from crosstalk.cli.options import (
     PanelFile,
     Patient,
     Quiet,
+    Scheduler,
     Seed,
     VirtualPatients,
     names_of,
@@ -56,6 +57,7 @@ def assess(
     seed: Seed = 1,
     virtual_patients: VirtualPatients = 20_000,
     jobs: Jobs = None,
+    scheduler: Scheduler = "threads",
     engine_name: EngineName = "fast",
     quiet: Quiet = False,
 ) -> None:
@@ -71,11 +73,11 @@ def assess(
     )
     warn(file.warnings, quiet)
     if patient is None and len(file.panels) > 1:
-        _assess_cohort(file, json, html, csv, seed, virtual_patients, jobs, engine_name, quiet)
+        _assess_cohort(file, json, html, csv, seed, virtual_patients, jobs, scheduler, engine_name, quiet)
         return
     if csv is not None:
         raise UsageError("--csv is for a file of several patients; write one patient with --json")
-    with open_engine(engine_name, jobs) as engine, status("reading the mechanisms from the panel", quiet):
+    with open_engine(engine_name, jobs, scheduler) as engine, status("reading the mechanisms from the panel", quiet):
         result = run(one_patient(file, patient), engine=engine, seed=seed, virtual_patients=virtual_patients)
     write_wanted((json, lambda: dump(result)), (html, lambda: assessment_html(result)))
     if not quiet:
@@ -93,6 +95,7 @@ def _assess_cohort(
     seed: int,
     virtual_patients: int,
     jobs: int | None,
+    scheduler: str,
     engine_name: str,
     quiet: bool,
 ) -> None:
@@ -100,7 +103,7 @@ def _assess_cohort(
     from crosstalk.twin.cohort import assess_cohort
 
     with (
-        open_engine(engine_name, jobs) as engine,
+        open_engine(engine_name, jobs, scheduler) as engine,
         progress(f"assessing {len(file.panels)} patients", quiet) as say,
     ):
         result = assess_cohort(file, engine=engine, seed=seed, virtual_patients=virtual_patients, progress=say)
@@ -151,6 +154,7 @@ def forecast(
     seed: Seed = 1,
     virtual_patients: VirtualPatients = 20_000,
     jobs: Jobs = None,
+    scheduler: Scheduler = "threads",
     engine_name: EngineName = "fast",
     quiet: Quiet = False,
 ) -> None:
@@ -178,7 +182,7 @@ def forecast(
 
     file = with_map(panel, mapping, quiet, found)
     warn(file.warnings, quiet)
-    with open_engine(engine_name, jobs) as engine, progress("forecast", quiet) as say:
+    with open_engine(engine_name, jobs, scheduler) as engine, progress("forecast", quiet) as say:
         result = run(
             file, regimens=regimen or (), scores=early, on=on, patient=patient, occasion=occasion, engine=engine,
             seed=seed, virtual_patients=virtual_patients, weeks=weeks, progress=say,

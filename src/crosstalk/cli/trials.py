@@ -21,7 +21,7 @@ from crosstalk.cli.common import (
     say_written,
     write_wanted,
 )
-from crosstalk.cli.options import HtmlFile, JsonFile, Quiet, Seed
+from crosstalk.cli.options import HtmlFile, JsonFile, Quiet, Scheduler, Seed
 from crosstalk.errors import UsageError
 from crosstalk.limits import printable, shown
 
@@ -74,6 +74,7 @@ def trial(
         Path | None,
         typer.Option("--work", metavar="FOLDER", help="Keep what is done there; the same command goes on from it."),
     ] = None,
+    scheduler: Scheduler = "threads",
     quiet: Quiet = False,
 ) -> None:
     """Simulate a trial many times: power, error, bias, size, probability of success."""
@@ -84,7 +85,7 @@ def trial(
     if optimise:
         if csv is not None or cdisc is not None or rpact is not None:
             raise UsageError("--csv, --cdisc and --rpact belong to one trial; a search has none, drop them")
-        _search(study, replicates, space, json, html, seed, processes, quiet)
+        _search(study, replicates, space, json, html, seed, processes, scheduler, quiet)
         return
     for option, value in space.items():
         if value:
@@ -107,7 +108,7 @@ def trial(
     settings = TrialSettings(replicates, worlds, seed, null=null)
     kept = Work(work or cache_folder() / "trials")
     try:
-        with open_engine("fast", jobs) as engine, progress(f"trial {plan.id}", quiet) as say:
+        with open_engine("fast", jobs, scheduler) as engine, progress(f"trial {plan.id}", quiet) as say:
             pools = make_pools(plan, settings, knowledge, engine, say)
             result = characterise(
                 plan, pools, settings, knowledge=knowledge, engine=engine, jobs=processes, work=kept, progress=say
@@ -138,7 +139,7 @@ def trial(
 
 def _search(
     study: str, replicates: int, given: Mapping[str, str], json: Path | None, html: Path | None, seed: int, jobs: int,
-    quiet: bool,
+    scheduler: str, quiet: bool,
 ) -> None:  # fmt: skip
     from crosstalk.knowledge.loader import load_knowledge
     from crosstalk.population.calibrated import knowledge_state
@@ -162,7 +163,7 @@ def _search(
         sizes=tuple(int(x) for x in sizes),
         weeks=numbers["--weeks"],
     )
-    with open_engine("fast", jobs) as engine, progress(f"search {plan.id}", quiet) as say:
+    with open_engine("fast", jobs, scheduler) as engine, progress(f"search {plan.id}", quiet) as say:
         found = optimise(
             plan, space, replicates=replicates, seed=seed, knowledge=knowledge, engine=engine, jobs=jobs, progress=say
         )
