@@ -84,7 +84,7 @@ REQUIREMENTS = (
         "interaction-or",
         "remission of QIDS16",
         {},
-        "bupropion added x BMI, log odds (published interval)",
+        "bupropion added x BMI, odds ratio (published interval)",
         None,
         None,
     ),
