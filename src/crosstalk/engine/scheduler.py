@@ -97,8 +97,9 @@ def in_order(pool: Executor, function: Callable[[_T], _R], pieces: Iterable[_T],
 @contextmanager
 def _cluster(scheduler: str) -> Iterator[tuple[Executor, int]]:
     need("distributed")
-    from distributed import Client
+    import distributed
 
+    connect: Any = distributed.Client  # it has no types
     if scheduler.endswith(".json"):
         if not Path(scheduler).is_file():
             raise UsageError(f"no scheduler file '{scheduler}'; `dask scheduler --scheduler-file FILE` writes one")
@@ -106,7 +107,7 @@ def _cluster(scheduler: str) -> Iterator[tuple[Executor, int]]:
     else:
         given = {"address": scheduler.replace("dask://", "tcp://", 1)}
     try:
-        client = Client(**given, timeout=WAIT, set_as_default=False)
+        client = connect(**given, timeout=WAIT, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         raise UsageError(
             f"no scheduler of Dask answers at '{scheduler}' ({type(error).__name__}); start one with `dask scheduler`"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -258,7 +258,7 @@ def _made(
     engine: Engine | None,
     executor: Executor | None,
     width: int,
-) -> Iterator[Head]:
+) -> Generator[Head, None, None]:
     """What each block holds, in order; those that are not there yet are run and written."""
     if executor is not None:
         tasks = ((blocks, n, n in there) for n in numbers)
