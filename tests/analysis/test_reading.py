@@ -170,6 +170,14 @@ def test_files_that_are_no_table(tmp_path: Path, name: str, content: bytes, mess
         read_sheet(path)
 
 
+@pytest.mark.parametrize("content", [b"", b"\xfe\xff", b"\n \n"])
+def test_lines_of_json_without_a_line_are_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.ndjson"
+    path.write_bytes(content)
+    with pytest.raises(PanelError, match="holds no line|the file is empty"):
+        read_sheet(path)
+
+
 @given(st.binary(max_size=200), st.sampled_from(["a.csv", "a.json", "a.ndjson", "a.xpt", "a.xlsx"]))
 def test_any_bytes_are_a_table_or_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes, name: str) -> None:
     path = tmp_path_factory.mktemp("any") / name

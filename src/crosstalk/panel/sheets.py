@@ -212,6 +212,8 @@ def _dataset_json(path: Path) -> Sheet:
     text = decode_text(path, path.read_bytes(), [])
     if path.suffix.lower() == ".ndjson":
         parts = [_json(path, line, k) for k, line in enumerate(text.splitlines(), start=1) if line.strip()]
+        if not parts:
+            raise PanelError(f"{path}: holds no line; expected Dataset-JSON, a line of metadata and one for each row")
         head, rows = parts[0], parts[1:]
     else:
         head = _json(path, text, 1)
