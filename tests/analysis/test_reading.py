@@ -174,7 +174,7 @@ def test_files_that_are_no_table(tmp_path: Path, name: str, content: bytes, mess
 def test_lines_of_json_without_a_line_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.ndjson"
     path.write_bytes(content)
-    with pytest.raises(PanelError, match="holds no line|the file is empty"):
+    with pytest.raises(PanelError, match=r"holds no line|the file is empty"):
         read_sheet(path)
 
 
