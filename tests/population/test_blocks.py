@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -151,6 +152,31 @@ def test_nobody_who_is_eligible_is_told(blocks: Blocks, tmp_path: Path, monkeypa
     population = replace(blocks.study.population, eligible=limits)
     with pytest.raises(PopulationError, match="nobody is eligible among 64 candidates"):
         simulate_to(tmp_path, replace(blocks, study=replace(blocks.study, population=population)), N)
+
+
+def test_parts_of_no_folder_are_not_merged_into_a_new_one(blocks: Blocks, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="typo: is no folder"):
+        merge(tmp_path / "typo", blocks, N)
+    assert not (tmp_path / "typo").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--part", "4/3"], "--part 4/3; expected I/N with I from 1 to N"),
+        (["--part", "a"], "--part a; expected I/N"),
+        (["--csv", "a.csv"], "leave out --csv, --json, --html"),
+        (["--engine", "reference"], "--out writes courses by the fast engine"),
+        (["--scheduler", "slurm"], "unknown scheduler 'slurm'"),
+    ],
+)
+def test_the_command_line_refuses_what_does_not_go_with_a_folder(
+    options: list[str], words: str, tmp_path: Path, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    code, _, said = run("simulate", "raison2013", "--out", tmp_path / "out", *options)
+    assert code == 2
+    assert words in said
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(("patients", "part"), [(0, (1, 1)), (5, (0, 2)), (5, (3, 2))])

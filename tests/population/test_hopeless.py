@@ -11,6 +11,8 @@ from crosstalk.engine import get_engine
 from crosstalk.engine.ensemble import Array, Failure, Problem, Status, SteadyStates
 from crosstalk.engine.fast import FastEngine
 from crosstalk.errors import PopulationError
+from crosstalk.knowledge.loader import load_knowledge
+from crosstalk.population.blocks import Blocks, simulate_to
 from crosstalk.population.enrolment import FIRST, NOBODY
 from crosstalk.population.run import simulate
 from crosstalk.study.schema import read_study
@@ -56,6 +58,13 @@ def test_no_baseline_is_told_after_the_first_thousand(tmp_path: Path) -> None:
     with pytest.raises(PopulationError, match=r"1000 of 1000 candidates have no baseline \(1000: no steady state"):
         simulate(study, patients=3000, engine=engine)
     assert engine.asked == FIRST
+
+
+def test_no_baseline_is_told_after_the_first_thousand_of_a_block(tmp_path: Path) -> None:
+    study = read_study(plan(tmp_path, ""))
+    blocks = Blocks.of(study, load_knowledge(), seed=1, worlds=0, true_daily=False, circadian=False)
+    with pytest.raises(PopulationError, match=r"1000 of 1000 candidates have no baseline \(1000: no steady state"):
+        simulate_to(tmp_path / "out", blocks, 10, engine=NoBaseline(jobs=1))
 
 
 def test_nobody_eligible_is_told_long_before_the_limit(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -30,6 +30,7 @@ from crosstalk.knowledge.loader import Knowledge, load_knowledge
 from crosstalk.places import make_folder
 from crosstalk.population.calibrated import possible_worlds
 from crosstalk.population.run import StudyRun, simulate_candidates
+from crosstalk.progress import Progress
 from crosstalk.provenance import atomic_write, versions
 from crosstalk.store import hash_value
 from crosstalk.study.records import Study
@@ -45,7 +46,7 @@ MARGIN = 5.0  # standard deviations of chance by which a part does more than its
 BARREN = 25  # blocks in which nobody is eligible, after which the criteria are blamed
 NAME = re.compile(r"block-(\d{8})\.parquet")
 MARK = b"crosstalk"  # key of the metadata of a file
-Progress = Callable[[str, float], None]
+COLUMNS = ["arm", "patient", "time_h", "variable", "value"]
 
 
 class Head(TypedDict):
@@ -175,6 +176,8 @@ def simulate_to(
     mine, parts = part
     if patients < 1 or not 1 <= mine <= parts:
         raise UsageError(f"{patients} patients, part {mine}/{parts}; expected 1 or more, and a part from 1 to {parts}")
+    if not folder.exists():
+        make_folder(folder)
     there = {
         number: head for number, head in _there(folder, blocks.key).items() if head["patients"] == head["eligible"]
     }
@@ -213,11 +216,11 @@ def merge(folder: Path, blocks: Blocks, patients: int) -> Written:
         head = there.get(number)
         left = {arm: patients - have[arm] for arm in blocks.arms}
         if head is None or any(head["patients"][a] < min(head["eligible"][a], left[a]) for a in blocks.arms):
-            gaps = [n for n in range(max(there, default=0)) if n not in there] or [number]
+            gaps = [n for n in range(number + 1, max(there, default=0)) if n not in there]
+            others = f"so are {', '.join(map(str, gaps[:10]))}" if gaps else "no other is"
             raise OutputError(
-                f"{folder}: {min(have.values())} of {patients} patients up to block {number}, which is missing (all "
-                f"that are: {', '.join(map(str, gaps[:10]))}{', ...' if len(gaps) > 10 else ''}); run their parts "
-                "again, what is there is kept"
+                f"{folder}: {min(have.values())} of {patients} patients up to block {number}, which is missing "
+                f"({others}); run their parts again, what is there is kept"
             )
         if any(head["patients"][arm] > left[arm] for arm in blocks.arms):
             head = _cut(folder, head, left)
@@ -305,18 +308,14 @@ def _content(blocks: Blocks, number: int, run: StudyRun) -> tuple[Head, bytes]:
     import pyarrow as pa
 
     parts = []
-    n_times = len(run.times_h)
-    for (arm, output), values in run.courses.items():
-        people = run.enrolled[arm].patients.index
-        size = len(people) * n_times
-        columns = {
-            "arm": pa.DictionaryArray.from_arrays(np.zeros(size, dtype=np.int32), [arm]),
-            "patient": np.repeat(people, n_times),
-            "time_h": np.tile(run.times_h, len(people)),
-            "variable": pa.DictionaryArray.from_arrays(np.zeros(size, dtype=np.int32), [output]),
-            "value": values.ravel(),
+    for arm, output, columns in run.columns():
+        which = np.zeros(len(columns["value"]), dtype=np.int32)
+        names = {
+            "arm": pa.DictionaryArray.from_arrays(which, [arm]),
+            "variable": pa.DictionaryArray.from_arrays(which, [output]),
         }
-        parts.append(pa.table(columns))
+        parts.append(pa.table({**names, **columns}).select(COLUMNS))
+    eligible = {arm: len(enrolled.patients) for arm, enrolled in run.enrolled.items()}
     reasons = Counter(
         f"{arm}: {failure.status.value}" for arm, failed in run.failures.items() for failure in failed.values()
     )
@@ -324,9 +323,9 @@ def _content(blocks: Blocks, number: int, run: StudyRun) -> tuple[Head, bytes]:
         "key": blocks.key,
         "number": number,
         "candidates": blocks.size,
-        "patients": {arm: len(enrolled.patients) for arm, enrolled in run.enrolled.items()},
+        "patients": eligible,
         "failures": dict(sorted(reasons.items())),
-        "eligible": {arm: len(enrolled.patients) for arm, enrolled in run.enrolled.items()},
+        "eligible": eligible,
     }
     return head, _bytes(pa.concat_tables(parts).unify_dictionaries(), head)
 
@@ -360,8 +359,8 @@ def _there(folder: Path, key: str) -> dict[int, Head]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if not folder.exists():
-        make_folder(folder)
+    if not folder.is_dir():
+        raise OutputError(f"{folder}: is no folder; expected that of a run or of its parts")
     found: dict[int, Head] = {}
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):  # a temporary file of a run that goes on, or was killed

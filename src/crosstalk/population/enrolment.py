@@ -141,6 +141,14 @@ class _Screening:
         """Whether so many candidates have no baseline, and none has one, that more would have none either."""
         return self.seen >= FIRST and self.failed == self.seen
 
+    def refuse_hopeless(self) -> None:
+        """Fail where no candidate will ever have a baseline, with the reason."""
+        if self.hopeless:
+            raise PopulationError(
+                f"study '{self.study.id}': {self.without_baseline}; correct severity, age, BMI or background of the "
+                f"population"
+            )
+
     @property
     def without_baseline(self) -> str:
         """How many candidates have no baseline, and why."""
@@ -246,11 +254,7 @@ def enrol(
         index = np.arange(screened, screened + max(64, wanted))
         screened += len(index)
         candidates, measured, score, keep = screening.screen(index, worlds)
-        if screening.hopeless:
-            raise PopulationError(
-                f"study '{study.id}': {screening.without_baseline}; correct severity, age, BMI or background of the "
-                f"population"
-            )
+        screening.refuse_hopeless()
         chosen = np.flatnonzero(keep)[: wanted - enrolled]
         if len(chosen) == wanted - enrolled:
             screened = int(index[chosen[-1]]) + 1
@@ -269,9 +273,16 @@ def enrol_all(
     seed: int,
     worlds: int | Worlds,
 ) -> Enrolled:
-    """Screen the candidates of some numbers, and take all who are eligible; `enrol` takes the first of them."""
+    """Screen the candidates of some numbers, and take all who are eligible; `enrol` takes the first of them.
+
+    Raises
+    ------
+    PopulationError
+        If none of many candidates has a baseline.
+    """
     screening = _Screening(study, population, model, knowledge, engine, seed)
     candidates, measured, score, keep = screening.screen(index, worlds)
+    screening.refuse_hopeless()
     chosen = np.flatnonzero(keep)
     found = [(candidates.take(chosen), {a: v[chosen] for a, v in measured.items()}, score[chosen])]
     return screening.joined(found, len(index))

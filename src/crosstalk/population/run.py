@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -167,27 +167,30 @@ class StudyRun(Reported):
         order = self.enrolled[arm].patients.world
         return slice(int(np.searchsorted(order, world)), int(np.searchsorted(order, world, side="right")))
 
+    def columns(self) -> Iterator[tuple[str, str, Mapping[str, NDArray[Any]]]]:
+        """Arm and variable of each course, and its long columns patient, time_h and value."""
+        for (arm, output), values in self.courses.items():
+            index = self.enrolled[arm].patients.index
+            yield (
+                arm,
+                output,
+                {
+                    "patient": np.repeat(index, len(self.times_h)),
+                    "time_h": np.tile(self.times_h, len(index)),
+                    "value": values.ravel(),
+                },
+            )
+
     def to_frame(self) -> pd.DataFrame:
         """Tidy table with columns arm, patient, time_h, variable, value."""
         import pandas as pd
 
         parts = []
-        n_times = len(self.times_h)
-        for (arm, output), values in self.courses.items():
-            index = self.enrolled[arm].patients.index
-            n = len(index)
-            parts.append(
-                pd.DataFrame(
-                    {
-                        "arm": np.full(n * n_times, arm, dtype=object),
-                        "patient": np.repeat(index, n_times),
-                        "time_h": np.tile(self.times_h, n),
-                        "variable": np.full(n * n_times, output, dtype=object),
-                        "value": values.ravel(),
-                    }
-                )
-            )
-        return pd.concat(parts, ignore_index=True)
+        for arm, output, columns in self.columns():
+            size = len(columns["value"])
+            names = {"arm": np.full(size, arm, dtype=object), "variable": np.full(size, output, dtype=object)}
+            parts.append(pd.DataFrame({**names, **columns}))
+        return pd.concat(parts, ignore_index=True)[["arm", "patient", "time_h", "variable", "value"]]
 
 
 def simulate(
